@@ -1,0 +1,272 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work done with a user's own rights, by processes that hold that user's bytes and nobody else's.
+
+A home directory is its user's territory. So the engine never touches it as root: for each owner a *worker* process
+drops to that user for good and does the work there. The worker is in the user's hands too (they may stop it, kill it,
+let a file system hang), so it is given a time limit, and it is forked from a *steward* that never saw anybody's bytes.
+
+Steward and engine talk over a Unix socket pair. For each job the engine hands one end of a fresh socket pair to the
+steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and result then travel
+between engine and worker only. When contents are at stake the steward is a freshly executed interpreter: a fork would
+inherit the engine's memory, which holds the contents for all owners.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
+
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PID_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of this node, as the password database has it."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+    @property
+    def is_caller(self) -> bool:
+        """Whether this process already runs with exactly this user's rights."""
+        return os.geteuid() == self.uid
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work for one owner: a JSON-serializable argument for the handler.
+
+    :param limit: seconds the worker may take.
+    """
+
+    account: Account
+    argument: dict[str, Any]
+    limit: float
+
+
+def find_account(owner: str | None) -> Account:
+    """The account named ``owner``, or the one this process runs as.
+
+    :raises GridSecurityError: ``no_account`` if there is none.
+    """
+    try:
+        entry = pwd.getpwuid(os.geteuid()) if owner is None else pwd.getpwnam(owner)
+    except KeyError:
+        raise GridSecurityError(
+            "no_account",
+            f"there is no account {owner or os.geteuid()!r} on this node. Create it first, or correct the owner.",
+        ) from None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def expand_home(path: str, account: Account) -> str:
+    """``~`` and ``~owner`` at the start of ``path`` replaced by that account's home; a string operation only."""
+    if not path.startswith("~"):
+        return path
+    name, slash, rest = path[1:].partition("/")
+    home = account.home if name in ("", account.name) else find_account(name).home
+    return home + slash + rest
+
+
+def run_job(handler: Handler, job: Job, secret: bool) -> dict[str, Any]:
+    """Run one job; see :func:`run_jobs`."""
+    return next(run_jobs(handler, [job], secret))
+
+
+def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[str, Any]]:
+    """Run each job with its owner's rights and yield the results in order.
+
+    A result is what ``handler`` returned, or ``{"failed": True, "kind": …, "msg": …}``: a job that fails, is killed or
+    overruns its limit does not stop the others.
+
+    :param secret: the jobs carry contents, so workers must not descend from this process's memory.
+    """
+    with contextlib.ExitStack() as stack:
+        steward: _Steward | None = None
+        for job in jobs:
+            if job.account.is_caller:
+                yield _guarded(handler, job.argument)
+            elif os.geteuid() != 0:
+                yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
+            else:
+                steward = steward or stack.enter_context(_Steward(handler, fresh=secret))
+                yield steward.run(job)
+
+
+def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return handler(argument)
+    except GridSecurityError as error:
+        return _failure(error.kind, error.message)
+
+
+def _failure(kind: str, message: str) -> dict[str, Any]:
+    return {"failed": True, "kind": kind, "msg": message}
+
+
+class _Steward:
+    """The process that forks workers, and the engine's side of the talk with it."""
+
+    def __init__(self, handler: Handler, fresh: bool) -> None:
+        self._handler = handler
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._pid = self._execute(theirs) if fresh else self._fork(theirs)
+
+    def __enter__(self) -> _Steward:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._socket.close()
+        os.waitpid(self._pid, 0)
+
+    def _fork(self, theirs: socket.socket) -> int:
+        pid = os.fork()
+        if pid == 0:
+            self._socket.close()
+            _run_and_exit(lambda: _serve(theirs, self._handler))
+        return pid
+
+    def _execute(self, theirs: socket.socket) -> int:
+        # The code is found where this process found it (ansible's zip), named by module and function.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve_forever; serve_forever()"
+        os.set_inheritable(theirs.fileno(), True)
+        arguments = [sys.executable, "-I", "-c", code, str(theirs.fileno())]
+        arguments += [self._handler.__module__, self._handler.__name__]
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        process.returncode = 0  # __exit__ waits; this keeps Popen from warning that nobody did
+        return process.pid
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """One job, from handing over the socket to the answer."""
+        deadline = time.monotonic() + job.limit
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
+            pid = int.from_bytes(_receive(self._socket, _PID_BYTES, deadline), "big")
+            try:
+                _send(ours, {"account": vars(job.account), "argument": job.argument}, deadline)
+                return _read(ours, deadline)
+            except TimeoutError:
+                return _failure("timeout", _OVERRUN.format(job.account.name, job.limit))
+            except (EOFError, ConnectionError):
+                return _failure("killed", _KILLED.format(job.account.name))
+            finally:
+                # The steward reaps nothing before it ends, so the id cannot have passed to another process.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+_OVERRUN = (
+    "the process working as {0} did not finish in {1:g} s and was stopped. A file system that hangs, or somebody"
+    " stopping the process, does that. Look at the processes and mounts of {0}, then run again."
+)
+_KILLED = "the process working as {0} was killed before it finished. Nothing is half-written; run again."
+
+
+def serve_forever() -> None:
+    """Entry point of a freshly executed steward: ``argv`` is socket number, handler's module, handler's name."""
+    module, name = sys.argv[2:4]
+    handler = getattr(__import__(module, fromlist=[name]), name)
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        control.set_inheritable(False)
+        _run_and_exit(lambda: _serve(control, handler))
+
+
+def _run_and_exit(work: Callable[[], None]) -> None:
+    """Run and leave without the parent's exit handlers; a traceback would only confuse ansible's output."""
+    try:
+        work()
+    except BaseException:  # pylint: disable=broad-except
+        os._exit(1)
+    os._exit(0)
+
+
+def _serve(control: socket.socket, handler: Handler) -> None:
+    while True:
+        message, descriptors, _flags, _address = socket.recv_fds(control, 1, 1)
+        if not message:
+            return
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            with socket.socket(fileno=descriptors[0]) as channel:
+                _work(channel, handler)
+            os._exit(0)
+        os.close(descriptors[0])
+        control.sendall(pid.to_bytes(_PID_BYTES, "big"))
+
+
+def _work(channel: socket.socket, handler: Handler) -> None:
+    """The worker: become the owner first, do the work, answer."""
+    message = _read(channel, None)
+    account = Account(**message["account"])
+    try:
+        _drop_to(account)
+        result = _guarded(handler, message["argument"])
+    except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer
+        result = _failure("internal", f"{type(error).__name__}: {error}")
+    _send(channel, result, None)
+
+
+def _drop_to(account: Account) -> None:
+    """Give up every right but ``account``'s, for good, and stay unreadable for their other processes."""
+    os.setgroups(os.getgrouplist(account.name, account.gid))
+    os.setgid(account.gid)
+    os.setuid(account.uid)
+    if sys.platform == "linux":
+        # setuid clears the flag already, unless the sysctl fs.suid_dumpable says otherwise.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    os.umask(0o077)
+    os.chdir("/")
+
+
+def _send(channel: socket.socket, value: dict[str, Any], deadline: float | None) -> None:
+    data = json.dumps(value).encode()
+    _set_limit(channel, deadline)
+    channel.sendall(len(data).to_bytes(_PID_BYTES, "big") + data)
+
+
+def _read(channel: socket.socket, deadline: float | None) -> dict[str, Any]:
+    size = int.from_bytes(_receive(channel, _PID_BYTES, deadline), "big")
+    value: dict[str, Any] = json.loads(_receive(channel, size, deadline))
+    return value
+
+
+def _receive(channel: socket.socket, size: int, deadline: float | None) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        _set_limit(channel, deadline)
+        part = channel.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+def _set_limit(channel: socket.socket, deadline: float | None) -> None:
+    channel.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
