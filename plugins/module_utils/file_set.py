@@ -72,18 +72,24 @@ def converge(
     :param contents: Base64 by SHA-256. A set whose plan wants more than that is not touched; its result has ``needs``.
     """
     results: list[dict[str, Any]] = [{} for _set in sets]
+    paths: list[list[str]] = [[] for _set in sets]
     jobs = []
     for index, one in enumerate(sets):
         try:
             account = owners.find_account(one.get("owner"))
+            entries = _expanded(one, account)
         except GridSecurityError as error:
             results[index] = _without_account(one, error)
             continue
-        argument = {"set": _expanded(one, account), "contents": _own(one, contents), "check": check, "diff": diff}
+        paths[index] = [entry["path"] for entry in entries]
+        argument = {"entries": entries, "contents": _own(one, contents), "check": check, "diff": diff}
         jobs.append((index, owners.Job(account, argument, limit)))
     for (index, _job), result in zip(jobs, owners.run_jobs(work, [job for _i, job in jobs], bool(contents))):
         results[index] = result
-    return [{"name": one["name"], "changed": False, **result} for one, result in zip(sets, results)]
+    return [
+        {"name": one["name"], "paths": expanded, "changed": False, **result}
+        for one, expanded, result in zip(sets, paths, results)
+    ]
 
 
 def _without_account(one: dict[str, Any], error: GridSecurityError) -> dict[str, Any]:
@@ -93,13 +99,14 @@ def _without_account(one: dict[str, Any], error: GridSecurityError) -> dict[str,
     return {"failed": True, "kind": error.kind, "msg": error.message}
 
 
-def _expanded(one: dict[str, Any], account: owners.Account) -> dict[str, Any]:
+def _expanded(one: dict[str, Any], account: owners.Account) -> list[dict[str, Any]]:
+    """The entries of a set with absolute paths."""
     directory = owners.expand_home(one.get("directory") or "/", account)
     entries = []
     for entry in one["entries"]:
         path = os.path.join(directory, owners.expand_home(entry["path"], account))
         entries.append({**{k: v for k, v in entry.items() if v is not None}, "path": os.path.normpath(path)})
-    return {"entries": entries}
+    return entries
 
 
 def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
@@ -110,7 +117,7 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
     """Plan one set and, unless in check mode or short of contents, apply it."""
-    entries = [_entry(fields) for fields in argument["set"]["entries"]]
+    entries = [_entry(fields) for fields in argument["entries"]]
     contents = {digest: base64.b64decode(text) for digest, text in argument["contents"].items()}
     steps = _plan(entries)
     result = _report(steps, contents, argument["diff"])

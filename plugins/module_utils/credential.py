@@ -1,0 +1,187 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A credential: what a PKCS#12 archive becomes, and the rules for putting it in place of another one."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import names, pkcs8, pkcs12
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+except ImportError:  # reported by pkcs12.load, which comes first
+    pass
+
+__all__ = ["describe", "explain_certificate", "render", "review"]
+
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
+_MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
+
+
+def render(data: bytes, options: dict[str, Any], name: str) -> dict[str, Any]:
+    """The files and facts that an archive gives: a pure function of archive, passphrases and options.
+
+    :param options: the options of one credential of ``pkcs12_pem``.
+    :param name: what to call the archive in messages.
+    :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
+    """
+    _check_key_options(options, name)
+    archive = pkcs12.load(
+        data, options["passphrase"], name=name, max_kdf_iterations=options["max_kdf_iterations"]
+    )
+    chain = _chain(archive.certificate, archive.others) if options["include_chain"] else []
+    return {
+        "certificate": _pem([archive.certificate, *chain]),
+        "privatekey": _private_key(archive.key, options, name).decode(),
+        "other_certs": _pem(archive.others),
+        "facts": describe(archive.certificate),
+        "warnings": [f"{name}: {warning}" for warning in archive.warnings],
+    }
+
+
+def _check_key_options(options: dict[str, Any], name: str) -> None:
+    if options["encrypt_privatekey"] and not options["privatekey_passphrase"]:
+        raise GridSecurityError(
+            "no_privatekey_passphrase",
+            f"{name}: privatekey_passphrase is missing or empty. Set it, or say encrypt_privatekey: false to store the"
+            " key unencrypted.",
+        )
+    if options["encrypt_privatekey"] and options["privatekey_format"] == "traditional":
+        raise GridSecurityError(
+            "traditional_encrypted",
+            f"{name}: privatekey_format: traditional exists for unencrypted keys only, because its encryption is weak."
+            " Use pkcs8, or say encrypt_privatekey: false.",
+        )
+    if options["kdf_iterations"] < _MINIMUM_ROUNDS:
+        raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_MINIMUM_ROUNDS}.")
+
+
+def _private_key(key: Any, options: dict[str, Any], name: str) -> bytes:
+    if options["encrypt_privatekey"]:
+        info = _encode_key(key, serialization.Encoding.DER, serialization.PrivateFormat.PKCS8)
+        return pkcs8.encrypt(info, options["privatekey_passphrase"], options["kdf_iterations"])
+    if options["privatekey_format"] == "pkcs8":
+        return _encode_key(key, serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    try:
+        return _encode_key(key, serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL)
+    except ValueError:
+        raise GridSecurityError(
+            "no_traditional_form", f"{name}: a key of this type has no traditional form. Use privatekey_format: pkcs8."
+        ) from None
+
+
+def _encode_key(key: Any, encoding: Any, form: Any) -> bytes:
+    encoded: bytes = key.private_bytes(encoding, form, serialization.NoEncryption())
+    return encoded
+
+
+def _pem(certificates: Any) -> str:
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in certificates)
+
+
+def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
+    """The certificates that lead from ``leaf`` upwards, in that order: clients fail on any other."""
+    chain: list[x509.Certificate] = []
+    current = leaf
+    while current.issuer != current.subject:
+        following = [one for one in others if one.subject == current.issuer and one not in chain]
+        if not following:
+            break
+        current = following[0]
+        chain.append(current)
+    return chain
+
+
+def describe(certificate: x509.Certificate) -> dict[str, str]:
+    """The facts about a certificate that results carry; times in UTC, ISO 8601."""
+    return {
+        "subject": certificate.subject.rfc4514_string(),
+        "subject_dn": names.slash_form(certificate.subject),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "serial_number": f"{certificate.serial_number:x}",
+        "not_before": _time(certificate, "not_valid_before").strftime(_ISO),
+        "not_after": _time(certificate, "not_valid_after").strftime(_ISO),
+        "sha256_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(":"),
+    }
+
+
+def _time(certificate: x509.Certificate, name: str) -> datetime.datetime:
+    # cryptography 42 added the forms that know their time zone, and deprecates the others.
+    value: datetime.datetime = getattr(certificate, f"{name}_utc", None) or getattr(certificate, name)
+    return value.replace(tzinfo=datetime.timezone.utc)
+
+
+def days_left(facts: dict[str, str], now: datetime.datetime | None = None) -> int:
+    """Whole days until the certificate expires; negative when it has."""
+    return (_parse(facts["not_after"]) - (now or _now())).days
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _parse(text: str) -> datetime.datetime:
+    return datetime.datetime.strptime(text, _ISO).replace(tzinfo=datetime.timezone.utc)
+
+
+def present(content: bytes) -> dict[str, str] | None:
+    """The facts about the certificate in a file on the node, or None if there is none that can be read."""
+    try:
+        return describe(x509.load_pem_x509_certificate(content))
+    except ValueError:
+        return None
+
+
+def review(facts: dict[str, str], before: dict[str, str] | None, options: dict[str, Any], name: str) -> None:
+    """Refuse to put a credential in place that is no good, or worse than the one that is there.
+
+    :param facts: of the new certificate. :param before: of the one in place, if any.
+    :raises GridSecurityError: ``expired``, ``not_yet_valid``, ``subject_change`` or ``older``.
+    """
+    _review_validity(facts, options, name)
+    if before is None or before["sha256_fingerprint"] == facts["sha256_fingerprint"]:
+        return
+    if before["subject"] != facts["subject"] and not options["allow_subject_change"]:
+        raise GridSecurityError(
+            "subject_change",
+            f"{name}: it is for {facts['subject_dn']}, but the certificate in place is for {before['subject_dn']}."
+            " If the change of subject is intended, say allow_subject_change: true.",
+        )
+    if facts["not_before"] < before["not_before"] and not options["allow_older"]:
+        raise GridSecurityError(
+            "older",
+            f"{name}: it is older (issued {facts['not_before'][:10]}) than the certificate in place"
+            f" ({before['not_before'][:10]}). To go back to it, say allow_older: true.",
+        )
+
+
+def _review_validity(facts: dict[str, str], options: dict[str, Any], name: str) -> None:
+    now = _now()
+    if _parse(facts["not_after"]) < now and not options["allow_expired"]:
+        raise GridSecurityError(
+            "expired",
+            f"{name}: the certificate expired on {facts['not_after'][:10]}. Ask the authority for a new one, or say"
+            " allow_expired: true.",
+        )
+    if _parse(facts["not_before"]) > now and not options["allow_not_yet_valid"]:
+        raise GridSecurityError(
+            "not_yet_valid",
+            f"{name}: the certificate is not valid before {facts['not_before']}. Wait until then, check the clock, or"
+            " say allow_not_yet_valid: true.",
+        )
+
+
+def explain_certificate(facts: dict[str, str], before: dict[str, str] | None) -> str:
+    """One line that says why a certificate was replaced."""
+    if before is None:
+        return f"certificate installed, valid until {facts['not_after'][:10]}"
+    if before["sha256_fingerprint"] == facts["sha256_fingerprint"]:
+        return "certificate file rewritten"
+    if before["subject"] != facts["subject"]:
+        return f"subject changed: {before['subject_dn']} → {facts['subject_dn']}"
+    return f"certificate renewed: {before['not_after'][:10]} → {facts['not_after'][:10]}"

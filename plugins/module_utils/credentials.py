@@ -1,0 +1,212 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many credentials at once: from their options to file sets, through the engine, and back to a result for each.
+
+The same conversation serves the controller (where ``send`` is a module execution) and a node that converts archives
+lying there (where ``send`` calls the engine).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from ansible_collections.grid.security.plugins.module_utils import credential
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["OPTIONS", "converge", "label", "summarize"]
+
+Render = Callable[[dict[str, Any]], dict[str, Any]]
+Send = Callable[[list[dict[str, Any]], dict[str, str]], list[dict[str, Any]]]
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "src": {"type": "path"},
+    "content": {"type": "str", "no_log": True},
+    "remote_src": {"type": "bool", "default": False},
+    "passphrase": {"type": "str", "no_log": True},
+    "privatekey_passphrase": {"type": "str", "no_log": True},
+    "encrypt_privatekey": {"type": "bool", "default": True},
+    "privatekey_format": {"type": "str", "choices": ["pkcs8", "traditional"], "default": "pkcs8"},
+    "kdf_iterations": {"type": "int", "default": 100000},
+    "max_kdf_iterations": {"type": "int", "default": 10000000},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "directory": {"type": "str"},
+    "cert_path": {"type": "str", "default": "usercert.pem"},
+    "privatekey_path": {"type": "str", "default": "userkey.pem"},
+    "other_certs_path": {"type": "str"},
+    "include_chain": {"type": "bool", "default": False},
+    "cert_mode": {"type": "str", "default": "0600"},
+    "privatekey_mode": {"type": "str", "default": "0600"},
+    "backup": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "allow_expired": {"type": "bool", "default": False},
+    "allow_not_yet_valid": {"type": "bool", "default": False},
+    "allow_older": {"type": "bool", "default": False},
+    "allow_subject_change": {"type": "bool", "default": False},
+}
+
+
+@dataclass
+class _Item:
+    options: dict[str, Any]
+    rendered: dict[str, Any] | None = None
+    contents: dict[str, str] = field(default_factory=dict)
+    file_set: dict[str, Any] = field(default_factory=dict)
+    outcome: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, str] | None = None
+    error: GridSecurityError | None = None
+
+
+def label(options: dict[str, Any]) -> str:
+    """What messages call a credential: its archive, or the owner whose credential is removed."""
+    source = os.path.basename(options["src"]) if options.get("src") else "content"
+    owner = f" for {options['owner']}" if options.get("owner") else ""
+    return f"{source}{owner}" if options["state"] == "present" else f"credential{owner}"
+
+
+def converge(options: list[dict[str, Any]], render: Render, send: Send, check: bool) -> list[dict[str, Any]]:
+    """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
+
+    :param render: the files and facts for one credential; see :func:`credential.render`.
+    :param send: the engine; see :func:`file_set.converge`.
+    """
+    items = [_prepare(one, render) for one in options]
+    _exchange(items, send, with_contents=False)
+    pending = [item for item in items if item.outcome.get("needs")]
+    for item in pending:
+        _review(item)
+    if not check:
+        _exchange([item for item in pending if item.error is None], send, with_contents=True)
+    return [_result(item) for item in items]
+
+
+def _prepare(options: dict[str, Any], render: Render) -> _Item:
+    item = _Item(options)
+    try:
+        if options["state"] == "present":
+            item.rendered = render(options)
+        item.file_set = _file_set(item)
+    except GridSecurityError as error:
+        item.error = error
+    return item
+
+
+def _file_set(item: _Item) -> dict[str, Any]:
+    options, rendered = item.options, item.rendered
+    home = f"~{options['owner'] or ''}"
+    directory = options["directory"] or f"{home}/.globus"
+    paths = [options["cert_path"], options["privatekey_path"], options["other_certs_path"]]
+    if rendered is None:
+        entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
+    else:
+        texts = [rendered["certificate"], rendered["privatekey"], rendered["other_certs"]]
+        entries = [_file_entry(item, path, text) for path, text in zip(paths, texts) if path]
+        entries[0].update(mode=options["cert_mode"], observe=True)
+        entries[1].update(mode=options["privatekey_mode"], secret=True)
+        entries.append({"path": ".", "state": "directory", "mode": "0700"})
+    return {"name": label(options), "owner": options["owner"], "directory": directory, "entries": entries}
+
+
+def _file_entry(item: _Item, path: str, text: str) -> dict[str, Any]:
+    content = text.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    item.contents[digest] = base64.b64encode(content).decode()
+    return {
+        "path": path,
+        "state": "file",
+        "sha256": digest,
+        "size": len(content),
+        "mode": item.options["cert_mode"],
+        "group": item.options["group"],
+        "backup": item.options["backup"],
+    }
+
+
+def _exchange(items: list[_Item], send: Send, with_contents: bool) -> None:
+    ready = [item for item in items if item.error is None]
+    if not ready:
+        return
+    contents: dict[str, str] = {}
+    for item in ready if with_contents else []:
+        contents.update({digest: item.contents[digest] for digest in item.outcome["needs"]})
+    for item, outcome in zip(ready, send([item.file_set for item in ready], contents)):
+        item.outcome = outcome
+        if outcome.get("failed"):
+            item.error = GridSecurityError(outcome["kind"], f"{item.file_set['name']}: {outcome['msg']}")
+
+
+def _review(item: _Item) -> None:
+    assert item.rendered is not None
+    observed = list(item.outcome.get("observed", {}).values())
+    if observed:
+        item.before = credential.present(base64.b64decode(observed[0]))
+    try:
+        credential.review(item.rendered["facts"], item.before, item.options, label(item.options))
+    except GridSecurityError as error:
+        item.error = error
+
+
+def _result(item: _Item) -> dict[str, Any]:
+    result: dict[str, Any] = {"owner": item.options["owner"], "state": item.options["state"], "changed": False}
+    result.update(_paths(item))
+    if item.rendered is not None:
+        facts = item.rendered["facts"]
+        result.update(facts, days_left=credential.days_left(facts), warnings=_warnings(item))
+    if item.error is not None:
+        result.update(failed=True, kind=item.error.kind, msg=item.error.message)
+        return result
+    result["changed"] = item.outcome["changed"]
+    result["why"] = _why(item)
+    backups = [entry["backup_file"] for entry in item.outcome.get("entries", []) if "backup_file" in entry]
+    if backups:
+        result["backup_files"] = backups
+    return result
+
+
+def _paths(item: _Item) -> dict[str, str]:
+    names = ["cert_path", "privatekey_path", "other_certs_path"]
+    used = [name for name in names if item.options[name]]
+    return dict(zip(used, item.outcome.get("paths") or [item.options[name] for name in used]))
+
+
+def _warnings(item: _Item) -> list[str]:
+    assert item.rendered is not None
+    warnings = list(item.rendered["warnings"])
+    if credential.days_left(item.rendered["facts"]) < 0:
+        warnings.append(f"{label(item.options)}: the certificate expired on {item.rendered['facts']['not_after'][:10]}")
+    return warnings
+
+
+def _why(item: _Item) -> list[str]:
+    """The engine's changes in words of certificates and keys; the certificate's first."""
+    paths = _paths(item)
+    why = []
+    for entry in item.outcome.get("entries", []):
+        for change in entry["changes"]:
+            why.append(_explain(item, paths, entry["path"], change))
+    return sorted(why, key=lambda line: not line.startswith(("certificate", "subject")))
+
+
+def _explain(item: _Item, paths: dict[str, str], path: str, change: str) -> str:
+    new = change in ("created", "content replaced")
+    if item.rendered is not None and new and path == paths["cert_path"]:
+        return credential.explain_certificate(item.rendered["facts"], item.before)
+    if new and path == paths["privatekey_path"]:
+        return "private key installed" if change == "created" else "private key replaced"
+    return f"{os.path.basename(path)}: {change}"
+
+
+def summarize(results: list[dict[str, Any]]) -> str:
+    """All failures in one message, with what became of the others."""
+    failures = [result["msg"] for result in results if result.get("failed")]
+    changed = sum(1 for result in results if result["changed"])
+    others = len(results) - len(failures)
+    return "\n".join(
+        [f"{len(failures)} of {len(results)} credentials failed; {changed} of the other {others} changed."]
+        + [f"- {message}" for message in failures]
+    )
