@@ -18,7 +18,7 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils import credential
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["OPTIONS", "converge", "label", "summarize"]
+__all__ = ["OPTIONS", "combine", "converge", "label", "summarize"]
 
 Render = Callable[[dict[str, Any]], dict[str, Any]]
 Send = Callable[[list[dict[str, Any]], dict[str, str]], list[dict[str, Any]]]
@@ -108,7 +108,8 @@ def _file_set(item: _Item) -> dict[str, Any]:
         entries = [_file_entry(item, path, text) for path, text in zip(paths, texts) if path]
         entries[0].update(mode=options["cert_mode"], observe=True)
         entries[1].update(mode=options["privatekey_mode"], secret=True)
-        entries.append({"path": ".", "state": "directory", "mode": "0700"})
+        # A directory that was named is created 0700, but keeps its mode if it exists: it may be /etc/grid-security.
+        entries.append({"path": ".", "state": "directory", "mode": None if options["directory"] else "0700"})
     return {"name": label(options), "owner": options["owner"], "directory": directory, "entries": entries}
 
 
@@ -210,3 +211,19 @@ def summarize(results: list[dict[str, Any]]) -> str:
         [f"{len(failures)} of {len(results)} credentials failed; {changed} of the other {others} changed."]
         + [f"- {message}" for message in failures]
     )
+
+
+def combine(results: list[dict[str, Any]], as_list: bool) -> dict[str, Any]:
+    """The task's result: every credential's own, the warnings of all, one message for all failures."""
+    warnings = [warning for one in results for warning in one.pop("warnings", [])]
+    combined: dict[str, Any] = {} if as_list else dict(results[0])
+    combined.update(changed=any(one["changed"] for one in results), credentials=results, warnings=warnings)
+    combined["diff"] = [{"prepared": _diff(one)} for one in results if one["changed"]]
+    if any(one.get("failed") for one in results):
+        combined.update(failed=True, msg=summarize(results) if as_list else results[0]["msg"])
+    return combined
+
+
+def _diff(result: dict[str, Any]) -> str:
+    lines = [result["cert_path"], *(f"# {line}" for line in result["why"])]
+    return "\n".join(lines) + "\n"
