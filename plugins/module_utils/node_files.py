@@ -1,0 +1,49 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a file that already lies on a node."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import owner as owners
+from ansible_collections.grid.security.plugins.module_utils import secure_fs
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["read"]
+
+_LIMIT = (1 << 20) + 1  # bytes; one more than an archive may have, so that its size is noticed
+_TIME = 30.0  # seconds
+
+
+def read(path: str, owner: str | None) -> bytes:
+    """The content of ``path``: read as root where only root can exchange it, else with the rights of ``owner``.
+
+    :raises GridSecurityError: ``no_source`` and the kinds of :func:`secure_fs.open_directory`.
+    """
+    account = owners.find_account(owner)
+    path = os.path.abspath(owners.expand_home(path, account))
+    try:
+        return base64.b64decode(_read({"path": path})["content"])
+    except GridSecurityError as error:
+        if error.kind != "not_roots" or owner is None:
+            raise
+    result = owners.run_job(_read, owners.Job(account, {"path": path}, _TIME), secret=False)
+    if result.get("failed"):
+        raise GridSecurityError(result["kind"], result["msg"])
+    return base64.b64decode(result["content"])
+
+
+def _read(argument: dict[str, Any]) -> dict[str, Any]:
+    path = argument["path"]
+    with secure_fs.parent_directory(path) as (directory, name):
+        found = secure_fs.observe(directory, name, _LIMIT)
+    if found.kind == "file" and found.content is not None:
+        return {"content": base64.b64encode(found.content).decode()}
+    cause = {"absent": "does not exist", "file": "cannot be read, or is larger than 1 MiB"}.get(found.kind)
+    raise GridSecurityError(
+        "no_source", f"{path} on the node {cause or 'is no regular file'}. Name the archive in src."
+    )

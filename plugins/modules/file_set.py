@@ -1,0 +1,212 @@
+#!/usr/bin/python
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: file_set
+short_description: Converge files, links, directories and absences in one round trip
+version_added: 0.1.0
+description:
+  - Makes one or more sets of files on a node exactly what is asked for. Only digests are sent at first; contents follow, in
+    a second call, for what differs.
+  - Each set is handled with the rights of its O(sets[].owner) alone, so that root never opens, creates or changes anything
+    in a directory that a user controls.
+  - New files are complete on disk, with their final mode and owner, before they get their name.
+author:
+  - grid.security maintainers (@grid-security)
+extends_documentation_fragment:
+  - grid.security.attributes
+options:
+  sets:
+    description: The sets. One that fails does not stop the others.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: What results and messages call the set.
+        type: str
+        required: true
+      owner:
+        description: The user whose rights are used. Without it, the user the module runs as; root then works only in directories
+          that belong to root.
+        type: str
+      directory:
+        description: Where relative paths of entries start. V(~) and V(~user) stand for home directories of the node.
+        type: str
+      entries:
+        description: The paths and what they should be.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          path:
+            description: The path, absolute or relative to O(sets[].directory).
+            type: str
+            required: true
+          state:
+            description: What should be there. V(absent) removes a file or link, never a directory.
+            type: str
+            choices: [file, link, directory, absent]
+            default: file
+          content:
+            description: The content of a file. The controller puts a digest in its place.
+            type: str
+          src:
+            description: A file of the controller with the content, found as M(ansible.builtin.copy) finds it; it may be vaulted.
+            type: str
+          target:
+            description: Where a symbolic link points to.
+            type: str
+          mode:
+            description: The permissions of a file or directory, octal. New files without it get V(0600), new directories V(0700).
+            type: str
+          owner:
+            description: The owner of the file, if other than the user whose rights are used. Only root can give files away.
+            type: str
+          group:
+            description: The group of the file.
+            type: str
+          secret:
+            description: Never show the content in a diff.
+            type: bool
+            default: false
+          backup:
+            description: Keep the file that is replaced or removed under a name with the time in it.
+            type: bool
+            default: false
+          sha256:
+            description: The digest of the content. Set by the controller.
+            type: str
+          size:
+            description: The size of the content in bytes. Set by the controller.
+            type: int
+            default: 0
+          observe:
+            description: Return the present content, if it differs, in RV(sets[].observed).
+            type: bool
+            default: false
+  contents:
+    description: Contents in Base64 by digest. Set by the controller, in the second call.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds that one set may take.
+    type: float
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Place two configuration files of the batch system's user
+  grid.security.file_set:
+    sets:
+      - name: batch
+        owner: condor
+        directory: ~condor/.config
+        entries:
+          - {path: ., state: directory, mode: "0700"}
+          - {path: token, content: "{{ batch_token }}", mode: "0600", secret: true}
+          - {path: old-token, state: absent}
+"""
+
+RETURN = r"""
+sets:
+  description: A result for each set, in the order of O(sets).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The set's name.
+      returned: always
+      type: str
+    changed:
+      description: Whether something differed.
+      returned: always
+      type: bool
+    entries:
+      description: The entries that differed, with O(sets[].entries[].path) absolute, what changed and the backup's path.
+      returned: success
+      type: list
+      elements: dict
+    paths:
+      description: The absolute path of each entry.
+      returned: always
+      type: list
+      elements: str
+    needs:
+      description: Digests of contents that have to be sent before the set can be applied.
+      returned: when contents are missing
+      type: list
+      elements: str
+    observed:
+      description: Present contents in Base64 by path, of entries with O(sets[].entries[].observe).
+      returned: when such an entry differs
+      type: dict
+    failed:
+      description: Whether the set failed.
+      returned: failure
+      type: bool
+    kind:
+      description: A short stable identifier of the failure.
+      returned: failure
+      type: str
+    msg:
+      description: What went wrong and what to do.
+      returned: failure
+      type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.grid.security.plugins.module_utils import file_set
+
+ENTRY = {
+    "path": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["file", "link", "directory", "absent"], "default": "file"},
+    "content": {"type": "str"},
+    "src": {"type": "str"},
+    "target": {"type": "str"},
+    "mode": {"type": "str"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "secret": {"type": "bool", "default": False, "no_log": False},
+    "backup": {"type": "bool", "default": False},
+    "sha256": {"type": "str"},
+    "size": {"type": "int", "default": 0},
+    "observe": {"type": "bool", "default": False},
+}
+SET = {
+    "name": {"type": "str", "required": True},
+    "owner": {"type": "str"},
+    "directory": {"type": "str"},
+    "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY},
+}
+
+
+def main() -> None:
+    """Converge the sets."""
+    module = AnsibleModule(
+        argument_spec={
+            "sets": {"type": "list", "elements": "dict", "required": True, "options": SET},
+            "contents": {"type": "dict", "default": {}, "no_log": True},
+            "timeout": {"type": "float", "default": file_set.DEFAULT_LIMIT},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    outcomes = file_set.converge(
+        options["sets"], options["contents"], module.check_mode, module._diff, options["timeout"]
+    )
+    result = {"changed": any(one["changed"] for one in outcomes), "sets": outcomes}
+    failures = [f"{one['name']}: {one['msg']}" for one in outcomes if one.get("failed")]
+    if failures:
+        module.fail_json(msg="\n".join(failures), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

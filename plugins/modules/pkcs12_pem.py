@@ -1,0 +1,399 @@
+#!/usr/bin/python
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pkcs12_pem
+short_description: Convert PKCS#12 archives to PEM and place them where grid clients look
+version_added: 0.1.0
+description:
+  - Converts the PKCS#12 archive that a certificate authority hands out to C(usercert.pem) and C(userkey.pem) below
+    C(~/.globus), for one account or many in one call.
+  - The archive is converted on the controller, and the node gets nothing but the two files, so it never sees the archive or a
+    passphrase. With O(remote_src) the archive lies on the node and is converted there.
+  - The same archive, passphrases and options always give the same bytes, so a second run changes nothing.
+  - A credential in place is replaced only by one with the same subject that is not older and valid now.
+author:
+  - grid.security maintainers (@grid-security)
+extends_documentation_fragment:
+  - grid.security.attributes
+options:
+  credentials:
+    description:
+      - Many credentials. Each item takes the options of this module; those given beside O(credentials) are defaults for all
+        items.
+      - All items are processed. Failures are reported together at the end.
+    type: list
+    elements: dict
+    suboptions:
+      src:
+        description:
+          - The PKCS#12 archive. It lies on the controller, where it is found as M(ansible.builtin.copy) finds it
+            and may be vaulted, or, with O(remote_src), on the node.
+        type: path
+      content:
+        description:
+          - The archive itself, in Base64. Exclusive with O(src).
+        type: str
+      remote_src:
+        description:
+          - Whether O(src) lies on the node. The node then converts it and needs cryptography 36 or newer.
+        type: bool
+        default: false
+      passphrase:
+        description:
+          - The import passphrase, which protects the archive. Leave it out if there is none.
+        type: str
+      privatekey_passphrase:
+        description:
+          - The passphrase that the placed private key is encrypted with.
+        type: str
+      encrypt_privatekey:
+        description:
+          - Whether the placed private key is encrypted. O(privatekey_passphrase) is then required.
+        type: bool
+        default: true
+      privatekey_format:
+        description:
+          - V(pkcs8) is read by all current grid clients. V(traditional) is for Java clients of the JGlobus era, and
+            for unencrypted keys only.
+        type: str
+        choices: [pkcs8, traditional]
+        default: pkcs8
+      kdf_iterations:
+        description:
+          - Rounds of PBKDF2-HMAC-SHA256 for the encryption of the placed key.
+        type: int
+        default: 100000
+      max_kdf_iterations:
+        description:
+          - An archive that asks for more rounds than this is refused, because it would keep the machine busy.
+        type: int
+        default: 10000000
+      owner:
+        description:
+          - The account that the credential is for. Its rights are used to place it. Without it, the user the module
+            runs as.
+        type: str
+      group:
+        description:
+          - The group of the files. The default is the owner's primary group.
+        type: str
+      directory:
+        description:
+          - Where the files go. The default is C(~owner/.globus), which is kept at mode V(0700). Another directory
+            is created with mode V(0700) if it is missing and otherwise left as it is.
+        type: str
+      cert_path:
+        description:
+          - The certificate's path, relative to O(directory) or absolute.
+        type: str
+        default: usercert.pem
+      privatekey_path:
+        description:
+          - The private key's path, relative to O(directory) or absolute.
+        type: str
+        default: userkey.pem
+      other_certs_path:
+        description:
+          - If set, the path of a file for the other certificates of the archive.
+        type: str
+      include_chain:
+        description:
+          - Whether the certificate's file also gets the certificates of the archive that lead from it upwards, the
+            user's first.
+        type: bool
+        default: false
+      cert_mode:
+        description:
+          - The mode of the certificate's file.
+        type: str
+        default: "0600"
+      privatekey_mode:
+        description:
+          - The mode of the private key's file. Grid clients accept V(0400) and V(0600).
+        type: str
+        default: "0600"
+      backup:
+        description:
+          - Whether to keep replaced and removed files under names with the time in them.
+        type: bool
+        default: false
+      state:
+        description:
+          - V(present) places the credential, V(absent) removes certificate and key (and O(other_certs_path) if
+            given), and nothing else.
+        type: str
+        choices: [present, absent]
+        default: present
+      allow_expired:
+        description:
+          - Whether to place a certificate that has expired.
+        type: bool
+        default: false
+      allow_not_yet_valid:
+        description:
+          - Whether to place a certificate that is not valid yet.
+        type: bool
+        default: false
+      allow_older:
+        description:
+          - Whether to replace a certificate by one that was issued earlier.
+        type: bool
+        default: false
+      allow_subject_change:
+        description:
+          - Whether to replace a certificate by one with another subject.
+        type: bool
+        default: false
+  src:
+    description:
+      - The PKCS#12 archive. It lies on the controller, where it is found as M(ansible.builtin.copy) finds it and
+        may be vaulted, or, with O(remote_src), on the node.
+    type: path
+  content:
+    description:
+      - The archive itself, in Base64. Exclusive with O(src).
+    type: str
+  remote_src:
+    description:
+      - Whether O(src) lies on the node. The node then converts it and needs cryptography 36 or newer.
+    type: bool
+    default: false
+  passphrase:
+    description:
+      - The import passphrase, which protects the archive. Leave it out if there is none.
+    type: str
+  privatekey_passphrase:
+    description:
+      - The passphrase that the placed private key is encrypted with.
+    type: str
+  encrypt_privatekey:
+    description:
+      - Whether the placed private key is encrypted. O(privatekey_passphrase) is then required.
+    type: bool
+    default: true
+  privatekey_format:
+    description:
+      - V(pkcs8) is read by all current grid clients. V(traditional) is for Java clients of the JGlobus era, and for
+        unencrypted keys only.
+    type: str
+    choices: [pkcs8, traditional]
+    default: pkcs8
+  kdf_iterations:
+    description:
+      - Rounds of PBKDF2-HMAC-SHA256 for the encryption of the placed key.
+    type: int
+    default: 100000
+  max_kdf_iterations:
+    description:
+      - An archive that asks for more rounds than this is refused, because it would keep the machine busy.
+    type: int
+    default: 10000000
+  owner:
+    description:
+      - The account that the credential is for. Its rights are used to place it. Without it, the user the module
+        runs as.
+    type: str
+  group:
+    description:
+      - The group of the files. The default is the owner's primary group.
+    type: str
+  directory:
+    description:
+      - Where the files go. The default is C(~owner/.globus), which is kept at mode V(0700). Another directory is
+        created with mode V(0700) if it is missing and otherwise left as it is.
+    type: str
+  cert_path:
+    description:
+      - The certificate's path, relative to O(directory) or absolute.
+    type: str
+    default: usercert.pem
+  privatekey_path:
+    description:
+      - The private key's path, relative to O(directory) or absolute.
+    type: str
+    default: userkey.pem
+  other_certs_path:
+    description:
+      - If set, the path of a file for the other certificates of the archive.
+    type: str
+  include_chain:
+    description:
+      - Whether the certificate's file also gets the certificates of the archive that lead from it upwards, the
+        user's first.
+    type: bool
+    default: false
+  cert_mode:
+    description:
+      - The mode of the certificate's file.
+    type: str
+    default: "0600"
+  privatekey_mode:
+    description:
+      - The mode of the private key's file. Grid clients accept V(0400) and V(0600).
+    type: str
+    default: "0600"
+  backup:
+    description:
+      - Whether to keep replaced and removed files under names with the time in them.
+    type: bool
+    default: false
+  state:
+    description:
+      - V(present) places the credential, V(absent) removes certificate and key (and O(other_certs_path) if given),
+        and nothing else.
+    type: str
+    choices: [present, absent]
+    default: present
+  allow_expired:
+    description:
+      - Whether to place a certificate that has expired.
+    type: bool
+    default: false
+  allow_not_yet_valid:
+    description:
+      - Whether to place a certificate that is not valid yet.
+    type: bool
+    default: false
+  allow_older:
+    description:
+      - Whether to replace a certificate by one that was issued earlier.
+    type: bool
+    default: false
+  allow_subject_change:
+    description:
+      - Whether to replace a certificate by one with another subject.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Place one credential
+  grid.security.pkcs12_pem:
+    owner: alice
+    src: alice.p12
+    passphrase: "{{ vault_alice_import }}"
+    privatekey_passphrase: "{{ vault_alice_pem }}"
+
+- name: Place two, remove one
+  grid.security.pkcs12_pem:
+    backup: true
+    credentials:
+      - {owner: alice, src: alice.p12, passphrase: "{{ vault_alice_import }}", privatekey_passphrase: "{{ vault_alice_pem }}"}
+      - {owner: bob, src: bob.p12, passphrase: "{{ vault_bob_import }}", privatekey_passphrase: "{{ vault_bob_pem }}"}
+      - {owner: carol, state: absent}
+"""
+
+RETURN = r"""
+credentials:
+  description: A result for each credential. With a single one, its fields stand beside this list, too.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    owner:
+      description: The account.
+      returned: always
+      type: str
+    cert_path:
+      description: The certificate's path on the node.
+      returned: always
+      type: str
+    privatekey_path:
+      description: The private key's path on the node.
+      returned: always
+      type: str
+    other_certs_path:
+      description: The path of the other certificates.
+      returned: when asked for
+      type: str
+    changed:
+      description: Whether something was not as it should be.
+      returned: always
+      type: bool
+    why:
+      description: What changed, in words.
+      returned: success
+      type: list
+      elements: str
+      sample: ["certificate renewed: 2027-01-02 → 2028-01-02", "private key replaced"]
+    subject:
+      description: The subject, as of RFC 4514.
+      returned: present
+      type: str
+      sample: CN=Alice,DC=example,DC=org
+    subject_dn:
+      description: The subject in slash form, as grid-mapfiles want it.
+      returned: present
+      type: str
+      sample: /DC=org/DC=example/CN=Alice
+    issuer:
+      description: The issuer, as of RFC 4514.
+      returned: present
+      type: str
+    serial_number:
+      description: The serial number, hexadecimal.
+      returned: present
+      type: str
+    not_before:
+      description: Start of validity, UTC.
+      returned: present
+      type: str
+    not_after:
+      description: End of validity, UTC.
+      returned: present
+      type: str
+      sample: "2028-01-02T03:04:05Z"
+    days_left:
+      description: Whole days until the certificate expires.
+      returned: present
+      type: int
+    sha256_fingerprint:
+      description: The certificate's SHA-256 fingerprint.
+      returned: present
+      type: str
+    backup_files:
+      description: The backups' paths.
+      returned: when O(backup) is set and something was replaced or removed
+      type: list
+      elements: str
+    kind:
+      description: A short stable identifier of the failure.
+      returned: failure
+      type: str
+    msg:
+      description: What went wrong and what to do.
+      returned: failure
+      type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.grid.security.plugins.module_utils import credential, credentials, file_set, node_files
+
+
+def main() -> None:
+    """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
+    items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
+    module = AnsibleModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
+
+    def render(options: dict[str, Any]) -> dict[str, Any]:
+        data = node_files.read(options["src"], options["owner"])
+        return credential.render(data, options, credentials.label(options))
+
+    def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        return file_set.converge(sets, contents, module.check_mode, False)
+
+    options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
+    results = credentials.converge(options, render, send, module.check_mode)
+    module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
+
+
+if __name__ == "__main__":
+    main()
