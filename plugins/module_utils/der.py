@@ -1,0 +1,183 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Just enough ASN.1: a bounded reader of BER (X.690), and a writer of the few DER types that PKCS#8 needs.
+
+BER, because Firefox and Java write indefinite lengths and octet strings in pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ENCODED_NULL",
+    "INTEGER",
+    "OBJECT_IDENTIFIER",
+    "OCTET_STRING",
+    "SEQUENCE",
+    "DerError",
+    "Element",
+    "Truncated",
+    "encode_integer",
+    "encode_octet_string",
+    "encode_oid",
+    "encode_sequence",
+    "read",
+]
+
+INTEGER = 0x02
+OCTET_STRING = 0x04
+OBJECT_IDENTIFIER = 0x06
+SEQUENCE = 0x30
+ENCODED_NULL = b"\x05\x00"
+
+_CONSTRUCTED = 0x20
+_MOST_DEPTH = 32
+_MOST_ELEMENTS = 20000
+_MOST_LENGTH_BYTES = 4
+
+
+class DerError(ValueError):
+    """The bytes are not the ASN.1 that was expected."""
+
+
+class Truncated(DerError):
+    """The bytes end before the element does."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element: identifier octet, contents octets, and what is inside if it is constructed."""
+
+    tag: int
+    content: bytes
+    children: tuple[Element, ...] = ()
+
+    def child(self, index: int, tag: int | None = None) -> Element:
+        """The element inside at ``index``, which must have ``tag`` if that is given."""
+        if index >= len(self.children) or tag not in (None, self.children[index].tag):
+            raise DerError(f"element {index} is missing or of another type")
+        return self.children[index]
+
+    def octets(self) -> bytes:
+        """The value of an octet string, its pieces joined; also of one that is tagged implicitly."""
+        return b"".join(piece.octets() for piece in self.children) if self.tag & _CONSTRUCTED else self.content
+
+    def integer(self) -> int:
+        if self.tag != INTEGER or not self.content:
+            raise DerError("not an integer")
+        return int.from_bytes(self.content, "big", signed=True)
+
+    def oid(self) -> str:
+        """The dotted form of an object identifier."""
+        if self.tag != OBJECT_IDENTIFIER or not self.content or self.content[-1] & 0x80:
+            raise DerError("not an object identifier")
+        arcs = [0]
+        for byte in self.content:
+            arcs[-1] = arcs[-1] << 7 | byte & 0x7F
+            if not byte & 0x80:
+                arcs.append(0)
+        first = min(arcs[0] // 40, 2)
+        return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:-1]))
+
+
+def read(data: bytes) -> Element:
+    """The one element that ``data`` consists of; what follows it is ignored.
+
+    :raises Truncated: it ends too early. :raises DerError: it is no BER, or too deep or too large to be read.
+    """
+    return _Reader(data).element(0, 0)[0]
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._count = 0
+
+    def element(self, start: int, depth: int) -> tuple[Element, int]:
+        """The element at ``start`` and the position behind it."""
+        self._count += 1
+        if depth > _MOST_DEPTH or self._count > _MOST_ELEMENTS:
+            raise DerError("too many elements, or too deeply nested")
+        tag = self._byte(start)
+        if tag & 0x1F == 0x1F:
+            raise DerError("a tag number of more than one byte")
+        length, body = self._length(start + 1)
+        if length is None:
+            return self._indefinite(tag, body, depth)
+        end = body + length
+        if end > len(self._data):
+            raise Truncated("the data end within an element")
+        children = self._children(body, end, depth) if tag & _CONSTRUCTED else ()
+        return Element(tag, self._data[body:end], children), end
+
+    def _byte(self, position: int) -> int:
+        if position >= len(self._data):
+            raise Truncated("the data end within an element")
+        return self._data[position]
+
+    def _length(self, position: int) -> tuple[int | None, int]:
+        first = self._byte(position)
+        if first < 0x80:
+            return first, position + 1
+        count = first & 0x7F
+        if count == 0:
+            return None, position + 1
+        if count > _MOST_LENGTH_BYTES:
+            raise DerError("an element of more than 4 GiB")
+        end = position + 1 + count
+        if end > len(self._data):
+            raise Truncated("the data end within a length")
+        return int.from_bytes(self._data[position + 1 : end], "big"), end
+
+    def _children(self, position: int, end: int, depth: int) -> tuple[Element, ...]:
+        children = []
+        while position < end:
+            child, position = self.element(position, depth + 1)
+            children.append(child)
+        if position != end:
+            raise DerError("an element reaches beyond the one around it")
+        return tuple(children)
+
+    def _indefinite(self, tag: int, position: int, depth: int) -> tuple[Element, int]:
+        if not tag & _CONSTRUCTED:
+            raise DerError("indefinite length of a primitive element")
+        start, children = position, []
+        while self._byte(position) or self._byte(position + 1):
+            child, position = self.element(position, depth + 1)
+            children.append(child)
+        return Element(tag, self._data[start:position], tuple(children)), position + 2
+
+
+def encode_sequence(*parts: bytes) -> bytes:
+    return _encode(SEQUENCE, b"".join(parts))
+
+
+def encode_octet_string(value: bytes) -> bytes:
+    return _encode(OCTET_STRING, value)
+
+
+def encode_integer(value: int) -> bytes:
+    """A non-negative integer; the leading bit is the sign, so one bit more than the value has is needed."""
+    return _encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def encode_oid(dotted: str) -> bytes:
+    first, second, *rest = (int(arc) for arc in dotted.split("."))
+    return _encode(OBJECT_IDENTIFIER, b"".join(_encode_arc(arc) for arc in (first * 40 + second, *rest)))
+
+
+def _encode_arc(arc: int) -> bytes:
+    encoded = [arc & 0x7F]
+    while arc := arc >> 7:
+        encoded.insert(0, arc & 0x7F | 0x80)
+    return bytes(encoded)
+
+
+def _encode(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content

@@ -1,0 +1,414 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PKCS#12 archives (RFC 7292): open them, or say what is wrong with them.
+
+cryptography opens the archive. It reports every failure with the same words, so the structure is read here as well:
+before, to refuse what is no archive or asks for too much work; after a failure, to find its cause.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+import warnings as python_warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+try:
+    import cryptography
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
+
+    _VERSION = int(cryptography.__version__.split(".", maxsplit=1)[0])
+except ImportError:
+    _VERSION = 0
+
+__all__ = ["Archive", "load"]
+
+_OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
+_LARGEST = 1 << 20  # bytes; archives of people are a few kB
+_WEAK_RSA = 2048  # bits
+
+_DATA = "1.2.840.113549.1.7.1"
+_ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
+_SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+_PBES2 = "1.2.840.113549.1.5.13"
+_PBKDF2 = "1.2.840.113549.1.5.12"
+_PBMAC1 = "1.2.840.113549.1.5.14"
+_SCRYPT = "1.3.6.1.4.1.11591.4.11"
+_NAMES = {
+    "1.2.840.113549.1.12.1.1": "RC4-128",
+    "1.2.840.113549.1.12.1.2": "RC4-40",
+    "1.2.840.113549.1.12.1.3": "3DES",
+    "1.2.840.113549.1.12.1.4": "2-key 3DES",
+    "1.2.840.113549.1.12.1.5": "RC2-128",
+    "1.2.840.113549.1.12.1.6": "RC2-40",
+    "1.2.840.113549.3.2": "RC2",
+    "1.2.840.113549.3.7": "3DES",
+    "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
+    "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
+    "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
+    _PBMAC1: "PBMAC1",
+    _SCRYPT: "scrypt",
+}
+_HASHES = {
+    "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.4": "sha224",
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+    "1.2.840.113549.2.5": "md5",
+    "1.2.840.113549.2.7": "sha1",
+    "1.2.840.113549.2.8": "sha224",
+    "1.2.840.113549.2.9": "sha256",
+    "1.2.840.113549.2.10": "sha384",
+    "1.2.840.113549.2.11": "sha512",
+}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What an archive holds: a private key, its certificate, and other certificates in the archive's order."""
+
+    key: Any
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...]
+    warnings: tuple[str, ...]
+
+
+def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: int = 10_000_000) -> Archive:
+    """Open an archive.
+
+    :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
+    :param name: what messages call the archive.
+    :param max_kdf_iterations: refuse archives that ask for more rounds of key derivation.
+    :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``empty``, ``truncated``, ``not_pkcs12``,
+        ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``unsupported_algorithm``,
+        ``no_private_key`` or ``no_certificate``.
+    """
+    _check_cryptography()
+    pfx = _read(data, name)
+    derivations = list(_derivations(pfx))
+    for rounds in derivations:
+        if rounds > max_kdf_iterations:
+            raise GridSecurityError(
+                "kdf_limit",
+                f"{name}: it asks for {rounds} rounds of key derivation, and the limit is {max_kdf_iterations}."
+                " If the archive can be trusted, raise max_kdf_iterations.",
+            )
+    candidates = _candidates(passphrase)
+    for candidate in candidates:
+        opened = _open(data, candidate)
+        if opened is not None:
+            return _select(*opened, name=name)
+    raise _diagnose(pfx, passphrase, candidates, name)
+
+
+def _check_cryptography() -> None:
+    if _VERSION < _OLDEST_CRYPTOGRAPHY:
+        raise GridSecurityError(
+            "no_cryptography",
+            f"converting PKCS#12 needs the Python library cryptography, version {_OLDEST_CRYPTOGRAPHY} or newer, where"
+            " the conversion runs. Install python3-cryptography there, or convert on the controller"
+            " (remote_src: false).",
+        )
+
+
+# --- what it is -------------------------------------------------------------------------------------------------------
+
+
+def _read(data: bytes, name: str) -> der.Element:
+    if len(data) > _LARGEST:
+        raise GridSecurityError("too_large", f"{name}: it is larger than 1 MiB, so it is no credential. Check src.")
+    if not data:
+        raise GridSecurityError("empty", f"{name}: it is empty. Fetch the archive again.")
+    try:
+        pfx = der.read(data)
+    except der.Truncated:
+        if data[0] == der.SEQUENCE:
+            raise GridSecurityError(
+                "truncated", f"{name}: it is truncated: the file is shorter than it says. Fetch the archive again."
+            ) from None
+        raise _not_pkcs12(data, None, name) from None
+    except der.DerError:
+        raise _not_pkcs12(data, None, name) from None
+    if pfx.tag != der.SEQUENCE or len(pfx.children) < 2 or pfx.children[0].content != b"\x03":
+        raise _not_pkcs12(data, pfx, name)
+    return pfx
+
+
+def _not_pkcs12(data: bytes, element: der.Element | None, name: str) -> GridSecurityError:
+    return GridSecurityError(
+        "not_pkcs12",
+        f"{name}: it is no PKCS#12 archive but {_guess(data, element)}. Name the .p12 or .pfx file that the authority or"
+        " the browser gave out.",
+    )
+
+
+def _guess(data: bytes, element: der.Element | None) -> str:
+    start = data.lstrip()[:4096].lower()
+    if b"-----begin " in start:
+        return "a PEM private key" if b"private key-----" in start else "a PEM file"
+    if data.startswith(b"\xfe\xed\xfe\xed"):
+        return "a Java keystore (JKS)"
+    if data.startswith(b"\xce\xce\xce\xce"):
+        return "a Java keystore (JCEKS)"
+    if start.startswith((b"<!doctype", b"<html")):
+        return "a web page"
+    if element is not None and [child.tag for child in element.children] == [0x30, 0x30, 0x03]:
+        return "a DER certificate"
+    if element is not None and element.tag == der.SEQUENCE:
+        return "another DER file"
+    return "a text file" if all(byte in b"\t\r\n" or byte >= 0x20 for byte in data[:512]) else "something unknown"
+
+
+# --- what it asks for -------------------------------------------------------------------------------------------------
+
+
+def _derivations(pfx: der.Element) -> Iterator[int]:
+    """The rounds of every key derivation that shows without a passphrase."""
+    for algorithm in _algorithms(pfx):
+        yield from _rounds(algorithm)
+    mac = _mac(pfx)
+    if mac is not None:
+        yield mac.children[2].integer() if len(mac.children) > 2 else 1
+        yield from _rounds(mac.children[0].children[0])
+
+
+def _rounds(algorithm: der.Element) -> Iterator[int]:
+    """All integers within an algorithm's parameters: rounds, key lengths, scrypt's cost. None may be enormous.
+
+    scrypt's work grows with N * r * p; its product counts as rounds.
+    """
+    numbers = [element.integer() for element in _walk(algorithm) if element.tag == der.INTEGER]
+    yield from numbers
+    if any(element.tag == der.OBJECT_IDENTIFIER and element.oid() == _SCRYPT for element in _walk(algorithm)):
+        product = 1
+        for number in numbers[:3]:
+            product *= max(number, 1)
+        yield product
+
+
+def _walk(element: der.Element) -> Iterator[der.Element]:
+    yield element
+    for child in element.children:
+        yield from _walk(child)
+
+
+def _mac(pfx: der.Element) -> der.Element | None:
+    """MacData, if the archive has it and it is well-formed enough to be looked at."""
+    if len(pfx.children) < 3:
+        return None
+    mac = pfx.children[2]
+    complete = len(mac.children) >= 2 and len(mac.children[0].children) == 2 and mac.children[0].children[0].children
+    return mac if complete else None
+
+
+def _content(info: der.Element) -> der.Element | None:
+    """What lies in a ContentInfo's ``[0]``."""
+    return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
+
+
+def _algorithms(pfx: der.Element) -> Iterator[der.Element]:
+    """The AlgorithmIdentifier of every encryption that shows from outside."""
+    try:
+        content = _content(pfx.children[1])
+        if content is None:
+            return
+        for info in der.read(content.octets()).children:
+            yield from _algorithms_of(info)
+    except (der.DerError, IndexError):
+        return  # cryptography will not open it either; the diagnosis says malformed
+
+
+def _algorithms_of(info: der.Element) -> Iterator[der.Element]:
+    content = _content(info)
+    if content is None:
+        return
+    if info.child(0).oid() == _ENCRYPTED_DATA:
+        yield content.child(1).child(1)
+    elif info.child(0).oid() == _DATA:
+        for bag in der.read(content.octets()).children:
+            if bag.child(0).oid() == _SHROUDED_KEY_BAG:
+                yield bag.child(1).child(0).child(0)
+
+
+def _describe(algorithm: der.Element) -> str:
+    """The cipher's name: for PBES2 that of the scheme inside."""
+    oids = [element.oid() for element in _walk(algorithm) if element.tag == der.OBJECT_IDENTIFIER]
+    oid = oids[-1] if oids[0] == _PBES2 else oids[0]
+    return _NAMES.get(oid, oid)
+
+
+# --- open -------------------------------------------------------------------------------------------------------------
+
+
+def _candidates(passphrase: str | None) -> list[bytes | None]:
+    """The encodings to try, the likeliest first."""
+    if not passphrase:
+        return [b"", None]
+    forms = [passphrase]
+    if not passphrase.isascii():
+        forms += [unicodedata.normalize(form, passphrase) for form in ("NFC", "NFKD")]
+        # OpenSSL before 1.1 took the bytes of UTF-8 for characters.
+        forms.append(passphrase.encode().decode("latin-1"))
+    return [form.encode() for form in dict.fromkeys(forms)]
+
+
+def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, Any, list[Any]] | None:
+    try:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
+            key, certificate, others = pkcs12.load_key_and_certificates(data, passphrase)
+        return key, certificate, others
+    except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
+        return None
+
+
+def _select(key: Any, certificate: Any, others: list[Any], name: str) -> Archive:
+    if key is None:
+        raise GridSecurityError(
+            "no_private_key",
+            f"{name}: it holds no private key. Export the credential again, together with its private key.",
+        )
+    found = list(dict.fromkeys(([certificate] if certificate else []) + list(others)))
+    own = [one for one in found if _public(one) == _spki(key.public_key())]
+    if not own:
+        raise GridSecurityError(
+            "no_certificate",
+            f"{name}: none of its {len(found)} certificates belongs to its private key. Export the credential again.",
+        )
+    rest = tuple(one for one in found if one != own[0])
+    return Archive(key, own[0], rest, _weaknesses(key))
+
+
+def _public(certificate: Any) -> bytes | None:
+    try:
+        return _spki(certificate.public_key())
+    except Exception:  # pylint: disable=broad-except  # a key of a type that cryptography does not know
+        return None
+
+
+def _spki(key: Any) -> bytes:
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def _weaknesses(key: Any) -> tuple[str, ...]:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _WEAK_RSA:
+        return (f"the RSA key has {key.key_size} bits only. Ask the authority for one of {_WEAK_RSA} or more.",)
+    return ()
+
+
+# --- what went wrong --------------------------------------------------------------------------------------------------
+
+
+def _diagnose(
+    pfx: der.Element, passphrase: str | None, candidates: list[bytes | None], name: str
+) -> GridSecurityError:
+    mac = _mac(pfx)
+    if pfx.children[1].children and pfx.children[1].children[0].oid() != _DATA:
+        return GridSecurityError(
+            "malformed", f"{name}: it is protected by a signature or otherwise unusual. Export it again, by passphrase."
+        )
+    if mac is None:
+        return _undecided(pfx, name)
+    try:
+        right = _verify_mac(pfx, mac, candidates)
+    except (der.DerError, KeyError, ValueError, IndexError, OverflowError):
+        oid = mac.children[0].children[0].children[0].oid()
+        return GridSecurityError(
+            "unsupported_algorithm",
+            f"{name}: its integrity check ({_NAMES.get(oid, oid)}) is not supported here. Export it again.",
+        )
+    if not right:
+        return _wrong_passphrase(passphrase, name)
+    return _unsupported(pfx, mac, name)
+
+
+def _wrong_passphrase(passphrase: str | None, name: str) -> GridSecurityError:
+    if not passphrase:
+        return GridSecurityError(
+            "passphrase_required", f"{name}: it needs an import passphrase. Set passphrase to the one of its export."
+        )
+    return GridSecurityError(
+        "wrong_passphrase",
+        f"{name}: the import passphrase is wrong. Set passphrase to the one that was chosen when it was exported.",
+    )
+
+
+def _undecided(pfx: der.Element, name: str) -> GridSecurityError:
+    ciphers = sorted({_describe(algorithm) for algorithm in _algorithms(pfx)})
+    if not ciphers:
+        return GridSecurityError("malformed", f"{name}: it is damaged, or not of version 3. Fetch or export it again.")
+    return GridSecurityError(
+        "wrong_passphrase",
+        f"{name}: the import passphrase is wrong, or {', '.join(ciphers)} is not supported here; without an integrity"
+        " check the archive does not tell. Check passphrase, or export it again.",
+    )
+
+
+def _unsupported(pfx: der.Element, mac: der.Element, name: str) -> GridSecurityError:
+    ciphers = {_describe(algorithm) for algorithm in _algorithms(pfx)}
+    if mac.children[0].children[0].children[0].oid() == _PBMAC1:
+        ciphers.add("PBMAC1")
+    if not ciphers:
+        return GridSecurityError("malformed", f"{name}: its content is damaged. Fetch or export it again.")
+    return GridSecurityError(
+        "unsupported_algorithm",
+        f"{name}: the passphrase is right, but the archive uses {', '.join(sorted(ciphers))}, and cryptography"
+        f" {cryptography.__version__} cannot open it. Use a newer cryptography, or export it again with AES.",
+    )
+
+
+def _verify_mac(pfx: der.Element, mac: der.Element, candidates: list[bytes | None]) -> bool:
+    content = _content(pfx.children[1])
+    if content is None:
+        raise der.DerError("no content")
+    digest_info = mac.children[0]
+    expected = digest_info.child(1).octets()
+    if digest_info.child(0).child(0).oid() == _PBMAC1:
+        computed = [_pbmac1(digest_info.child(0).child(1), one, content.octets()) for one in candidates]
+    else:
+        algorithm = _HASHES[digest_info.child(0).child(0).oid()]
+        rounds = mac.child(2).integer() if len(mac.children) > 2 else 1
+        keys = [_mac_key(algorithm, one, mac.child(1).octets(), rounds) for one in candidates]
+        computed = [hmac.new(key, content.octets(), algorithm).digest() for key in keys]
+    return any(hmac.compare_digest(expected, one) for one in computed)
+
+
+def _pbmac1(parameters: der.Element, passphrase: bytes | None, content: bytes) -> bytes:
+    """RFC 9579: PBKDF2 gives the key of an HMAC."""
+    kdf, scheme = parameters.child(0), parameters.child(1)
+    if kdf.child(0).oid() != _PBKDF2:
+        raise der.DerError("not PBKDF2")
+    values = kdf.child(1).children
+    prf = [_HASHES[one.child(0).oid()] for one in values if one.tag == der.SEQUENCE]
+    length = values[2].integer() if len(values) > 2 and values[2].tag == der.INTEGER else 32
+    key = hashlib.pbkdf2_hmac(
+        prf[0] if prf else "sha1", passphrase or b"", values[0].octets(), values[1].integer(), length
+    )
+    return hmac.new(key, content, _HASHES[scheme.child(0).oid()]).digest()
+
+
+def _mac_key(algorithm: str, passphrase: bytes | None, salt: bytes, rounds: int) -> bytes:
+    """The key derivation of RFC 7292, appendix B.2, for the purpose "MAC" (3) and one block of output."""
+    new = getattr(hashlib, algorithm)
+    block = new().block_size
+    secret = b"" if passphrase is None else passphrase.decode().encode("utf-16-be") + b"\0\0"
+    value = bytes([3]) * block + _fill(salt, block) + _fill(secret, block)
+    for _round in range(max(rounds, 1)):
+        value = new(value).digest()
+    return value
+
+
+def _fill(data: bytes, block: int) -> bytes:
+    size = -(-len(data) // block) * block
+    return (data * (size // len(data) + 1))[:size] if data else b""
