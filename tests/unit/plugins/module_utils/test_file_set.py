@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine, in a directory of the user who runs the tests."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.grid.security.plugins.module_utils import file_set
+
+CONTENT = b"key"
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path) -> Path:
+    return tmp_path.resolve()
+
+
+def converge(home: Path, *entries: dict[str, Any], send: bool = True, check: bool = False) -> dict[str, Any]:
+    one = {"name": "test", "directory": str(home), "entries": [{"state": "file", **entry} for entry in entries]}
+    contents = {DIGEST: base64.b64encode(CONTENT).decode()} if send else {}
+    return file_set.converge([one], contents, check, False)[0]
+
+
+def key(**fields: Any) -> dict[str, Any]:
+    return {"path": "key", "sha256": DIGEST, "size": len(CONTENT), "mode": "0600", **fields}
+
+
+def test_asks_for_what_it_lacks_and_touches_nothing(home: Path) -> None:
+    assert converge(home, key(), send=False)["needs"] == [DIGEST]
+    assert not list(home.iterdir())
+
+
+def test_places_and_then_changes_nothing(home: Path) -> None:
+    assert converge(home, key())["changed"]
+    assert (home / "key").read_bytes() == CONTENT
+    assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
+    assert not converge(home, key(), send=False)["changed"]
+    assert [path.name for path in home.iterdir()] == ["key"]
+
+
+def test_check_mode_touches_nothing(home: Path) -> None:
+    assert converge(home, key(), check=True)["changed"]
+    assert not list(home.iterdir())
+
+
+def test_mode_alone_needs_no_content(home: Path) -> None:
+    converge(home, key())
+    (home / "key").chmod(0o644)
+    result = converge(home, key(), send=False)
+    assert result["entries"][0]["changes"] == ["mode 0644 → 0600"]
+    assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
+
+
+def test_link_is_replaced_and_its_target_left_alone(home: Path) -> None:
+    (home / "elsewhere").write_bytes(b"precious")
+    (home / "key").symlink_to("elsewhere")
+    assert converge(home, key())["changed"]
+    assert (home / "elsewhere").read_bytes() == b"precious"
+    assert not (home / "key").is_symlink()
+
+
+def test_fifo_does_not_block(home: Path) -> None:
+    os.mkfifo(home / "key")
+    assert converge(home, key())["changed"]
+    assert (home / "key").read_bytes() == CONTENT
+
+
+def test_linked_directory_is_refused(home: Path) -> None:
+    (home / "real").mkdir()
+    (home / "link").symlink_to("real")
+    result = converge(home / "link", key())
+    assert result["failed"]
+    assert result["kind"] == "not_a_directory"
+    assert not list((home / "real").iterdir())
+
+
+def test_directory_in_the_way_is_refused(home: Path) -> None:
+    (home / "key").mkdir()
+    assert converge(home, key())["kind"] == "is_directory"
+
+
+def test_removes_and_then_changes_nothing(home: Path) -> None:
+    converge(home, key())
+    gone = {"path": "key", "state": "absent"}
+    assert converge(home, gone)["changed"]
+    assert not converge(home, gone)["changed"]
+
+
+def test_backup_keeps_the_old_file_narrowed(home: Path) -> None:
+    (home / "key").write_bytes(b"old")
+    (home / "key").chmod(0o644)
+    backup = Path(converge(home, key(backup=True))["entries"][0]["backup_file"])
+    assert backup.read_bytes() == b"old"
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+
+
+def test_leftovers_are_cleared(home: Path) -> None:
+    converge(home, key())
+    (home / ".grid-security-0123.tmp").write_bytes(b"half")
+    assert converge(home, key(), send=False)["changed"]
+    assert [path.name for path in home.iterdir()] == ["key"]
+
+
+def test_link_entries(home: Path) -> None:
+    link = {"path": "link", "state": "link", "target": "key"}
+    assert converge(home, key(), link)["changed"]
+    assert os.readlink(home / "link") == "key"
+    assert not converge(home, key(), link)["changed"]
