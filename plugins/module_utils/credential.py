@@ -31,9 +31,7 @@ def render(data: bytes, options: dict[str, Any], name: str) -> dict[str, Any]:
     :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
     """
     _check_key_options(options, name)
-    archive = pkcs12.load(
-        data, options["passphrase"], name=name, max_kdf_iterations=options["max_kdf_iterations"]
-    )
+    archive = pkcs12.load(data, options["passphrase"], name=name, max_kdf_iterations=options["max_kdf_iterations"])
     chain = _chain(archive.certificate, archive.others) if options["include_chain"] else []
     return {
         "certificate": _pem([archive.certificate, *chain]),

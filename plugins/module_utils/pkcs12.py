@@ -310,9 +310,7 @@ def _weaknesses(key: Any) -> tuple[str, ...]:
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
 
-def _diagnose(
-    pfx: der.Element, passphrase: str | None, candidates: list[bytes | None], name: str
-) -> GridSecurityError:
+def _diagnose(pfx: der.Element, passphrase: str | None, candidates: list[bytes | None], name: str) -> GridSecurityError:
     mac = _mac(pfx)
     if pfx.children[1].children and pfx.children[1].children[0].oid() != _DATA:
         return GridSecurityError(

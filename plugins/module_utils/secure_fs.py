@@ -184,9 +184,7 @@ def _observe_file(directory: int, name: str, limit: int, facts: dict[str, int]) 
     return Observed("file", content=content if len(content) <= limit else None, context=context, **facts)
 
 
-def write_temporary(
-    directory: int, path: str, content: bytes, mode: int, owner: tuple[int, int] | None
-) -> str:
+def write_temporary(directory: int, path: str, content: bytes, mode: int, owner: tuple[int, int] | None) -> str:
     """A complete file under a temporary name, to be renamed to the last part of ``path``.
 
     :param owner: user and group id to give the file to; -1 keeps either.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.grid.security.plugins.module_utils import file_set
 
 CONTENT = b"key"

@@ -7,13 +7,14 @@ import datetime
 from typing import Any
 
 import pytest
-from ansible_collections.grid.security.plugins.module_utils import der, pkcs12
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12 as library
 from cryptography.x509.oid import NameOID
+
+from ansible_collections.grid.security.plugins.module_utils import der, pkcs12
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 
 @pytest.fixture(scope="module", name="pair")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils import pkcs8
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -11,6 +10,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+
+from ansible_collections.grid.security.plugins.module_utils import pkcs8
 
 KEY = ec.derive_private_key(0x1234567890, ec.SECP256R1())
 INFO = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
