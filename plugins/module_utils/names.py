@@ -36,7 +36,7 @@ _SHORT_NAMES = {
 
 
 def slash_form(name: x509.Name) -> str:
-    """``/DC=org/DC=example/CN=Alice``: most general part first, other than printable ASCII as ``\\xNN`` of its UTF-8."""
+    """``/DC=org/DC=example/CN=Alice``: most general part first, other than ASCII as ``\\xNN`` of its UTF-8."""
     return "".join(f"/{_short_name(part)}={_printable(str(part.value))}" for part in name)
 
 

@@ -147,8 +147,8 @@ def _read(data: bytes, name: str) -> der.Element:
 def _not_pkcs12(data: bytes, element: der.Element | None, name: str) -> GridSecurityError:
     return GridSecurityError(
         "not_pkcs12",
-        f"{name}: it is no PKCS#12 archive but {_guess(data, element)}. Name the .p12 or .pfx file that the authority or"
-        " the browser gave out.",
+        f"{name}: it is no PKCS#12 archive but {_guess(data, element)}. Name the .p12 or .pfx file that the authority"
+        " or the browser gave out.",
     )
 
 

@@ -20,6 +20,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import selinux
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
@@ -159,7 +160,7 @@ def observe(directory: int, name: str, limit: int | None = None) -> Observed:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return Observed("absent")
-    facts = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
+    facts: dict[str, Any] = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
     if stat.S_ISLNK(status.st_mode):
         return Observed("link", target=os.readlink(name, dir_fd=directory), **facts)
     if stat.S_ISDIR(status.st_mode):
@@ -171,7 +172,7 @@ def observe(directory: int, name: str, limit: int | None = None) -> Observed:
     return _observe_file(directory, name, limit, facts)
 
 
-def _observe_file(directory: int, name: str, limit: int, facts: dict[str, int]) -> Observed:
+def _observe_file(directory: int, name: str, limit: int, facts: dict[str, Any]) -> Observed:
     try:
         descriptor = os.open(name, _READ, dir_fd=directory)
     except OSError:  # mode 000, or exchanged under us: it has to be written anew either way

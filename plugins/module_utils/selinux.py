@@ -44,7 +44,7 @@ def current(descriptor: int) -> bytes | None:
 
 
 def label(descriptor: int, path: str, mode: int) -> None:
-    """Give an open file the label of its final ``path``; file systems without labels (NFS, FUSE) are left as they are."""
+    """Give an open file the label of its final ``path``; file systems without labels stay as they are."""
     wanted = default(path, mode)
     if wanted is not None and wanted != current(descriptor):
         with contextlib.suppress(OSError):
