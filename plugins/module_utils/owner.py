@@ -120,6 +120,8 @@ def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
         return handler(argument)
     except GridSecurityError as error:
         return _failure(error.kind, error.message)
+    except OSError as error:
+        return _failure("os_error", f"{error.filename or 'a file'}: {error.strerror}. Mend the cause, then run again.")
 
 
 def _failure(kind: str, message: str) -> dict[str, Any]:
