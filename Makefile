@@ -31,7 +31,7 @@ types: $(TREE)/MANIFEST.json
 		-p ansible_collections.grid.security.plugins
 
 unit: $(TREE)/MANIFEST.json
-	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -c pyproject.toml $(TREE)/tests/unit
+	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/unit
 
 $(VENV)/ready: tests/requirements.txt
 	"$(PYTHON)" -m venv $(VENV)

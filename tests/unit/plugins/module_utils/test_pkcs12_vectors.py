@@ -9,11 +9,12 @@ from typing import Any
 
 import cryptography_vectors
 import pytest
-from ansible_collections.grid.security.plugins.module_utils import credential, pkcs12
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.hazmat.primitives.serialization import pkcs12 as library
+
+from ansible_collections.grid.security.plugins.module_utils import credential, pkcs12
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 ROOT = Path(cryptography_vectors.__file__).parent
 ARCHIVES = sorted([*(ROOT / "pkcs12").glob("*.p12"), *(ROOT / "x509/PKITS_data/pkcs12").glob("*.p12")])
