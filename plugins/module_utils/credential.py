@@ -33,9 +33,12 @@ def render(data: bytes, options: dict[str, Any], name: str) -> dict[str, Any]:
     _check_key_options(options, name)
     archive = pkcs12.load(data, options["passphrase"], name=name, max_kdf_iterations=options["max_kdf_iterations"])
     chain = _chain(archive.certificate, archive.others) if options["include_chain"] else []
+    private_key = _private_key(archive.key, options, name)
+    if options["check_privatekey"]:
+        _check_private_key(private_key, archive.certificate, options, name)
     return {
         "certificate": _pem([archive.certificate, *chain]),
-        "privatekey": _private_key(archive.key, options, name).decode(),
+        "privatekey": private_key.decode(),
         "other_certs": _pem(archive.others),
         "facts": describe(archive.certificate),
         "warnings": [f"{name}: {warning}" for warning in archive.warnings],
@@ -71,6 +74,22 @@ def _private_key(key: Any, options: dict[str, Any], name: str) -> bytes:
         raise GridSecurityError(
             "no_traditional_form", f"{name}: a key of this type has no traditional form. Use privatekey_format: pkcs8."
         ) from None
+
+
+def _check_private_key(pem: bytes, certificate: x509.Certificate, options: dict[str, Any], name: str) -> None:
+    """Open what is to be placed as a client would: the check of the writer by a reader that did not write it."""
+    passphrase = options["privatekey_passphrase"].encode() if options["encrypt_privatekey"] else None
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    try:
+        key = serialization.load_pem_private_key(pem, passphrase)
+        matches = key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+    except ValueError:
+        matches = False
+    if not matches:
+        raise GridSecurityError(
+            "self_check",
+            f"{name}: the key as it would be placed does not open, or does not belong to the certificate. Report this.",
+        )
 
 
 def _encode_key(key: Any, encoding: Any, form: Any) -> bytes:

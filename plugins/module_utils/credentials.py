@@ -37,17 +37,22 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "group": {"type": "str"},
     "directory": {"type": "str"},
     "cert_path": {"type": "str", "default": "usercert.pem"},
-    "privatekey_path": {"type": "str", "default": "userkey.pem"},
+    "privatekey_path": {"type": "str", "default": "userkey.pem", "no_log": False},
     "other_certs_path": {"type": "str"},
     "include_chain": {"type": "bool", "default": False},
-    "cert_mode": {"type": "str", "default": "0600"},
-    "privatekey_mode": {"type": "str", "default": "0600"},
+    "cert_mode": {"type": "raw", "default": "0600"},
+    "privatekey_mode": {"type": "raw", "default": "0600", "no_log": False},
     "backup": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "allow_expired": {"type": "bool", "default": False},
     "allow_not_yet_valid": {"type": "bool", "default": False},
     "allow_older": {"type": "bool", "default": False},
     "allow_subject_change": {"type": "bool", "default": False},
+    "create_account": {"type": "bool", "default": False},
+    "account_shell": {"type": "str"},
+    "account_group": {"type": "str"},
+    "account_base_dir": {"type": "path"},
+    "check_privatekey": {"type": "bool", "default": False},
 }
 
 
@@ -142,7 +147,8 @@ def _exchange(items: list[_Item], send: Send, with_contents: bool) -> None:
 
 
 def _review(item: _Item) -> None:
-    assert item.rendered is not None
+    if item.rendered is None:  # a removal
+        return
     observed = list(item.outcome.get("observed", {}).values())
     if observed:
         item.before = credential.present(base64.b64decode(observed[0]))
@@ -157,7 +163,8 @@ def _result(item: _Item) -> dict[str, Any]:
     result.update(_paths(item))
     if item.rendered is not None:
         facts = item.rendered["facts"]
-        result.update(facts, days_left=credential.days_left(facts), warnings=_warnings(item))
+        warnings = [*item.rendered["warnings"], *_expiry_warning(item, facts)]
+        result.update(facts, days_left=credential.days_left(facts), warnings=warnings)
     if item.error is not None:
         result.update(failed=True, kind=item.error.kind, msg=item.error.message)
         return result
@@ -175,12 +182,10 @@ def _paths(item: _Item) -> dict[str, str]:
     return dict(zip(used, item.outcome.get("paths") or [item.options[name] for name in used]))
 
 
-def _warnings(item: _Item) -> list[str]:
-    assert item.rendered is not None
-    warnings = list(item.rendered["warnings"])
-    if credential.days_left(item.rendered["facts"]) < 0:
-        warnings.append(f"{label(item.options)}: the certificate expired on {item.rendered['facts']['not_after'][:10]}")
-    return warnings
+def _expiry_warning(item: _Item, facts: dict[str, str]) -> list[str]:
+    if credential.days_left(facts) >= 0:
+        return []
+    return [f"{label(item.options)}: the certificate expired on {facts['not_after'][:10]}"]
 
 
 def _why(item: _Item) -> list[str]:
@@ -213,12 +218,13 @@ def summarize(results: list[dict[str, Any]]) -> str:
     )
 
 
-def combine(results: list[dict[str, Any]], as_list: bool) -> dict[str, Any]:
+def combine(results: list[dict[str, Any]], as_list: bool, diff: bool) -> dict[str, Any]:
     """The task's result: every credential's own, the warnings of all, one message for all failures."""
     warnings = [warning for one in results for warning in one.pop("warnings", [])]
     combined: dict[str, Any] = {} if as_list else dict(results[0])
     combined.update(changed=any(one["changed"] for one in results), credentials=results, warnings=warnings)
-    combined["diff"] = [{"prepared": _diff(one)} for one in results if one["changed"]]
+    if diff:
+        combined["diff"] = [{"prepared": _diff(one)} for one in results if one["changed"]]
     if any(one.get("failed") for one in results):
         combined.update(failed=True, msg=summarize(results) if as_list else results[0]["msg"])
     return combined

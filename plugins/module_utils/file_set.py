@@ -132,9 +132,20 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(fields: dict[str, Any]) -> Entry:
     known = {name: value for name, value in fields.items() if name in Entry.__dataclass_fields__}
-    if isinstance(known.get("mode"), str):
-        known["mode"] = int(known["mode"], 8)
+    if known.get("mode") is not None:
+        known["mode"] = _parse_mode(known["mode"], known["path"])
     return Entry(**known)
+
+
+def _parse_mode(mode: Any, path: str) -> int:
+    """Permission bits from text in octal, or from a number, which is what YAML makes of an unquoted ``0600``."""
+    try:
+        bits = mode if isinstance(mode, int) else int(mode, 8)
+    except (TypeError, ValueError):
+        bits = -1
+    if not 0 <= bits <= 0o7777:
+        raise GridSecurityError("bad_mode", f'{path}: {mode!r} is no mode. Write it in octal and quoted: "0600".')
+    return bits
 
 
 # --- plan -------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ before, to refuse what is no archive or asks for too much work; after a failure,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import unicodedata
@@ -107,7 +108,7 @@ def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: 
     for candidate in candidates:
         opened = _open(data, candidate)
         if opened is not None:
-            return _select(*opened, name=name)
+            return _select(*opened, name=name, warnings=_ambiguity(pfx))
     raise _diagnose(pfx, passphrase, candidates, name)
 
 
@@ -216,28 +217,36 @@ def _content(info: der.Element) -> der.Element | None:
     return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
 
 
-def _algorithms(pfx: der.Element) -> Iterator[der.Element]:
-    """The AlgorithmIdentifier of every encryption that shows from outside."""
+def _infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
+    """Type and content of each ContentInfo of the archive, as far as they can be read."""
     try:
         content = _content(pfx.children[1])
-        if content is None:
-            return
-        for info in der.read(content.octets()).children:
-            yield from _algorithms_of(info)
+        for info in der.read(content.octets()).children if content else ():
+            inner = _content(info)
+            if inner is not None:
+                yield info.child(0).oid(), inner
     except (der.DerError, IndexError):
         return  # cryptography will not open it either; the diagnosis says malformed
 
 
-def _algorithms_of(info: der.Element) -> Iterator[der.Element]:
-    content = _content(info)
-    if content is None:
-        return
-    if info.child(0).oid() == _ENCRYPTED_DATA:
-        yield content.child(1).child(1)
-    elif info.child(0).oid() == _DATA:
-        for bag in der.read(content.octets()).children:
-            if bag.child(0).oid() == _SHROUDED_KEY_BAG:
-                yield bag.child(1).child(0).child(0)
+def _key_bags(pfx: der.Element) -> Iterator[der.Element]:
+    """The encrypted private keys that show from outside."""
+    for kind, content in _infos(pfx):
+        if kind == _DATA:
+            with contextlib.suppress(der.DerError):
+                bags = der.read(content.octets()).children
+                yield from (bag.child(1).child(0) for bag in bags if bag.child(0).oid() == _SHROUDED_KEY_BAG)
+
+
+def _algorithms(pfx: der.Element) -> Iterator[der.Element]:
+    """The AlgorithmIdentifier of every encryption that shows from outside."""
+    for kind, content in _infos(pfx):
+        if kind == _ENCRYPTED_DATA:
+            with contextlib.suppress(der.DerError):
+                yield content.child(1).child(1)
+    for bag in _key_bags(pfx):
+        if bag.children:
+            yield bag.children[0]
 
 
 def _describe(algorithm: der.Element) -> str:
@@ -272,7 +281,12 @@ def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, Any, list[Any]] |
         return None
 
 
-def _select(key: Any, certificate: Any, others: list[Any], name: str) -> Archive:
+def _ambiguity(pfx: der.Element) -> tuple[str, ...]:
+    keys = len(list(_key_bags(pfx)))
+    return (f"it holds {keys} private keys, and one of them was taken. Export only one.",) if keys > 1 else ()
+
+
+def _select(key: Any, certificate: Any, others: list[Any], *, name: str, warnings: tuple[str, ...]) -> Archive:
     if key is None:
         raise GridSecurityError(
             "no_private_key",
@@ -286,7 +300,7 @@ def _select(key: Any, certificate: Any, others: list[Any], name: str) -> Archive
             f"{name}: none of its {len(found)} certificates belongs to its private key. Export the credential again.",
         )
     rest = tuple(one for one in found if one != own[0])
-    return Archive(key, own[0], rest, _weaknesses(key))
+    return Archive(key, own[0], rest, warnings + _weaknesses(key))
 
 
 def _public(certificate: Any) -> bytes | None:

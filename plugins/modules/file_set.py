@@ -63,7 +63,7 @@ options:
             type: str
           mode:
             description: The permissions of a file or directory, octal. New files without it get V(0600), new directories V(0700).
-            type: str
+            type: raw
           owner:
             description: The owner of the file, if other than the user whose rights are used. Only root can give files away.
             type: str
@@ -170,7 +170,7 @@ ENTRY = {
     "content": {"type": "str"},
     "src": {"type": "str"},
     "target": {"type": "str"},
-    "mode": {"type": "str"},
+    "mode": {"type": "raw"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "secret": {"type": "bool", "default": False, "no_log": False},

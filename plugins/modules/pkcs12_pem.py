@@ -28,7 +28,7 @@ options:
       - All items are processed. Failures are reported together at the end.
     type: list
     elements: dict
-    suboptions:
+    suboptions: &options
       src:
         description:
           - The PKCS#12 archive. It lies on the controller, where it is found as M(ansible.builtin.copy) finds it
@@ -110,12 +110,12 @@ options:
       cert_mode:
         description:
           - The mode of the certificate's file.
-        type: str
+        type: raw
         default: "0600"
       privatekey_mode:
         description:
           - The mode of the private key's file. Grid clients accept V(0400) and V(0600).
-        type: str
+        type: raw
         default: "0600"
       backup:
         description:
@@ -149,126 +149,31 @@ options:
           - Whether to replace a certificate by one with another subject.
         type: bool
         default: false
-  src:
-    description:
-      - The PKCS#12 archive. It lies on the controller, where it is found as M(ansible.builtin.copy) finds it and
-        may be vaulted, or, with O(remote_src), on the node.
-    type: path
-  content:
-    description:
-      - The archive itself, in Base64. Exclusive with O(src).
-    type: str
-  remote_src:
-    description:
-      - Whether O(src) lies on the node. The node then converts it and needs cryptography 36 or newer.
-    type: bool
-    default: false
-  passphrase:
-    description:
-      - The import passphrase, which protects the archive. Leave it out if there is none.
-    type: str
-  privatekey_passphrase:
-    description:
-      - The passphrase that the placed private key is encrypted with.
-    type: str
-  encrypt_privatekey:
-    description:
-      - Whether the placed private key is encrypted. O(privatekey_passphrase) is then required.
-    type: bool
-    default: true
-  privatekey_format:
-    description:
-      - V(pkcs8) is read by all current grid clients. V(traditional) is for Java clients of the JGlobus era, and for
-        unencrypted keys only.
-    type: str
-    choices: [pkcs8, traditional]
-    default: pkcs8
-  kdf_iterations:
-    description:
-      - Rounds of PBKDF2-HMAC-SHA256 for the encryption of the placed key.
-    type: int
-    default: 100000
-  max_kdf_iterations:
-    description:
-      - An archive that asks for more rounds than this is refused, because it would keep the machine busy.
-    type: int
-    default: 10000000
-  owner:
-    description:
-      - The account that the credential is for. Its rights are used to place it. Without it, the user the module
-        runs as.
-    type: str
-  group:
-    description:
-      - The group of the files. The default is the owner's primary group.
-    type: str
-  directory:
-    description:
-      - Where the files go. The default is C(~owner/.globus), which is kept at mode V(0700). Another directory is
-        created with mode V(0700) if it is missing and otherwise left as it is.
-    type: str
-  cert_path:
-    description:
-      - The certificate's path, relative to O(directory) or absolute.
-    type: str
-    default: usercert.pem
-  privatekey_path:
-    description:
-      - The private key's path, relative to O(directory) or absolute.
-    type: str
-    default: userkey.pem
-  other_certs_path:
-    description:
-      - If set, the path of a file for the other certificates of the archive.
-    type: str
-  include_chain:
-    description:
-      - Whether the certificate's file also gets the certificates of the archive that lead from it upwards, the
-        user's first.
-    type: bool
-    default: false
-  cert_mode:
-    description:
-      - The mode of the certificate's file.
-    type: str
-    default: "0600"
-  privatekey_mode:
-    description:
-      - The mode of the private key's file. Grid clients accept V(0400) and V(0600).
-    type: str
-    default: "0600"
-  backup:
-    description:
-      - Whether to keep replaced and removed files under names with the time in them.
-    type: bool
-    default: false
-  state:
-    description:
-      - V(present) places the credential, V(absent) removes certificate and key (and O(other_certs_path) if given),
-        and nothing else.
-    type: str
-    choices: [present, absent]
-    default: present
-  allow_expired:
-    description:
-      - Whether to place a certificate that has expired.
-    type: bool
-    default: false
-  allow_not_yet_valid:
-    description:
-      - Whether to place a certificate that is not valid yet.
-    type: bool
-    default: false
-  allow_older:
-    description:
-      - Whether to replace a certificate by one that was issued earlier.
-    type: bool
-    default: false
-  allow_subject_change:
-    description:
-      - Whether to replace a certificate by one with another subject.
-    type: bool
-    default: false
+      create_account:
+        description:
+          - Whether to create the account O(owner) if the node does not have it, by M(ansible.builtin.user). Nothing is done, and no
+            time is spent, if it has.
+        type: bool
+        default: false
+      account_shell:
+        description:
+          - The login shell of an account that is created.
+        type: str
+      account_group:
+        description:
+          - The primary group of an account that is created. It must exist.
+        type: str
+      account_base_dir:
+        description:
+          - The directory that gets the home of an account that is created. The default is the system's.
+        type: path
+      check_privatekey:
+        description:
+          - Whether to open the encrypted key as it is placed once more, with O(privatekey_passphrase), and to compare it with the
+            certificate. It costs as much time as the encryption did; the role's C(verify) sets it.
+        type: bool
+        default: false
+  <<: *options
 """
 
 EXAMPLES = r"""

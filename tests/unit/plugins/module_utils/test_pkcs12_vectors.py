@@ -27,6 +27,7 @@ OPTIONS: dict[str, Any] = {
     "kdf_iterations": 1000,
     "max_kdf_iterations": 10_000_000,
     "include_chain": False,
+    "check_privatekey": True,
 }
 
 
