@@ -8,23 +8,33 @@ TREE := build/collections/ansible_collections/grid/security
 SOURCES := $(shell git ls-files)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
-.PHONY: help demo test test-fast lint types unit clean
+INTEGRATION := pkcs12_pem file_set user_credentials
+ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
+
+.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean
 help:
-	@echo "make demo       run the main job below build/demo"
-	@echo "make test       everything"
-	@echo "make test-fast  lint, types, unit tests"
-	@echo "make clean      remove build/"
+	@echo "make demo            run the main job below build/demo"
+	@echo "make test            everything that CI runs"
+	@echo "make test-fast       lint, types, unit tests"
+	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
+	@echo "make matrix-corners  the oldest and the newest of them"
+	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" playbooks/demo/run build/demo
 
-test: test-fast demo
+test: test-fast sanity functional integration matrix-corners demo
 
 test-fast: lint types unit
 
 lint: $(TREE)/MANIFEST.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck .ci/run playbooks/demo/run tests/support/ansible-test tests/support/find-python \
+		tests/integration/targets/setup_credentials/files/authority
+	$(BIN)/antsibull-changelog lint
+	cd $(TREE) && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --nocolor --config-file $(CURDIR)/.ansible-lint
 
 types: $(TREE)/MANIFEST.json
 	cd build/collections && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
@@ -33,6 +43,23 @@ types: $(TREE)/MANIFEST.json
 unit: $(TREE)/MANIFEST.json
 	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/unit
 
+# Whole runs of ansible-playbook: how often modules are executed, what is left where.
+functional: $(TREE)/MANIFEST.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
+		$(BIN)/pytest -q -ra -n auto --dist loadfile -c pyproject.toml $(TREE)/tests/functional
+
+sanity: $(TREE)/MANIFEST.json
+	$(ANSIBLE_TEST) sanity --venv --color no
+
+integration: $(TREE)/MANIFEST.json
+	$(ANSIBLE_TEST) integration --color no --allow-root --allow-destructive $(INTEGRATION)
+
+matrix: $(TREE)/MANIFEST.json
+	$(BIN)/nox --noxfile tests/noxfile.py
+
+matrix-corners: $(TREE)/MANIFEST.json
+	$(BIN)/nox --noxfile tests/noxfile.py --tags corners
+
 $(VENV)/ready: tests/requirements.txt
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
@@ -40,6 +67,7 @@ $(VENV)/ready: tests/requirements.txt
 
 # The tests run against what a user installs: the tarball.
 $(TREE)/MANIFEST.json: $(VENV)/ready $(SOURCES)
+	rm -rf build/collections build/grid-security-*.tar.gz
 	$(BIN)/ansible-galaxy collection build --force --output-path build .
 	$(BIN)/ansible-galaxy collection install --force --no-deps --collections-path build/collections \
 		build/grid-security-*.tar.gz

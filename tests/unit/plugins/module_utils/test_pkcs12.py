@@ -3,33 +3,21 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import pkcs12 as library
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.grid.security.plugins.module_utils import der, pkcs12
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.tests.support import pki
 
 
-@pytest.fixture(scope="module", name="pair")
-def _pair() -> tuple[Any, x509.Certificate]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Alice")])
-    now = datetime.datetime(2026, 1, 1)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=365))
-    return key, builder.sign(key, hashes.SHA256())
-
-
-def archive(pair: tuple[Any, Any], passphrase: bytes = b"sesame") -> bytes:
-    encryption = serialization.BestAvailableEncryption(passphrase)
-    return library.serialize_key_and_certificates(b"alice", pair[0], pair[1], None, encryption)
+@pytest.fixture(scope="module", name="alice")
+def _alice() -> pki.Credential:
+    return pki.issue()
 
 
 def kind(data: bytes, passphrase: str | None, **options: int) -> str:
@@ -39,44 +27,92 @@ def kind(data: bytes, passphrase: str | None, **options: int) -> str:
     return caught.value.kind
 
 
-def test_opens(pair: Any) -> None:
-    opened = pkcs12.load(archive(pair), "sesame", name="alice.p12")
-    assert opened.certificate == pair[1]
-    assert opened.key.private_numbers() == pair[0].private_numbers()
+def test_opens(alice: pki.Credential) -> None:
+    opened = pkcs12.load(alice.archive(), "import", name="alice.p12")
+    assert opened.certificate == alice.certificate
+    assert opened.key.private_numbers() == alice.key.private_numbers()
 
 
-def test_unicode_passphrase(pair: Any) -> None:
-    assert pkcs12.load(archive(pair, "sésame€".encode()), "sésame€", name="alice.p12").certificate == pair[1]
+def test_unicode_passphrase(alice: pki.Credential) -> None:
+    opened = pkcs12.load(alice.archive("sésame€"), "sésame€", name="alice.p12")
+    assert opened.certificate == alice.certificate
+
+
+@pytest.mark.parametrize("passphrase", [None, ""])
+def test_no_passphrase(alice: pki.Credential, passphrase: str | None) -> None:
+    assert pkcs12.load(alice.archive(""), passphrase, name="alice.p12").certificate == alice.certificate
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl writes these archives, and it is not installed")
+@pytest.mark.parametrize("passphrase", ["import", "", "sésame"])
+@pytest.mark.parametrize(
+    "export",
+    [[], ["-legacy"], ["-nomac"], ["-keypbe", "NONE", "-certpbe", "NONE"], ["-macalg", "sha512"], ["-iter", "600000"]],
+    ids=["modern", "legacy", "no-mac", "unencrypted", "sha512", "600000-rounds"],
+)
+def test_what_openssl_writes(alice: pki.Credential, tmp_path: Path, export: list[str], passphrase: str) -> None:
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = alice.key.private_bytes(*form) + alice.certificate.public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "in.pem").write_bytes(pem)
+    command = ["openssl", "pkcs12", "-export", *export, "-passout", "stdin", "-in", "in.pem", "-out", "alice.p12"]
+    subprocess.run(command, input=f"{passphrase}\n".encode(), cwd=tmp_path, check=True)
+    opened = pkcs12.load((tmp_path / "alice.p12").read_bytes(), passphrase, name="alice.p12")
+    assert opened.certificate == alice.certificate
 
 
 @pytest.mark.parametrize(("passphrase", "expected"), [("wrong", "wrong_passphrase"), (None, "passphrase_required")])
-def test_wrong_passphrase(pair: Any, passphrase: str | None, expected: str) -> None:
-    assert kind(archive(pair), passphrase) == expected
+def test_wrong_passphrase(alice: pki.Credential, passphrase: str | None, expected: str) -> None:
+    assert kind(alice.archive(), passphrase) == expected
 
 
-def test_truncated(pair: Any) -> None:
-    assert kind(archive(pair)[:-10], "sesame") == "truncated"
+def test_truncated(alice: pki.Credential) -> None:
+    assert kind(alice.archive()[:-10], "import") == "truncated"
 
 
-def test_rounds_above_the_limit(pair: Any) -> None:
-    assert kind(archive(pair), "sesame", max_kdf_iterations=100) == "kdf_limit"
+def test_rounds_above_the_limit(alice: pki.Credential) -> None:
+    assert kind(alice.archive(), "import", max_kdf_iterations=100) == "kdf_limit"
+
+
+def test_archive_without_a_key(alice: pki.Credential) -> None:
+    assert kind(pki.Credential(None, alice.certificate).archive(), "import") == "no_private_key"
+
+
+def test_certificate_of_another_key(alice: pki.Credential) -> None:
+    stranger = pki.issue("Bob")
+    archive = pki.Credential(alice.key, None, (stranger.certificate,)).archive()
+    assert kind(archive, "import") == "no_certificate"
+
+
+def test_every_truncation_and_many_flips_end_in_a_reason(alice: pki.Credential) -> None:
+    data = alice.archive("")
+    damaged = [data[:size] for size in range(0, len(data), 7)]
+    damaged += [data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :] for at in range(0, len(data), 3)]
+    for one in damaged:
+        try:
+            pkcs12.load(one, "", name="alice.p12", max_kdf_iterations=100_000)
+        except GridSecurityError as error:
+            assert error.message
 
 
 @pytest.mark.parametrize(
-    ("data", "expected"),
+    ("data", "expected", "named"),
     [
-        (b"", "empty"),
-        (b"x" * (1 << 20) + b"x", "too_large"),
-        (b"-----BEGIN CERTIFICATE-----\n", "not_pkcs12"),
-        (b"\xfe\xed\xfe\xed\0\0\0\2", "not_pkcs12"),
-        (b"<!DOCTYPE html>", "not_pkcs12"),
-        (der.encode_sequence(der.encode_integer(3)), "not_pkcs12"),
+        (b"", "empty", "empty"),
+        (b"x" * (1 << 20) + b"x", "too_large", "1 MiB"),
+        (b"-----BEGIN CERTIFICATE-----\n", "not_pkcs12", "a PEM file"),
+        (b"-----BEGIN RSA PRIVATE KEY-----\n", "not_pkcs12", "a PEM private key"),
+        (b"\xfe\xed\xfe\xed\0\0\0\2", "not_pkcs12", "JKS"),
+        (b"<!DOCTYPE html>", "not_pkcs12", "a web page"),
+        (b"Dear user", "not_pkcs12", "a text file"),
+        (der.encode_sequence(der.encode_integer(3)), "not_pkcs12", "another DER file"),
     ],
 )
-def test_no_archive(data: bytes, expected: str) -> None:
-    assert kind(data, "sesame") == expected
+def test_no_archive(data: bytes, expected: str, named: str) -> None:
+    with pytest.raises(GridSecurityError, match=named) as caught:
+        pkcs12.load(data, "import", name="alice.p12")
+    assert caught.value.kind == expected
 
 
-def test_der_certificate_is_named(pair: Any) -> None:
+def test_der_certificate_is_named(alice: pki.Credential) -> None:
     with pytest.raises(GridSecurityError, match="a DER certificate"):
-        pkcs12.load(pair[1].public_bytes(serialization.Encoding.DER), None, name="alice.p12")
+        pkcs12.load(alice.certificate.public_bytes(serialization.Encoding.DER), None, name="alice.p12")

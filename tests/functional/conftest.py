@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole runs of ansible-playbook on this machine, in a directory of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class Site:
+    """A controller's directory, and where its runs leave their traces."""
+
+    root: Path
+
+    def play(self, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the tasks with all that ansible can print; both temporary directories lie below the root."""
+        play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
+        (self.root / "play.json").write_text(json.dumps([play]))
+        settings = {
+            "ANSIBLE_LOCAL_TEMP": str(self.root / "controller-tmp"),
+            "ANSIBLE_REMOTE_TMP": str(self.root / "node-tmp"),
+            "ANSIBLE_LOG_PATH": str(self.root / "ansible.log"),
+            "ANSIBLE_PIPELINING": "0",
+            **environment,
+        }
+        host = f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n"
+        (self.root / "hosts").write_text(host)
+        command = ["ansible-playbook", "-i", "hosts", "-vvvv", *options, "play.json"]
+        return subprocess.run(
+            command, cwd=self.root, env={**os.environ, **settings}, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path: Path) -> Site:
+    return Site(tmp_path.resolve())

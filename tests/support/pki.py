@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small authority for tests: credentials with any validity, as archives."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+from cryptography.x509.oid import NameOID
+
+DAY = datetime.timedelta(days=1)
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A private key and its certificate."""
+
+    key: Any
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...] = ()
+
+    def archive(self, passphrase: str = "import") -> bytes:
+        """The PKCS#12 archive; without encryption if the passphrase is empty."""
+        encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+        others = list(self.others) or None
+        return pkcs12.serialize_key_and_certificates(b"test", self.key, self.certificate, others, encryption)
+
+
+def distinguished_name(common_name: str) -> x509.Name:
+    components = [(NameOID.DOMAIN_COMPONENT, "org"), (NameOID.DOMAIN_COMPONENT, "example")]
+    components.append((NameOID.COMMON_NAME, common_name))
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in components])
+
+
+def issue(
+    common_name: str = "Alice", *, start: int = -1, days: int = 100, key: Any = None, issuer: Credential | None = None
+) -> Credential:
+    """A credential valid from ``start`` days from now for ``days`` days; signed by itself without an issuer."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    name = distinguished_name(common_name)
+    builder = x509.CertificateBuilder().subject_name(name).public_key(key.public_key())
+    builder = builder.issuer_name(issuer.certificate.subject if issuer else name)
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(NOW + start * DAY).not_valid_after(NOW + (start + days) * DAY)
+    signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    return Credential(key, signed, (issuer.certificate, *issuer.others) if issuer else ())

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What archives become, and when one credential may take the place of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from ansible_collections.grid.security.plugins.module_utils import credential, credentials
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.tests.support import pki
+
+DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    return {**DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000, **changes}
+
+
+def render(one: pki.Credential, **changes: Any) -> dict[str, Any]:
+    return credential.render(one.archive(), options(**changes), "alice.p12")
+
+
+def kind_of(function: Any, *arguments: Any) -> str:
+    with pytest.raises(GridSecurityError) as caught:
+        function(*arguments)
+    assert caught.value.message.startswith("alice.p12: ")
+    return caught.value.kind
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ec.generate_private_key(ec.SECP384R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+        rsa.generate_private_key(65537, 2048),
+    ],
+    ids=["ec", "ed25519", "rsa"],
+)
+def test_keys_of_every_type_are_the_same_after_conversion(key: Any) -> None:
+    authority = pki.issue("CA")
+    rendered = render(pki.issue(key=key, issuer=authority), check_privatekey=True)
+    opened = serialization.load_pem_private_key(rendered["privatekey"].encode(), b"store")
+    form = (serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    assert opened.private_bytes(*form) == key.private_bytes(*form)
+
+
+def test_archive_exported_again_gives_the_same_files() -> None:
+    one = pki.issue()
+    again = credential.render(one.archive("other"), options(passphrase="other"), "alice.p12")
+    assert one.archive() != one.archive("other")
+    assert render(one) == again
+
+
+def test_passphrase_and_rounds_change_the_key_only() -> None:
+    one = pki.issue()
+    first = render(one)
+    for change in ({"privatekey_passphrase": "other"}, {"kdf_iterations": 1001}):
+        second = render(one, **change)
+        assert second["privatekey"] != first["privatekey"]
+        assert second["certificate"] == first["certificate"]
+
+
+def test_chain_is_leaf_first_whatever_the_archive_s_order() -> None:
+    root = pki.issue("Root")
+    middle = pki.issue("Middle", issuer=root)
+    leaf = pki.issue("Alice", issuer=middle)
+    shuffled = pki.Credential(leaf.key, leaf.certificate, tuple(reversed(leaf.others)))
+    text = render(shuffled, include_chain=True)["certificate"]
+    expected = [leaf.certificate, middle.certificate, root.certificate]
+    assert text == "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in expected)
+
+
+def test_unencrypted_keys_are_an_explicit_choice() -> None:
+    one = pki.issue()
+    assert kind_of(lambda: render(one, privatekey_passphrase="")) == "no_privatekey_passphrase"
+    assert "BEGIN PRIVATE KEY" in render(one, encrypt_privatekey=False)["privatekey"]
+    form = render(one, encrypt_privatekey=False, privatekey_format="traditional")["privatekey"]
+    assert "BEGIN EC PRIVATE KEY" in form
+    assert kind_of(lambda: render(one, privatekey_format="traditional")) == "traditional_encrypted"
+
+
+def test_weak_key_warns() -> None:
+    one = pki.issue(key=rsa.generate_private_key(65537, 1024))
+    assert "1024 bits" in render(one)["warnings"][0]
+
+
+def review(new: pki.Credential, old: pki.Credential | None, **changes: Any) -> None:
+    before = None if old is None else credential.describe(old.certificate)
+    credential.review(credential.describe(new.certificate), before, options(**changes), "alice.p12")
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "kind", "override"),
+    [
+        (pki.issue(start=-10, days=5), None, "expired", "allow_expired"),
+        (pki.issue(start=1), None, "not_yet_valid", "allow_not_yet_valid"),
+        (pki.issue("Bob"), pki.issue("Alice"), "subject_change", "allow_subject_change"),
+        (pki.issue(start=-20), pki.issue(start=-10), "older", "allow_older"),
+    ],
+)
+def test_refusals_and_their_overrides(new: Any, old: Any, kind: str, override: str) -> None:
+    assert kind_of(review, new, old) == kind
+    review(new, old, **{override: True})
+
+
+def test_renewal_is_explained() -> None:
+    old, new = (credential.describe(pki.issue(start=start).certificate) for start in (-50, -1))
+    why = credential.explain_certificate(new, old)
+    assert why == f"certificate renewed: {old['not_after'][:10]} → {new['not_after'][:10]}"

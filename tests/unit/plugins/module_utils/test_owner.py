@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work with another user's rights. Only root can take them, so elsewhere these tests are skipped, visibly."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.plugins.module_utils import owner
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
+
+
+def account() -> owner.Account:
+    return owner.find_account("nobody")
+
+
+def identity(_argument: dict[str, Any]) -> dict[str, Any]:
+    with open("/proc/self/status", encoding="ascii") as stream:
+        lines = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
+    return {name: lines[name].split() for name in ("Uid", "Gid", "Groups")}
+
+
+def hang(_argument: dict[str, Any]) -> dict[str, Any]:
+    time.sleep(60)
+    return {}
+
+
+def die(_argument: dict[str, Any]) -> dict[str, Any]:
+    os.kill(os.getpid(), 9)
+    return {}
+
+
+def crash(_argument: dict[str, Any]) -> dict[str, Any]:
+    raise ValueError("unexpected")
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_every_id_is_the_owner_s(secret: bool) -> None:
+    entry = pwd.getpwnam("nobody")
+    found = owner.run_job(identity, owner.Job(account(), {}, 20), secret)
+    assert set(found["Uid"]) == {str(entry.pw_uid)}
+    assert set(found["Gid"]) == {str(entry.pw_gid)}
+    assert set(found["Groups"]) <= {str(entry.pw_gid)}
+
+
+def test_overrun_is_ended_and_others_go_on() -> None:
+    results = list(owner.run_jobs(hang, [owner.Job(account(), {}, 0.2), owner.Job(account(), {}, 0.2)], False))
+    assert [result["kind"] for result in results] == ["timeout", "timeout"]
+
+
+@pytest.mark.parametrize(("handler", "kind"), [(die, "killed"), (crash, "internal")])
+def test_death_and_defects_are_reported(handler: Any, kind: str) -> None:
+    assert owner.run_job(handler, owner.Job(account(), {}, 20), False)["kind"] == kind
+
+
+def test_unknown_account() -> None:
+    with pytest.raises(GridSecurityError, match="no account 'nobody-of-this-name'"):
+        owner.find_account("nobody-of-this-name")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The memo: once per run, whichever worker comes first."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible import constants as C
+
+from ansible_collections.grid.security.plugins.plugin_utils import memo
+
+
+@pytest.fixture(autouse=True, name="local_tmp")
+def _local_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return tmp_path
+
+
+def produce_and_count(counter: Path) -> dict[str, Any]:
+    with open(counter, "a", encoding="ascii") as stream:
+        stream.write("x")
+    return {"value": 1}
+
+
+def test_many_processes_render_once(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    children = []
+    for _child in range(8):
+        pid = os.fork()
+        if pid == 0:
+            memo.memoize([b"archive", b"options"], lambda: produce_and_count(counter))
+            os._exit(0)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 8
+    assert counter.read_text() == "x"
+
+
+def test_other_inputs_are_other_results() -> None:
+    for parts in ([b"ab", b"c"], [b"a", b"bc"], [b"abc"]):
+        assert memo.memoize(parts, lambda parts=parts: {"parts": len(parts)}) == {"parts": len(parts)}
+
+
+def test_failure_is_not_kept() -> None:
+    with pytest.raises(ZeroDivisionError):
+        memo.memoize([b"x"], lambda: {"value": 1 // 0})
+    assert memo.memoize([b"x"], lambda: {"value": 2}) == {"value": 2}
+
+
+def test_nobody_else_reads_it(local_tmp: Path) -> None:
+    memo.memoize([b"x"], lambda: {"value": 2})
+    directory = local_tmp / "grid.security"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()] == [0o600]
