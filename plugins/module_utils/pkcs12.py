@@ -96,20 +96,36 @@ def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: 
     """
     _check_cryptography()
     pfx = _read(data, name)
-    derivations = list(_derivations(pfx))
-    for rounds in derivations:
-        if rounds > max_kdf_iterations:
-            raise GridSecurityError(
-                "kdf_limit",
-                f"{name}: it asks for {rounds} rounds of key derivation, and the limit is {max_kdf_iterations}."
-                " If the archive can be trusted, raise max_kdf_iterations.",
-            )
+    with _malformed_named(name):
+        _check_rounds(pfx, max_kdf_iterations, name)
     candidates = _candidates(passphrase)
     for candidate in candidates:
         opened = _open(data, candidate)
         if opened is not None:
             return _select(*opened, name=name, warnings=_ambiguity(pfx))
-    raise _diagnose(pfx, passphrase, candidates, name)
+    with _malformed_named(name):
+        raise _diagnose(pfx, passphrase, candidates, name)
+
+
+@contextlib.contextmanager
+def _malformed_named(name: str) -> Iterator[None]:
+    """What the reading of a damaged structure raises, as an error for a person."""
+    try:
+        yield
+    except (der.DerError, IndexError):
+        raise GridSecurityError(
+            "malformed", f"{name}: its structure is damaged. Fetch the archive again, or export it again."
+        ) from None
+
+
+def _check_rounds(pfx: der.Element, limit: int, name: str) -> None:
+    for rounds in _derivations(pfx):
+        if rounds > limit:
+            raise GridSecurityError(
+                "kdf_limit",
+                f"{name}: it asks for {rounds} rounds of key derivation, and the limit is {limit}."
+                " If the archive can be trusted, raise max_kdf_iterations.",
+            )
 
 
 def _check_cryptography() -> None:

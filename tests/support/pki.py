@@ -7,12 +7,14 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 
+CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
 

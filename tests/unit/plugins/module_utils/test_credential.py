@@ -41,6 +41,8 @@ def kind_of(function: Any, *arguments: Any) -> str:
     ids=["ec", "ed25519", "rsa"],
 )
 def test_keys_of_every_type_are_the_same_after_conversion(key: Any) -> None:
+    if isinstance(key, ed25519.Ed25519PrivateKey) and pki.CRYPTOGRAPHY < 38:
+        pytest.skip("cryptography before 38 cannot write an archive with an Ed25519 key")
     authority = pki.issue("CA")
     rendered = render(pki.issue(key=key, issuer=authority), check_privatekey=True)
     opened = serialization.load_pem_private_key(rendered["privatekey"].encode(), b"store")

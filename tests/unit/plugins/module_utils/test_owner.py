@@ -21,7 +21,8 @@ def account() -> owner.Account:
 
 
 def identity(_argument: dict[str, Any]) -> dict[str, Any]:
-    with open("/proc/self/status", encoding="ascii") as stream:
+    # No encoding but UTF-8: others would be imported now, from a place that this user may not be able to read.
+    with open("/proc/self/status", encoding="utf-8") as stream:
         lines = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
     return {name: lines[name].split() for name in ("Uid", "Gid", "Groups")}
 
