@@ -81,6 +81,7 @@ def converge(options: list[dict[str, Any]], render: Render, send: Send, check: b
     :param send: the engine; see :func:`file_set.converge`.
     """
     items = [_prepare(one, render) for one in options]
+    _refuse_duplicates(items)
     _exchange(items, send, with_contents=False)
     pending = [item for item in items if item.outcome.get("needs")]
     for item in pending:
@@ -99,6 +100,20 @@ def _prepare(options: dict[str, Any], render: Render) -> _Item:
     except GridSecurityError as error:
         item.error = error
     return item
+
+
+def _refuse_duplicates(items: list[_Item]) -> None:
+    """Two credentials for the same files would replace each other in every run."""
+    seen: set[tuple[Any, ...]] = set()
+    for item in items:
+        place = tuple(item.options[name] for name in ("owner", "directory", "cert_path", "privatekey_path"))
+        if place in seen and item.error is None:
+            item.error = GridSecurityError(
+                "duplicate",
+                f"{label(item.options)}: an earlier item of credentials has the same owner and paths. Remove one of the"
+                " two, or give one of them another directory, cert_path and privatekey_path.",
+            )
+        seen.add(place)
 
 
 def _file_set(item: _Item) -> dict[str, Any]:
