@@ -85,3 +85,14 @@ def test_no_result_holds_a_key(tmp_path: Path) -> None:
     for subject in ("Alice", "Alice"):
         results, _node = run(items, {"alice.p12": pki.issue(subject).archive()})
         assert "PRIVATE KEY" not in str(credentials.combine(results, True, True))
+
+
+def test_two_credentials_for_the_same_files_are_refused(tmp_path: Path) -> None:
+    home = tmp_path.resolve()
+    archives = {"alice.p12": pki.issue().archive(), "old.p12": pki.issue().archive()}
+    items = [options(home, "alice"), options(home, "old", directory=str(home / "alice"))]
+    results, node = run(items, archives)
+    assert [one.get("kind") for one in results] == [None, "duplicate"]
+    assert node.calls == [(1, 0), (1, 2)]
+    results, _node = run(items, archives)
+    assert [one["changed"] for one in results] == [False, False]
