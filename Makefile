@@ -8,7 +8,8 @@ TREE := build/collections/ansible_collections/grid/security
 SOURCES := $(shell git ls-files)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
-INTEGRATION := pkcs12_pem file_set user_credentials
+# Named apart from the roles: ansible-test would run the role itself in place of a target of the same name.
+INTEGRATION := pkcs12_pem file_set role_user_credentials role_trust_anchors
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
 .PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean

@@ -19,6 +19,7 @@ __all__ = [
     "DerError",
     "Element",
     "Truncated",
+    "encode",
     "encode_integer",
     "encode_octet_string",
     "encode_oid",
@@ -151,21 +152,21 @@ class _Reader:
 
 
 def encode_sequence(*parts: bytes) -> bytes:
-    return _encode(SEQUENCE, b"".join(parts))
+    return encode(SEQUENCE, b"".join(parts))
 
 
 def encode_octet_string(value: bytes) -> bytes:
-    return _encode(OCTET_STRING, value)
+    return encode(OCTET_STRING, value)
 
 
 def encode_integer(value: int) -> bytes:
     """A non-negative integer; the leading bit is the sign, so one bit more than the value has is needed."""
-    return _encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+    return encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
 def encode_oid(dotted: str) -> bytes:
     first, second, *rest = (int(arc) for arc in dotted.split("."))
-    return _encode(OBJECT_IDENTIFIER, b"".join(_encode_arc(arc) for arc in (first * 40 + second, *rest)))
+    return encode(OBJECT_IDENTIFIER, b"".join(_encode_arc(arc) for arc in (first * 40 + second, *rest)))
 
 
 def _encode_arc(arc: int) -> bytes:
@@ -175,7 +176,8 @@ def _encode_arc(arc: int) -> bytes:
     return bytes(encoded)
 
 
-def _encode(tag: int, content: bytes) -> bytes:
+def encode(tag: int, content: bytes) -> bytes:
+    """Any element with a tag of one byte, in DER's shortest length."""
     size = len(content)
     if size < 0x80:
         return bytes([tag, size]) + content

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils import manifest, secure_fs, selinux
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
-from ansible_collections.grid.security.plugins.module_utils import secure_fs, selinux
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["DEFAULT_LIMIT", "converge", "work"]
@@ -37,6 +37,7 @@ class Entry:
     path: str
     state: str = "file"
     mode: int | None = None
+    initial_mode: int = 0o700
     owner: str | None = None
     group: str | None = None
     target: str | None = None
@@ -83,6 +84,8 @@ def converge(
             continue
         paths[index] = [entry["path"] for entry in entries]
         argument = {"entries": entries, "contents": _own(one, contents), "check": check, "diff": diff}
+        if one.get("manifest"):
+            argument["manifest"] = {**one["manifest"], "directory": owners.expand_home(one["directory"], account)}
         jobs.append((index, owners.Job(account, argument, limit)))
     for (index, _job), result in zip(jobs, owners.run_jobs(work, [job for _i, job in jobs], bool(contents))):
         results[index] = result
@@ -116,7 +119,9 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """Plan one set and, unless in check mode or short of contents, apply it."""
+    """Plan one set and, unless in check mode or short of contents, apply it; or compare it by its manifest."""
+    if "manifest" in argument:
+        return _compare(argument["manifest"])
     entries = [_entry(fields) for fields in argument["entries"]]
     contents = {digest: base64.b64decode(text) for digest, text in argument["contents"].items()}
     steps = _plan(entries)
@@ -130,10 +135,17 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _compare(expected: dict[str, Any]) -> dict[str, Any]:
+    found = manifest.scan(expected["directory"], expected["patterns"])
+    same = manifest.digest(found) == expected["sha256"]
+    return {"changed": False, "entries": []} if same else {"changed": True, "entries": [], "found": found}
+
+
 def _entry(fields: dict[str, Any]) -> Entry:
     known = {name: value for name, value in fields.items() if name in Entry.__dataclass_fields__}
-    if known.get("mode") is not None:
-        known["mode"] = _parse_mode(known["mode"], known["path"])
+    for name in ("mode", "initial_mode"):
+        if known.get(name) is not None:
+            known[name] = _parse_mode(known[name], known["path"])
     return Entry(**known)
 
 
@@ -294,11 +306,13 @@ def _apply(entries: list[Entry], contents: dict[str, bytes]) -> dict[str, str]:
 
 def _make_directory(entry: Entry) -> None:
     with secure_fs.parent_directory(entry.path) as (parent, name):
+        mode = entry.mode
         with contextlib.suppress(FileExistsError), _explained(entry.path):
             os.mkdir(name, 0o700, dir_fd=parent)
+            mode = entry.initial_mode if mode is None else mode
         with secure_fs.open_directory(entry.path) as directory, _explained(entry.path):
-            if entry.mode is not None and stat.S_IMODE(os.fstat(directory).st_mode) != entry.mode:
-                os.fchmod(directory, entry.mode)
+            if mode is not None and stat.S_IMODE(os.fstat(directory).st_mode) != mode:
+                os.fchmod(directory, mode)
 
 
 def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str, int]:

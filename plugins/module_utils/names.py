@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from ansible_collections.grid.security.plugins.module_utils import der
+
 try:
     from cryptography import x509
 except ImportError:  # reported by pkcs12.load, which comes first
     pass
 
-__all__ = ["slash_form"]
+__all__ = ["hashes", "slash_form"]
 
 # Short names as OpenSSL's X509_NAME_oneline prints them; Globus, VOMS and grid-mapfiles use its output as it is.
 _SHORT_NAMES = {
@@ -46,3 +50,45 @@ def _short_name(part: x509.NameAttribute) -> str:
 
 def _printable(value: str) -> str:
     return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value.encode())
+
+
+# The string types that OpenSSL's canonical form turns into UTF8String (ASN1_MASK_CANON), with their encodings.
+_CANONICAL = {
+    0x0C: "utf-8",
+    0x13: "latin-1",  # PrintableString
+    0x14: "latin-1",  # T61String, as OpenSSL reads it
+    0x16: "latin-1",  # IA5String
+    0x1A: "latin-1",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+_UTF8_STRING = 0x0C
+_SET = 0x31
+
+
+def hashes(name: x509.Name) -> tuple[str, str]:
+    """The eight hexadecimal digits under which a trust directory lists a name: today's, and OpenSSL 0.9's.
+
+    Today's is SHA-1 over the canonical encoding (X509_NAME_hash_ex), the old one MD5 over the DER
+    (X509_NAME_hash_old); of both the first four bytes, little-endian.
+    """
+    encoded = name.public_bytes()
+    canonical = b"".join(_canonical_rdn(rdn) for rdn in der.read(encoded).children)
+    digests = hashlib.sha1(canonical, usedforsecurity=False), hashlib.md5(encoded, usedforsecurity=False)
+    new, old = (one.digest()[:4][::-1].hex() for one in digests)
+    return new, old
+
+
+def _canonical_rdn(rdn: der.Element) -> bytes:
+    pairs = []
+    for pair in rdn.children:
+        kind, value = pair.child(0), pair.child(1)
+        text = _canonical_value(value) if value.tag in _CANONICAL else der.encode(value.tag, value.content)
+        pairs.append(der.encode_sequence(der.encode(kind.tag, kind.content), text))
+    return der.encode(_SET, b"".join(sorted(pairs)))
+
+
+def _canonical_value(value: der.Element) -> bytes:
+    """Spaces trimmed and folded, ASCII letters in lower case, as UTF8String."""
+    text = value.content.decode(_CANONICAL[value.tag]).encode()
+    return der.encode(_UTF8_STRING, b" ".join(text.lower().split()))

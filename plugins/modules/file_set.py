@@ -41,7 +41,7 @@ options:
         description: The paths and what they should be.
         type: list
         elements: dict
-        required: true
+        default: []
         suboptions:
           path:
             description: The path, absolute or relative to O(sets[].directory).
@@ -62,7 +62,11 @@ options:
             description: Where a symbolic link points to.
             type: str
           mode:
-            description: The permissions of a file or directory, octal. New files without it get V(0600), new directories V(0700).
+            description: The permissions of a file or directory, octal. New files without it get V(0600), new directories
+              O(sets[].entries[].initial_mode).
+            type: raw
+          initial_mode:
+            description: The permissions that a directory gets if it has to be created and O(sets[].entries[].mode) is not given.
             type: raw
           owner:
             description: The owner of the file, if other than the user whose rights are used. Only root can give files away.
@@ -89,6 +93,21 @@ options:
             description: Return the present content, if it differs, in RV(sets[].observed).
             type: bool
             default: false
+      manifest:
+        description:
+          - Only compare what is in O(sets[].directory) with one digest over all of it. If it differs, RV(sets[].found) says what
+            was found. Set by the controller.
+        type: dict
+        suboptions:
+          patterns:
+            description: Shell patterns of the names that count.
+            type: list
+            elements: str
+            required: true
+          sha256:
+            description: The digest of what should be there.
+            type: str
+            required: true
   contents:
     description: Contents in Base64 by digest. Set by the controller, in the second call.
     type: dict
@@ -146,6 +165,10 @@ sets:
       description: Present contents in Base64 by path, of entries with O(sets[].entries[].observe).
       returned: when such an entry differs
       type: dict
+    found:
+      description: What is in the directory, by name.
+      returned: when O(sets[].manifest) differs
+      type: dict
     failed:
       description: Whether the set failed.
       returned: failure
@@ -171,6 +194,7 @@ ENTRY = {
     "src": {"type": "str"},
     "target": {"type": "str"},
     "mode": {"type": "raw"},
+    "initial_mode": {"type": "raw"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "secret": {"type": "bool", "default": False, "no_log": False},
@@ -183,7 +207,14 @@ SET = {
     "name": {"type": "str", "required": True},
     "owner": {"type": "str"},
     "directory": {"type": "str"},
-    "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY},
+    "entries": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
+    "manifest": {
+        "type": "dict",
+        "options": {
+            "patterns": {"type": "list", "elements": "str", "required": True},
+            "sha256": {"type": "str", "required": True},
+        },
+    },
 }
 
 

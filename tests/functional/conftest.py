@@ -5,13 +5,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+_MODULE = re.compile(r"PUT \S+ TO \S+AnsiballZ_(\w+)\.py")
+
+
+def executed(output: str) -> list[str]:
+    """The modules that a run executed on the node, by the files that ansible sent there."""
+    return _MODULE.findall(output)
 
 
 @dataclass
@@ -37,6 +46,11 @@ class Site:
         return subprocess.run(
             command, cwd=self.root, env={**os.environ, **settings}, capture_output=True, text=True, check=False
         )
+
+
+@pytest.fixture(name="executed")
+def _executed() -> Callable[[str], list[str]]:
+    return executed
 
 
 @pytest.fixture(name="site")

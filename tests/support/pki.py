@@ -11,7 +11,7 @@ import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 
 CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
@@ -27,6 +27,11 @@ class Credential:
     certificate: x509.Certificate
     others: tuple[x509.Certificate, ...] = ()
 
+    @property
+    def pem(self) -> bytes:
+        """The certificate alone."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
     def archive(self, passphrase: str = "import") -> bytes:
         """The PKCS#12 archive; without encryption if the passphrase is empty."""
         encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
@@ -41,14 +46,25 @@ def distinguished_name(common_name: str) -> x509.Name:
 
 
 def issue(
-    common_name: str = "Alice", *, start: int = -1, days: int = 100, key: Any = None, issuer: Credential | None = None
+    common_name: str = "Alice",
+    *,
+    start: int = -1,
+    days: int = 100,
+    key: Any = None,
+    issuer: Credential | None = None,
+    authority: bool = False,
 ) -> Credential:
-    """A credential valid from ``start`` days from now for ``days`` days; signed by itself without an issuer."""
+    """A credential valid from ``start`` days from now for ``days`` days; signed by itself without an issuer.
+
+    :param authority: whether it may sign others, and says so.
+    """
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = distinguished_name(common_name)
     builder = x509.CertificateBuilder().subject_name(name).public_key(key.public_key())
     builder = builder.issuer_name(issuer.certificate.subject if issuer else name)
     builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(NOW + start * DAY).not_valid_after(NOW + (start + days) * DAY)
+    if authority:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     return Credential(key, signed, (issuer.certificate, *issuer.others) if issuer else ())

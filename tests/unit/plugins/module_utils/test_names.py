@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names in slash form, with openssl as the oracle."""
+"""Names in slash form and as hashes, with openssl as the oracle."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
 
 from ansible_collections.grid.security.plugins.module_utils import names
 from ansible_collections.grid.security.tests.support import pki
@@ -18,17 +20,47 @@ PRINTABLE = {"2.5.4.5", "2.5.4.6", "2.5.4.46"}  # serialNumber, C and dnQualifie
 OIDS = sorted(set(names._SHORT_NAMES) - PRINTABLE)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is the oracle, and it is not installed")
-@pytest.mark.parametrize("value", ["plain", "with/slash=and,comma", "Zoë Müller", "日本", "tab\there"])
-def test_equals_openssl(value: str) -> None:
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is the oracle, and it is missing")
+
+
+def ask_openssl(name: x509.Name, *options: str) -> list[str]:
+    """What openssl prints of a certificate for ``name``."""
     key = ec.generate_private_key(ec.SECP256R1())
-    attributes = [x509.NameAttribute(x509.ObjectIdentifier(oid), value) for oid in OIDS]
-    attributes += [x509.NameAttribute(x509.ObjectIdentifier(oid), "CH") for oid in sorted(PRINTABLE)]
-    name = x509.Name(attributes)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(pki.NOW).not_valid_after(pki.NOW + pki.DAY)
     pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    command = ["openssl", "x509", "-noout", "-subject", "-nameopt", "compat"]
-    printed = subprocess.run(command, input=pem, stdout=subprocess.PIPE, check=True).stdout.decode()
+    command = ["openssl", "x509", "-noout", *options]
+    return subprocess.run(command, input=pem, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+
+
+@needs_openssl
+@pytest.mark.parametrize("value", ["plain", "with/slash=and,comma", "Zoë Müller", "日本", "tab\there"])
+def test_slash_form_equals_openssl(value: str) -> None:
+    attributes = [x509.NameAttribute(x509.ObjectIdentifier(oid), value) for oid in OIDS]
+    attributes += [x509.NameAttribute(x509.ObjectIdentifier(oid), "CH") for oid in sorted(PRINTABLE)]
+    name = x509.Name(attributes)
+    (printed,) = ask_openssl(name, "-subject", "-nameopt", "compat")
     # OpenSSL 3 escapes a slash; grid-mapfiles and signing policies have it plain, as all versions before did.
-    assert names.slash_form(name) == printed.strip().split("=", 1)[1].strip().replace("\\/", "/")
+    assert names.slash_form(name) == printed.split("=", 1)[1].strip().replace("\\/", "/")
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("UTF8String", "plain"),
+        ("UTF8String", "  Many   SPACES  within "),
+        ("UTF8String", "Zoë MÜLLER"),
+        ("UTF8String", "ends with a tab\t"),
+        ("PrintableString", "  Many   SPACES  within "),
+        ("T61String", "Plain"),
+        ("BMPString", "Zoë  MÜLLER "),
+        ("UniversalString", "日本  CA"),
+    ],
+)
+def test_hashes_equal_openssl(kind: str, value: str) -> None:
+    parts = [(NameOID.COUNTRY_NAME, "CH", "PrintableString"), (NameOID.COMMON_NAME, value, kind)]
+    parts.append((NameOID.EMAIL_ADDRESS, "CA@Example.org", "IA5String"))
+    made = [x509.NameAttribute(oid, text, _type=_ASN1Type[form]) for oid, text, form in parts]
+    name = x509.Name([x509.RelativeDistinguishedName(made[:1]), x509.RelativeDistinguishedName(made[1:])])
+    assert list(names.hashes(name)) == ask_openssl(name, "-subject_hash", "-subject_hash_old")

@@ -1,0 +1,68 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A directory in one digest: the files of interest, a line each, so that "nothing changed" is a single comparison.
+
+The controller computes the digest from what should be there, the node from what is there; both use :func:`line`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fnmatch
+import hashlib
+import os
+import re
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import secure_fs
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["digest", "line", "scan"]
+
+_LARGEST = 1 << 20  # bytes; of a larger file only the presence is told
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+def line(facts: dict[str, Any]) -> str:
+    """One file in one line: its kind, and mode and SHA-256 or target."""
+    mode = f"{facts['mode']:04o}" if facts["kind"] == "file" else ""
+    owner = "" if facts.get("own", True) else "foreign"
+    return " ".join([facts["kind"], mode, owner, facts.get("sha256") or facts.get("target") or ""])
+
+
+def digest(found: dict[str, dict[str, Any]]) -> str:
+    """SHA-256 over the sorted names and lines."""
+    text = "".join(f"{name}\0{line(facts)}\n" for name, facts in sorted(found.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def scan(path: str, patterns: list[str]) -> dict[str, dict[str, Any]]:
+    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch); no directories."""
+    wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+    try:
+        with secure_fs.open_directory(path) as directory:
+            names = [name for name in os.listdir(directory) if wanted.match(name)]
+            found = {name: _facts(secure_fs.observe(directory, name, _LARGEST)) for name in names}
+    except GridSecurityError as error:
+        if error.kind != "no_directory":
+            raise
+        return {}
+    return {name: facts for name, facts in found.items() if facts["kind"] not in ("absent", "directory")}
+
+
+def _facts(seen: secure_fs.Observed) -> dict[str, Any]:
+    facts = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
+    if seen.kind == "link":
+        return {**facts, "target": seen.target}
+    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(seen.content or b"")}
+
+
+def _fingerprint(content: bytes) -> str | None:
+    """The SHA-256 fingerprint of the first certificate in a PEM file."""
+    block = _CERTIFICATE.search(content)
+    try:
+        return hashlib.sha256(base64.b64decode(block.group(1))).digest().hex(":") if block else None
+    except binascii.Error:
+        return None

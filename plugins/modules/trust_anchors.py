@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trust_anchors
+short_description: Make a node's trust directory what its sources say
+version_added: 0.1.0
+description:
+  - Places CA certificates, the links by which grid clients find them, and their policies, from one release to the next,
+    without a reader ever seeing a store that is half-built.
+  - Everything is read and checked on the controller before anything is sent. A node compares one digest; only what differs
+    travels.
+  - CRLs of CAs that stay, and files that are no part of a trust directory, are left alone.
+author:
+  - grid.security maintainers (@grid-security)
+extends_documentation_fragment:
+  - grid.security.attributes
+options:
+  sources:
+    description:
+      - Where the trust anchors come from. Each item is a path on the controller (a directory, one with a directory for each
+        profile, an IGTF tarball, or a PEM file), or PEM itself, or a dictionary. Several are merged; the same certificate
+        twice is one.
+      - A dictionary has one of C(src) (a path), C(content) (PEM) and C(url) (https, fetched once per run); C(checksum), as
+        C(sha256:HEX) or C(sha512:HEX), which C(url) requires; C(signature) and C(keyring), paths of a detached GPG signature and
+        of the public keys that may have made it; C(name), the alias of a single certificate; and C(subjects), a list of
+        subject patterns such as C(/DC=org/DC=example/*), from which a signing policy is made for CAs that bring none.
+    type: list
+    elements: raw
+    required: true
+  path:
+    description:
+      - The trust directory. It is created with mode V(0755) if it is missing.
+    type: str
+    default: /etc/grid-security/certificates
+  profiles:
+    description:
+      - Only CAs of these IGTF profiles (V(classic), V(mics), V(slcs), V(iota), ...), and the issuers of these.
+    type: list
+    elements: str
+    default: []
+  include:
+    description:
+      - Only these CAs, and their issuers, by alias or DN (shell patterns) or fingerprint (SHA-1 or SHA-256).
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Not these CAs, named like those of O(include).
+    type: list
+    elements: str
+    default: []
+  exclude_expired:
+    description:
+      - Whether to leave out CAs that have expired.
+    type: bool
+    default: false
+  purge:
+    description:
+      - Whether to remove CAs that no source has any more, with their links, policies and CRLs.
+    type: bool
+    default: true
+  allow_shrink:
+    description:
+      - Whether more than half of the CAs in place, or all, may be removed.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Place a release of IGTF, two profiles, and our own CA
+  grid.security.trust_anchors:
+    sources:
+      - src: igtf-preinstalled-bundle-classic-1.133.tar.gz
+        signature: igtf-preinstalled-bundle-classic-1.133.tar.gz.asc
+        keyring: igtf-distribution-key.asc
+      - src: our-ca.pem
+        name: our-ca
+        subjects: ["/DC=org/DC=example/*"]
+    exclude: [/C=XX/*]
+    exclude_expired: true
+"""
+
+RETURN = r"""
+added:
+  description: CAs that were not there before.
+  returned: success
+  type: list
+  elements: dict
+  contains: &named
+    alias:
+      description: The alias.
+      returned: always
+      type: str
+    sha256_fingerprint:
+      description: The certificate's SHA-256 fingerprint.
+      returned: always
+      type: str
+removed:
+  description: CAs that are there no more.
+  returned: success
+  type: list
+  elements: dict
+  contains: *named
+replaced:
+  description: CAs whose certificate was replaced by another of the same alias.
+  returned: success
+  type: list
+  elements: dict
+  contains: *named
+kind:
+  description: A short stable identifier of the failure.
+  returned: failure
+  type: str
+"""

@@ -1,0 +1,269 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trust anchors: from the files of sources to a checked, filtered list of CAs."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import warnings as python_warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import credential, names, signing_policy
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+except ImportError:  # ansible-core brings it; ansible-test imports this file without
+    pass
+
+__all__ = ["Anchor", "check", "collect", "select", "warnings"]
+
+COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\s*?\n?", re.DOTALL)
+_SOON = 30  # days
+_WEAK_RSA = 2048  # bits
+
+
+@dataclass
+class Anchor:
+    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`COMPANIONS`)."""
+
+    alias: str
+    certificate: x509.Certificate
+    pem: bytes
+    files: dict[str, bytes]
+    profiles: set[str]
+    where: str
+    subject_dn: str = field(init=False)
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.subject_dn = names.slash_form(self.certificate.subject)
+        self.fingerprint = self.certificate.fingerprint(hashes.SHA256()).hex(":")
+
+    @property
+    def is_root(self) -> bool:
+        return self.certificate.issuer == self.certificate.subject
+
+
+# --- from files to anchors --------------------------------------------------------------------------------------------
+
+
+def collect(groups: list[Group]) -> list[Anchor]:
+    """The anchors of all groups, sorted by alias; the same certificate twice is one.
+
+    :raises GridSecurityError: ``private_key``, ``not_pem``, ``bad_certificate``, ``not_a_ca``, ``same_alias`` or
+        ``bad_signing_policy``.
+    """
+    merged: dict[str, Anchor] = {}
+    for group in groups:
+        for anchor in _anchors(group):
+            known = merged.setdefault(anchor.fingerprint, anchor)
+            known.profiles |= anchor.profiles
+            known.files = {**anchor.files, **known.files}
+    found = sorted(merged.values(), key=lambda anchor: anchor.alias)
+    for first, second in zip(found, found[1:]):
+        if first.alias == second.alias:
+            raise GridSecurityError(
+                "same_alias",
+                f"{first.where} and {second.where} have different certificates for the alias {first.alias}. Exclude one"
+                " of the sources, or give one another name.",
+            )
+    return found
+
+
+def _anchors(group: Group) -> Iterator[Anchor]:
+    for name, data in group.files.items():
+        if b"PRIVATE KEY-----" in data:
+            raise GridSecurityError(
+                "private_key",
+                f"{group.where}: {name} holds a private key, which has no place among trust anchors. Remove it from the"
+                " source, and consider that key as known to others.",
+            )
+    named = {data for name, data in group.files.items() if name.endswith((".pem", ".crt"))}
+    for name, data in group.files.items():
+        stem, _dot, ending = name.rpartition(".")
+        if ending in ("pem", "crt") or (ending.isdigit() and data not in named):  # HASH.0 is most often a link
+            yield from _read_certificates(group, name, stem, data)
+
+
+def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Iterator[Anchor]:
+    blocks = _BLOCK.findall(data)
+    if not blocks or len(blocks) != data.count(b"-----BEGIN CERTIFICATE-----"):
+        kind = "is truncated" if b"-----BEGIN CERT" in data else f"is no PEM certificate but {_guess(data)}"
+        raise GridSecurityError("not_pem", f"{group.where}: {name} {kind}. Fetch it again.")
+    files = {end: group.files[f"{stem}.{end}"] for end in COMPANIONS if f"{stem}.{end}" in group.files}
+    info = _parse_info(files.get("info", b""))
+    for block in blocks:
+        certificate = _load(group, name, block)
+        single = len(blocks) == 1
+        common = _common_name(certificate)
+        alias = (
+            (group.alias if single else None) or info.get("alias") or (stem if single and stem != "inline" else common)
+        )
+        pem = data if single and files else certificate.public_bytes(Encoding.PEM)
+        own = dict(files) if single else {}
+        anchor = Anchor(_safe(alias), certificate, pem, own, _profiles(group, info), f"{group.where}: {name}")
+        _add_policy(anchor, group.subjects)
+        yield anchor
+
+
+def _guess(data: bytes) -> str:
+    start = data.lstrip()[:20].lower()
+    return "a web page" if start.startswith((b"<!doctype", b"<html")) else "something else"
+
+
+def _load(group: Group, name: str, block: bytes) -> x509.Certificate:
+    try:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")  # of serial numbers that are not positive: real roots have them
+            certificate = x509.load_pem_x509_certificate(block)
+        is_ca = _is_ca(certificate)
+    except ValueError as error:
+        raise GridSecurityError(
+            "bad_certificate", f"{group.where}: {name} is damaged ({error}). Fetch it again."
+        ) from None
+    if not is_ca:
+        raise GridSecurityError(
+            "not_a_ca",
+            f"{group.where}: {name} is a certificate of {names.slash_form(certificate.subject)}, which is no CA. Name"
+            " the certificate of its issuer.",
+        )
+    return certificate
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:  # roots of version 1 and some of the nineties
+        return certificate.issuer == certificate.subject
+
+
+def _parse_info(data: bytes) -> dict[str, str]:
+    """An IGTF ``.info`` file: ``key = value``, continued by a backslash at the end of a line."""
+    lines = data.decode(errors="replace").replace("\\\n", " ").splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {key.strip(): value.strip() for key, _equals, value in pairs}
+
+
+def _profiles(group: Group, info: dict[str, str]) -> set[str]:
+    """``accredited:classic`` is of the profile classic, ``experimental`` of that; and so is the directory's name."""
+    stated = {part.strip().rpartition(":")[2] for part in info.get("status", "").split(",") if part.strip()}
+    return stated | ({group.directory} if info else set())
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else names.hashes(certificate.subject)[0]
+
+
+def _safe(alias: str) -> str:
+    """As a file name: IGTF's aliases are of letters, digits, dots, hyphens and underscores."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", alias).strip("-.") or "ca"
+
+
+def _add_policy(anchor: Anchor, subjects: list[str]) -> None:
+    try:
+        if subjects and "signing_policy" not in anchor.files:
+            anchor.files["signing_policy"] = signing_policy.compose(anchor.subject_dn, subjects).encode()
+        if "signing_policy" in anchor.files:
+            policies = signing_policy.parse(anchor.files["signing_policy"].decode(errors="replace"))
+            if _spelled(anchor.subject_dn) not in map(_spelled, policies):
+                raise signing_policy.PolicyError(f"it does not name its CA, {anchor.subject_dn}")
+    except signing_policy.PolicyError as error:
+        raise GridSecurityError(
+            "bad_signing_policy", f"{anchor.where}: the signing policy of {anchor.alias}: {error}. Correct it."
+        ) from None
+
+
+def _spelled(dn: str) -> str:
+    """One spelling for attributes that have had several."""
+    return dn.replace("/Email=", "/emailAddress=").replace("/E=", "/emailAddress=").replace("/USERID=", "/UID=")
+
+
+# --- filters and checks -----------------------------------------------------------------------------------------------
+
+
+def select(anchors: list[Anchor], options: dict[str, Any]) -> list[Anchor]:
+    """The anchors that the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave.
+
+    The issuers of what is left are kept, too, whatever their profile, unless they are excluded by name.
+
+    :raises GridSecurityError: ``no_such_anchor``: an item of ``include`` is not in the sources.
+    """
+    for pattern in options["include"]:
+        if not any(_matches(anchor, pattern) for anchor in anchors):
+            raise GridSecurityError(
+                "no_such_anchor", f"include: no source has {pattern}. Give an alias, a DN or a fingerprint."
+            )
+    allowed = [anchor for anchor in anchors if not any(_matches(anchor, one) for one in options["exclude"])]
+    if options["exclude_expired"]:
+        allowed = [anchor for anchor in allowed if _days_left(anchor) >= 0]
+    chosen = [anchor for anchor in allowed if _is_chosen(anchor, options)]
+    for anchor in chosen:  # grows while it is walked: issuers of issuers
+        chosen += [one for one in _issuers(anchor, allowed) if one not in chosen]
+    return sorted(chosen, key=lambda anchor: anchor.alias)
+
+
+def _is_chosen(anchor: Anchor, options: dict[str, Any]) -> bool:
+    in_profile = not options["profiles"] or bool(anchor.profiles & set(options["profiles"]))
+    return in_profile and (not options["include"] or any(_matches(anchor, one) for one in options["include"]))
+
+
+def _matches(anchor: Anchor, pattern: str) -> bool:
+    if re.fullmatch(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){19}|[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}", pattern):
+        wanted = pattern.replace(":", "").lower()
+        return wanted in (anchor.fingerprint.replace(":", ""), anchor.certificate.fingerprint(hashes.SHA1()).hex())
+    return fnmatch.fnmatchcase(anchor.subject_dn if pattern.startswith("/") else anchor.alias, pattern)
+
+
+def _issuers(anchor: Anchor, anchors: list[Anchor]) -> list[Anchor]:
+    if anchor.is_root:
+        return []
+    return [one for one in anchors if one.certificate.subject == anchor.certificate.issuer]
+
+
+def check(anchors: list[Anchor]) -> None:
+    """:raises GridSecurityError: ``missing_issuer``: a chain ends before its root."""
+    missing = [anchor for anchor in anchors if not anchor.is_root and not _issuers(anchor, anchors)]
+    if missing:
+        named = "; ".join(f"{one.alias} needs {names.slash_form(one.certificate.issuer)}" for one in missing)
+        raise GridSecurityError(
+            "missing_issuer", f"incomplete chains: {named}. Add the issuer to the sources, or exclude what needs it."
+        )
+
+
+def _days_left(anchor: Anchor) -> int:
+    return credential.days_left(credential.describe(anchor.certificate))
+
+
+def warnings(anchors: list[Anchor]) -> list[str]:
+    """One line for each kind of weakness, with the aliases of those that have it."""
+    kinds = {
+        "expired": [one for one in anchors if _days_left(one) < 0],
+        f"expire within {_SOON} days": [one for one in anchors if 0 <= _days_left(one) < _SOON],
+        "signed with SHA-1": [one for one in anchors if _signed_with_sha1(one)],
+        f"RSA keys of fewer than {_WEAK_RSA} bits": [one for one in anchors if _is_weak(one)],
+        "no signing policy, so Globus refuses what they sign (state subjects)": [
+            one for one in anchors if "signing_policy" not in one.files
+        ],
+    }
+    return [f"trust anchors, {kind}: {', '.join(one.alias for one in found)}" for kind, found in kinds.items() if found]
+
+
+def _signed_with_sha1(anchor: Anchor) -> bool:
+    return isinstance(anchor.certificate.signature_hash_algorithm, hashes.SHA1)
+
+
+def _is_weak(anchor: Anchor) -> bool:
+    key = anchor.certificate.public_key()
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size < _WEAK_RSA

@@ -1,0 +1,140 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The trust directory: its layout, and the difference between what it should be and what a node has."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import manifest, names
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
+
+__all__ = ["PATTERNS", "difference", "layout", "refuse_shrinking"]
+
+_HASH = "[0-9a-f]" * 8
+_MODE = 0o644
+_LINKED = ("signing_policy", "namespaces")
+PATTERNS = [f"{_HASH}.[0-9]", "*.pem", "*.signing_policy", "*.namespaces", "*.info", "*.crl_url"]
+
+Facts = dict[str, dict[str, Any]]
+
+
+def layout(anchors: list[Anchor]) -> Facts:
+    """What should be in the directory, by name, as a manifest has it; files also carry ``content`` (Base64)."""
+    facts: Facts = {}
+    for anchor in anchors:
+        facts[f"{anchor.alias}.pem"] = {**_file(anchor.pem), "certificate": anchor.fingerprint}
+        facts.update({f"{anchor.alias}.{ending}": _file(data) for ending, data in anchor.files.items()})
+    for digest, group in _by_hash(anchors).items():
+        for number, anchor in enumerate(group):
+            facts[f"{digest}.{number}"] = _link(f"{anchor.alias}.pem")
+        for ending in _LINKED:
+            facts.update(_linked(digest, ending, [one for one in group if ending in one.files]))
+    return facts
+
+
+def _by_hash(anchors: list[Anchor]) -> dict[str, list[Anchor]]:
+    """The anchors behind each hash; more than one if a CA has several certificates, in an order that never changes."""
+    groups: dict[str, list[Anchor]] = {}
+    for anchor in sorted(anchors, key=lambda one: one.fingerprint):
+        for digest in dict.fromkeys(names.hashes(anchor.certificate.subject)):
+            groups.setdefault(digest, []).append(anchor)
+    return groups
+
+
+def _linked(digest: str, ending: str, group: list[Anchor]) -> Facts:
+    """A link to the one policy of a name, or a file with all of them: there is one name for several CAs."""
+    contents = list(dict.fromkeys(anchor.files[ending] for anchor in group))
+    if not contents:
+        return {}
+    together = len(contents) > 1
+    return {f"{digest}.{ending}": _file(b"\n".join(contents)) if together else _link(f"{group[0].alias}.{ending}")}
+
+
+def _file(data: bytes) -> dict[str, Any]:
+    text = base64.b64encode(data).decode()
+    return {
+        "kind": "file",
+        "mode": _MODE,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "content": text,
+        "size": len(data),
+    }
+
+
+def _link(target: str) -> dict[str, Any]:
+    return {"kind": "link", "target": target}
+
+
+def refuse_shrinking(wanted: Facts, found: Facts) -> None:
+    """:raises GridSecurityError: ``shrink``: nothing, or less than half of the anchors in place, would be left."""
+    present, remaining = _certificates(found), _certificates(wanted)
+    removed = present - remaining
+    if not remaining:
+        raise GridSecurityError(
+            "shrink",
+            "sources and filters leave no trust anchor at all. Check them; if an empty trust directory is intended, say"
+            " allow_shrink: true.",
+        )
+    if 2 * len(removed) > len(present):
+        raise GridSecurityError(
+            "shrink",
+            f"{len(removed)} of the {len(present)} trust anchors in place would be removed, leaving {len(remaining)}."
+            " If that is intended, say allow_shrink: true; if not, check sources and filters.",
+        )
+
+
+def _certificates(facts: Facts) -> set[str]:
+    """Those that lie there as files or, as the distribution's packages have it, as links under their alias."""
+    return {
+        name for name, one in facts.items() if name.endswith(".pem") or (name[-2:-1] == "." and one["kind"] == "file")
+    }
+
+
+def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The entries for the engine that lead from ``found`` to ``wanted``, and the contents they need, by digest."""
+    differing = [
+        name for name in wanted if name not in found or manifest.line(wanted[name]) != manifest.line(found[name])
+    ]
+    entries = [_entry(name, wanted[name]) for name in _ordered(differing, wanted, found)]
+    gone = sorted(set(found) - set(wanted))
+    entries += [{"path": name, "state": "absent"} for name in [*gone, *_revocation_lists(gone, wanted)]]
+    contents = {wanted[n]["sha256"]: wanted[n]["content"] for n in differing if wanted[n]["kind"] == "file"}
+    return entries, contents
+
+
+def _entry(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    if facts["kind"] == "link":
+        return {"path": name, "state": "link", "target": facts["target"]}
+    return {"path": name, "state": "file", "mode": f"{_MODE:04o}", "sha256": facts["sha256"], "size": facts["size"]}
+
+
+def _ordered(differing: list[str], wanted: Facts, found: Facts) -> list[str]:
+    """Collision numbers shift when a CA of the same name comes or goes: a link that shows a certificate under its new
+    number is written before the one that showed it so far is used for another."""
+    ordered: list[str] = []
+    seen: set[str] = set()
+
+    def add(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        hidden = found.get(name, {}).get("target")
+        for other in differing if hidden else []:
+            if wanted[other].get("target") == hidden and other[:-1] == name[:-1]:
+                add(other)
+        ordered.append(name)
+
+    for name in differing:
+        add(name)
+    return ordered
+
+
+def _revocation_lists(gone: list[str], wanted: Facts) -> list[str]:
+    """The CRLs of hashes under which no certificate is left."""
+    stems = {name[:-2] for name in gone if name[-2:-1] == "."} - {name[:-2] for name in wanted if name[-2:-1] == "."}
+    return [f"{stem}.r{number}" for stem in sorted(stems) for number in range(10)]

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two real releases of IGTF: placed, compared with openssl's own work, upgraded and downgraded under a reader."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ansible_collections.grid.security.tests.support import igtf, pki
+
+needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt fetches the releases, and it is missing")
+VERIFY = ["openssl", "verify", "-no_check_time", "-auth_level", "0", "-CApath"]
+READER = """
+count=0
+while [ ! -e stop ]; do
+    "$@" >>verified 2>&1 || echo failed >>failures
+    count=$((count + 1))
+done
+echo $count
+"""
+
+
+@pytest.fixture(scope="module", name="releases")
+def _releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {suite: igtf.release(suite, tmp_path_factory.mktemp(suite)) for suite in ("bookworm", "sid")}
+
+
+def place(site: Any, release: Path | str) -> subprocess.CompletedProcess[str]:
+    task = {"grid.security.trust_anchors": {"sources": [str(release)], "path": str(site.root / "certificates")}}
+    result: subprocess.CompletedProcess[str] = site.play([task])
+    return result
+
+
+def links(directory: Path) -> dict[str, str]:
+    """The links to certificates by hash."""
+    return {
+        one.name: str(one.readlink()) for one in directory.iterdir() if one.is_symlink() and one.suffix[1:].isdigit()
+    }
+
+
+def compare_with_openssl(store: Path, scratch: Path, count: int) -> None:
+    certificates = sorted(store.glob("*.pem"))
+    assert len(certificates) == count
+    scratch.mkdir()
+    for one in certificates:
+        shutil.copy(one, scratch)
+    subprocess.run(["openssl", "rehash", "-compat", scratch], check=True)
+    assert links(store) == links(scratch)
+    subprocess.run([*VERIFY, store, *certificates], check=True, stdout=subprocess.DEVNULL)
+
+
+@needs_apt
+def test_releases(site: Any, releases: dict[str, Path], executed: Callable[[str], list[str]]) -> None:
+    store = site.root / "certificates"
+    counts = {suite: len(list(path.glob("*/*.pem"))) for suite, path in releases.items()}
+    first, second = place(site, releases["bookworm"]), place(site, releases["bookworm"])
+    assert executed(first.stdout) == ["file_set", "file_set"]
+    assert executed(second.stdout) == ["file_set"]
+    assert "changed=0" in second.stdout
+    compare_with_openssl(store, site.root / "bookworm", counts["bookworm"])
+    (site.root / "leaf.pem").write_bytes((store / "CERN-GridCA.pem").read_bytes())
+    command = ["sh", "-c", READER, "reader", *VERIFY, str(store), "leaf.pem"]
+    with subprocess.Popen(command, cwd=site.root, stdout=subprocess.PIPE, text=True) as reader:
+        for suite in ("sid", "bookworm", "sid"):
+            changed = place(site, releases[suite])
+            assert "changed=1" in changed.stdout, changed.stdout
+        (site.root / "stop").touch()
+        assert int(reader.communicate()[0]) > 100
+    assert not (site.root / "failures").exists()
+    compare_with_openssl(store, site.root / "sid", counts["sid"])
+
+
+def broken_sources() -> dict[str, bytes]:
+    root = pki.issue("Root", authority=True)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("../escape.pem"))
+    return {
+        "key.pem": root.pem + root.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        "page.pem": b"<html>Log in</html>",
+        "truncated.pem": root.pem[:-40],
+        "user.pem": pki.issue("User", issuer=root).pem,
+        "middle.pem": pki.issue("Middle", authority=True, issuer=root).pem,
+        "leaves.tar.gz": archive.getvalue(),
+    }
+
+
+def test_broken_sources_never_reach_the_node(site: Any, executed: Callable[[str], list[str]]) -> None:
+    expected = {
+        "key.pem": "holds a private key",
+        "page.pem": "no PEM certificate but a web page",
+        "truncated.pem": "is truncated",
+        "user.pem": "which is no CA",
+        "middle.pem": "middle needs /DC=org/DC=example/CN=Root",
+        "leaves.tar.gz": "leaves the archive",
+    }
+    tasks = []
+    for name, data in broken_sources().items():
+        (site.root / name).write_bytes(data)
+        options = {"sources": [name], "path": str(site.root / "certificates")}
+        tasks.append({"grid.security.trust_anchors": options, "ignore_errors": True})
+    output = site.play(tasks)
+    assert [text for text in expected.values() if text not in output.stdout + output.stderr] == []
+    assert executed(output.stdout) == []
+    assert "ignored=6" in output.stdout

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trust anchors from their sources: what is read, merged, chosen and refused."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ansible_collections.grid.security.plugins.module_utils import signing_policy
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import anchor_sources, anchors, trust_anchors, verified
+from ansible_collections.grid.security.tests.support import pki
+
+SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+FILTERS: dict[str, Any] = {"profiles": [], "include": [], "exclude": [], "exclude_expired": False}
+ROOT = pki.issue("Root", authority=True)
+MIDDLE = pki.issue("Middle", authority=True, issuer=ROOT)
+OLD = pki.issue("Old", authority=True, start=-100, days=50)
+
+
+def read(content: Any, **more: Any) -> list[anchors.Anchor]:
+    """The anchors of inline PEM, or of a path."""
+    source = {**SOURCE, **more}
+    source["src" if isinstance(content, Path) else "content"] = (
+        str(content) if isinstance(content, Path) else content.decode()
+    )
+    return anchors.collect(anchor_sources.read(source, str, verified.fetch))
+
+
+def kind(content: Any, **more: Any) -> str:
+    with pytest.raises(GridSecurityError) as caught:
+        read(content, **more)
+    return caught.value.kind
+
+
+def aliases(found: list[anchors.Anchor]) -> list[str]:
+    return [anchor.alias for anchor in found]
+
+
+@pytest.fixture(name="release")
+def _release(tmp_path: Path) -> Path:
+    """A directory as IGTF lays it out, one directory for each profile."""
+    for profile, alias, one in (("classic", "root", ROOT), ("mics", "middle", MIDDLE), ("classic", "old", OLD)):
+        base = tmp_path / profile
+        base.mkdir(exist_ok=True)
+        dn = f"/DC=org/DC=example/CN={alias.capitalize()}"
+        (base / f"{alias}.pem").write_bytes(one.pem)
+        (base / f"{alias}.info").write_text(f"alias = {alias}\nstatus = accredited:{profile}\n")
+        (base / f"{alias}.signing_policy").write_text(signing_policy.compose(dn, ["/DC=org/*"]))
+        (base / f"0123456{len(alias)}.0").symlink_to(f"{alias}.pem")
+    return tmp_path
+
+
+def test_release(release: Path) -> None:
+    found = read(release)
+    assert aliases(found) == ["middle", "old", "root"]
+    assert found[0].profiles == {"mics"}
+    assert set(found[0].files) == {"info", "signing_policy"}
+    assert found[0].pem == MIDDLE.pem
+
+
+def test_bundle_and_merge(release: Path) -> None:
+    assert aliases(read(ROOT.pem + MIDDLE.pem)) == ["Middle", "Root"]
+    sources = [{"src": str(release)}, {"content": ROOT.pem.decode()}]
+    groups = [group for one in sources for group in anchor_sources.read({**SOURCE, **one}, str, verified.fetch)]
+    assert aliases(anchors.collect(groups)) == ["middle", "old", "root"]
+
+
+def test_own_authority_gets_its_policy() -> None:
+    (found,) = read(ROOT.pem, name="our-ca", subjects=["/DC=org/DC=example/*"])
+    assert found.alias == "our-ca"
+    assert signing_policy.parse(found.files["signing_policy"].decode()) == {
+        "/DC=org/DC=example/CN=Root": ["/DC=org/DC=example/*"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, ["middle", "old", "root"]),
+        ({"profiles": ["classic"]}, ["old", "root"]),
+        ({"profiles": ["mics"]}, ["middle", "root"]),
+        ({"include": ["middle"]}, ["middle", "root"]),
+        ({"include": ["/DC=org/*Old"]}, ["old"]),
+        ({"include": [OLD.certificate.fingerprint(OLD.certificate.signature_hash_algorithm).hex(":")]}, ["old"]),  # type: ignore[arg-type]
+        ({"exclude": ["o*"]}, ["middle", "root"]),
+        ({"exclude_expired": True}, ["middle", "root"]),
+    ],
+)
+def test_filters(release: Path, filters: dict[str, Any], expected: list[str]) -> None:
+    chosen = anchors.select(read(release), {**FILTERS, **filters})
+    anchors.check(chosen)
+    assert aliases(chosen) == expected
+
+
+def test_unknown_inclusion_is_refused(release: Path) -> None:
+    with pytest.raises(GridSecurityError, match="no source has rooot"):
+        anchors.select(read(release), {**FILTERS, "include": ["rooot"]})
+
+
+def test_missing_issuer_is_named() -> None:
+    with pytest.raises(GridSecurityError, match="Middle needs /DC=org/DC=example/CN=Root") as caught:
+        anchors.check(read(MIDDLE.pem))
+    assert caught.value.kind == "missing_issuer"
+
+
+def test_broken_input() -> None:
+    key = ROOT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert kind(ROOT.pem + key) == "private_key"
+    assert kind(b"<html>Log in</html>") == "not_pem"
+    assert kind(ROOT.pem[:-40]) == "not_pem"
+    assert kind(ROOT.pem.replace(b"M", b"N", 1)) == "bad_certificate"
+    assert kind(pki.issue("User", issuer=ROOT).pem) == "not_a_ca"
+    assert kind(ROOT.pem, subjects=["no slash"]) == "bad_signing_policy"
+    assert kind(Path("/nonexistent/ca.pem")) == "no_source"
+
+
+def test_policy_of_another_authority(release: Path) -> None:
+    (release / "mics/middle.signing_policy").write_text(signing_policy.compose("/CN=Other", ["/*"]))
+    assert kind(release) == "bad_signing_policy"
+
+
+def test_two_authorities_with_one_alias(release: Path) -> None:
+    (release / "mics/old.pem").write_bytes(pki.issue("Older", authority=True).pem)
+    assert kind(release) == "same_alias"
+
+
+def test_warnings_are_a_line_each(release: Path) -> None:
+    assert anchors.warnings(read(release)) == ["trust anchors, expired: old"]
+    assert anchors.warnings(read(ROOT.pem)) == [
+        "trust anchors, no signing policy, so Globus refuses what they sign (state subjects): Root"
+    ]
+
+
+def tarball(path: Path, *members: tuple[str, Any]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+                archive.addfile(info)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_tarball(tmp_path: Path) -> None:
+    members = [("certs/root.pem", ROOT.pem), ("certs/01234567.0", "root.pem"), ("certs/README", b"Read me")]
+    assert aliases(read(tarball(tmp_path / "bundle.tar.gz", *members))) == ["root"]
+
+
+@pytest.mark.parametrize(
+    "member", [("../root.pem", b""), ("/etc/root.pem", b""), ("a/b.pem", "../../root.pem"), ("b.pem", "/etc/passwd")]
+)
+def test_tarball_that_leaves_itself(tmp_path: Path, member: tuple[str, Any]) -> None:
+    assert kind(tarball(tmp_path / "bundle.tar.gz", member)) == "unsafe_tarball"
+
+
+def test_tarball_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "bundle.tar.gz").write_bytes(b"<html>")
+    assert kind(tmp_path / "bundle.tar.gz") == "no_source"
+
+
+def test_url_and_its_checksum() -> None:
+    source = {
+        **SOURCE,
+        "url": "https://example.org/ca.pem",
+        "checksum": f"sha512:{hashlib.sha512(ROOT.pem).hexdigest()}",
+    }
+    fetched = []
+
+    def fetch(url: str) -> bytes:
+        fetched.append(url)
+        return ROOT.pem
+
+    assert aliases(anchors.collect(anchor_sources.read(source, str, fetch))) == ["ca"]
+    assert fetched == ["https://example.org/ca.pem"]
+    for checksum in ("sha256:" + 64 * "0", "md5:00", "rubbish"):
+        with pytest.raises(GridSecurityError) as caught:
+            anchor_sources.read({**source, "checksum": checksum}, str, fetch)
+        assert caught.value.kind == "bad_checksum"
+
+
+def test_only_https_is_fetched() -> None:
+    with pytest.raises(GridSecurityError, match="only https"):
+        verified.fetch("http://example.org/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({}, "give one of src, content and url"),
+        ({"src": "a", "url": "https://b"}, "give one of src, content and url"),
+        ({"url": "https://b"}, "a url needs a checksum"),
+        ({"src": "a", "signature": "b"}, "signature and keyring belong together"),
+        ({"src": "a", "sha256": "b"}, "sha256"),
+        (7, "must be a string or a dictionary"),
+    ],
+)
+def test_sources_that_say_too_little(source: Any, message: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=message):
+        trust_anchors.read_options({"sources": [source]})
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg signs and checks, and it is not installed")
+def test_signature(tmp_path: Path) -> None:
+    def gpg(home: str, *arguments: str) -> None:
+        (tmp_path / home).mkdir(mode=0o700, exist_ok=True)
+        command = ["gpg", "--batch", "--quiet", "--homedir", home, "--pinentry-mode", "loopback", "--passphrase", ""]
+        subprocess.run([*command, *arguments], cwd=tmp_path, check=True)
+
+    for home in ("theirs", "others"):
+        gpg(home, "--quick-generate-key", f"{home}@example.org", "ed25519", "sign", "never")
+        gpg(home, "--armor", "--output", f"{home}.asc", "--export")
+    path = tmp_path / "ca.pem"
+    path.write_bytes(ROOT.pem)
+    gpg("theirs", "--armor", "--output", "ca.pem.asc", "--detach-sign", "ca.pem")
+    for home in ("theirs", "others"):
+        subprocess.run(["gpgconf", "--homedir", tmp_path / home, "--kill", "all"], check=True)
+    signed = {"signature": f"{path}.asc", "keyring": str(tmp_path / "theirs.asc")}
+    assert aliases(read(path, **signed)) == ["ca"]
+    assert kind(path, **{**signed, "keyring": str(tmp_path / "others.asc")}) == "bad_signature"
+    assert kind(path, **{**signed, "keyring": str(tmp_path / "missing.asc")}) == "bad_signature"
+    path.write_bytes(MIDDLE.pem)
+    assert kind(path, **signed) == "bad_signature"

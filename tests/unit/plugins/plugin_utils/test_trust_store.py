@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layout of a trust directory, and the way from one to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.plugins.module_utils import file_set, manifest, names
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import anchors, trust_anchors, trust_store
+from ansible_collections.grid.security.tests.support import pki
+
+
+def anchor(alias: str, common_name: str, files: dict[str, bytes] | None = None) -> anchors.Anchor:
+    one = pki.issue(common_name, authority=True)
+    return anchors.Anchor(alias, one.certificate, one.pem, files or {}, set(), "test")
+
+
+ALICE = anchor("alice", "Alice CA", {"signing_policy": b"policy of alice\n", "info": b"alias = alice\n"})
+BOB = anchor("bob", "Bob CA")
+TWINS = [anchor(f"twin{number}", "Twin CA", {"signing_policy": b"%d\n" % number}) for number in range(3)]
+
+
+def converge(path: Path, wanted: trust_store.Facts) -> list[dict[str, Any]]:
+    """As the action does, on this machine; returns the entries sent."""
+    options = {"path": str(path)}
+    (compared,) = file_set.converge([trust_anchors.compare_set(options, wanted)], {}, False, False)
+    assert not compared.get("failed"), compared
+    if not compared["changed"]:
+        return []
+    entries, contents = trust_store.difference(wanted, compared["found"])
+    (applied,) = file_set.converge([trust_anchors.update_set(options, entries)], contents, False, False)
+    assert not applied.get("failed"), applied
+    return entries
+
+
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> Path:
+    return tmp_path.resolve() / "grid-security/certificates"
+
+
+def test_placed_as_packages_do(store: Path) -> None:
+    converge(store, trust_store.layout([ALICE]))
+    new, old = names.hashes(ALICE.certificate.subject)
+    assert {path.name: str(path.readlink()) for path in store.iterdir() if path.is_symlink()} == {
+        f"{digest}.{ending}": f"alice.{'pem' if ending == '0' else ending}"
+        for digest in (new, old)
+        for ending in ("0", "signing_policy")
+    }
+    assert (store / f"{new}.signing_policy").read_bytes() == b"policy of alice\n"
+    assert store.stat().st_mode & 0o777 == 0o755
+    assert (store / "alice.pem").stat().st_mode & 0o777 == 0o644
+
+
+def test_nothing_to_do_sends_nothing(store: Path) -> None:
+    wanted = trust_store.layout([ALICE, BOB, *TWINS])
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+def test_only_what_differs_is_sent(store: Path) -> None:
+    wanted = trust_store.layout([ALICE, BOB])
+    converge(store, wanted)
+    (store / "bob.pem").write_text("damaged")
+    assert [entry["path"] for entry in converge(store, wanted)] == ["bob.pem"]
+    (store / "bob.pem").chmod(0o666)
+    assert [entry["path"] for entry in converge(store, wanted)] == ["bob.pem"]
+
+
+def test_removal_takes_revocation_lists_and_leaves_the_rest(store: Path) -> None:
+    converge(store, trust_store.layout([ALICE, BOB]))
+    (kept, _old), (gone, _old2) = names.hashes(ALICE.certificate.subject), names.hashes(BOB.certificate.subject)
+    for name in (f"{kept}.r0", f"{gone}.r0", "README"):
+        (store / name).write_text("")
+    converge(store, trust_store.layout([ALICE]))
+    left = {path.name for path in store.iterdir()}
+    assert {f"{kept}.r0", "README"} <= left
+    assert not left & {f"{gone}.r0", f"{gone}.0", "bob.pem"}
+
+
+def test_collisions_are_numbered_and_share_a_policy(store: Path) -> None:
+    converge(store, trust_store.layout(TWINS))
+    new, _old = names.hashes(TWINS[0].certificate.subject)
+    assert len({(store / f"{new}.{number}").readlink() for number in range(3)}) == 3
+    assert sorted((store / f"{new}.signing_policy").read_text().split()) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("before", [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]])
+@pytest.mark.parametrize("after", [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]])
+def test_no_twin_that_stays_is_ever_without_a_link(before: list[int], after: list[int]) -> None:
+    old, new = (trust_store.layout([TWINS[i] for i in chosen]) for chosen in (before, after))
+    entries, _contents = trust_store.difference(new, old)
+    digest, _old = names.hashes(TWINS[0].certificate.subject)
+    links = {name: facts["target"] for name, facts in old.items() if name[:-2] == digest}
+    staying = {f"twin{number}.pem" for number in set(before) & set(after)}
+    for entry in sorted(entries, key=lambda one: ["file", "link", "absent"].index(one["state"])):
+        if entry["state"] == "link" and entry["path"][:-2] == digest:
+            links[entry["path"]] = entry["target"]
+        elif entry["state"] == "absent":
+            links.pop(entry["path"], None)
+        assert staying <= set(links.values())
+
+
+def test_gutting_is_refused() -> None:
+    full, few = trust_store.layout([ALICE, BOB, *TWINS]), trust_store.layout([ALICE, BOB])
+    trust_store.refuse_shrinking(full, few)
+    for wanted in (few, {}):
+        with pytest.raises(GridSecurityError, match="allow_shrink"):
+            trust_store.refuse_shrinking(wanted, full)
+
+
+def test_description() -> None:
+    old, new = trust_store.layout([ALICE, BOB]), trust_store.layout([anchor("alice", "Alice CA"), TWINS[0]])
+    what = trust_anchors.describe(new, old)
+    assert {key: [one["alias"] for one in found] for key, found in what.items()} == {
+        "added": ["twin0"],
+        "removed": ["bob"],
+        "replaced": ["alice"],
+    }
+
+
+def test_foreign_kinds_are_seen(store: Path) -> None:
+    store.mkdir(parents=True)
+    (store / "pipe.pem").symlink_to("nowhere")
+    (store / "directory.pem").mkdir()
+    assert set(manifest.scan(str(store), trust_store.PATTERNS)) == {"pipe.pem"}
