@@ -46,11 +46,13 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
 
     :param source: one item of the option ``sources``. :param find: from ``src`` to a path of the controller.
     :param fetch: from ``url`` to what it answers.
-    :raises GridSecurityError: ``no_source``, ``unsafe_tarball``, ``too_large`` and the kinds of :mod:`verified`.
+    :raises GridSecurityError: ``no_source``, ``directory``, ``unsafe_tarball``, ``too_large`` and the kinds of
+        :mod:`verified`.
     """
     where = source["url"] or (find(source["src"]) if source["src"] else "inline PEM")
     try:
         if source["src"] and os.path.isdir(where):
+            _refuse_checks_of_directory(where, source)
             groups = _read_directory(where)
         else:
             groups = _read_data(where, _verified(where, source, find, fetch))
@@ -59,6 +61,16 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
     for group in groups:
         group.subjects, group.alias = source["subjects"], source["name"]
     return groups
+
+
+def _refuse_checks_of_directory(where: str, source: dict[str, Any]) -> None:
+    """What was asked to be checked must not pass unchecked."""
+    if source["checksum"] or source["signature"]:
+        raise GridSecurityError(
+            "directory",
+            f"{where} is a directory, which has no checksum or signature. Name the file that was published, or leave"
+            " them out.",
+        )
 
 
 def _verified(where: str, source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[str], bytes]) -> bytes:

@@ -106,13 +106,12 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
     for block in blocks:
         certificate = _load(group, name, block)
         single = len(blocks) == 1
-        common = _common_name(certificate)
-        alias = (
-            (group.alias if single else None) or info.get("alias") or (stem if single and stem != "inline" else common)
-        )
+        # Of a bundle, neither the file's name nor the files beside it say anything about one certificate.
+        named = (group.alias or info.get("alias") or ("" if stem == "inline" else stem)) if single else ""
         pem = data if single and files else certificate.public_bytes(Encoding.PEM)
+        alias = _safe(named or _common_name(certificate))
         own = dict(files) if single else {}
-        anchor = Anchor(_safe(alias), certificate, pem, own, _profiles(group, info), f"{group.where}: {name}")
+        anchor = Anchor(alias, certificate, pem, own, _profiles(group, info), f"{group.where}: {name}")
         _add_policy(anchor, group.subjects)
         yield anchor
 
@@ -223,7 +222,8 @@ def _matches(anchor: Anchor, pattern: str) -> bool:
     if re.fullmatch(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){19}|[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}", pattern):
         wanted = pattern.replace(":", "").lower()
         return wanted in (anchor.fingerprint.replace(":", ""), anchor.certificate.fingerprint(hashes.SHA1()).hex())
-    return fnmatch.fnmatchcase(anchor.subject_dn if pattern.startswith("/") else anchor.alias, pattern)
+    value = anchor.subject_dn if pattern.startswith("/") else anchor.alias
+    return value == pattern or fnmatch.fnmatchcase(value, pattern)  # real DNs hold brackets
 
 
 def _issuers(anchor: Anchor, anchors: list[Anchor]) -> list[Anchor]:

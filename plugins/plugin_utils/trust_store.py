@@ -33,7 +33,8 @@ def layout(anchors: list[Anchor]) -> Facts:
         for number, anchor in enumerate(group):
             facts[f"{digest}.{number}"] = _link(f"{anchor.alias}.pem")
         for ending in _LINKED:
-            facts.update(_linked(digest, ending, [one for one in group if ending in one.files]))
+            # An anchor without an alias is called by its hash, and its policy has the link's name already.
+            facts = {**_linked(digest, ending, [one for one in group if ending in one.files]), **facts}
     return facts
 
 

@@ -191,6 +191,16 @@ def test_url_and_its_checksum() -> None:
         assert caught.value.kind == "bad_checksum"
 
 
+def test_directory_has_no_checksum(release: Path) -> None:
+    assert kind(release, checksum="sha256:" + 64 * "0") == "directory"
+    assert kind(release, signature="a", keyring="b") == "directory"
+
+
+def test_names_may_hold_brackets() -> None:
+    (found,) = read(pki.issue("CA [one]", authority=True).pem)
+    assert anchors.select([found], {**FILTERS, "exclude": [found.subject_dn]}) == []
+
+
 def test_only_https_is_fetched() -> None:
     with pytest.raises(GridSecurityError, match="only https"):
         verified.fetch("http://example.org/ca.pem")

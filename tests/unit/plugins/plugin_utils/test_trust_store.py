@@ -55,6 +55,14 @@ def test_placed_as_packages_do(store: Path) -> None:
     assert (store / "alice.pem").stat().st_mode & 0o777 == 0o644
 
 
+def test_anchor_that_is_called_by_its_hash(store: Path) -> None:
+    for digest in names.hashes(ALICE.certificate.subject):
+        nameless = anchors.Anchor(digest, ALICE.certificate, ALICE.pem, ALICE.files, set(), "test")
+        converge(store, trust_store.layout([nameless]))
+        assert [path.name for path in store.iterdir() if not path.exists()] == []
+        assert (store / f"{digest}.signing_policy").read_bytes() == b"policy of alice\n"
+
+
 def test_nothing_to_do_sends_nothing(store: Path) -> None:
     wanted = trust_store.layout([ALICE, BOB, *TWINS])
     assert converge(store, wanted)
