@@ -7,27 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.plugin_utils import converge
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(GridAction):
     """Sends what is to be there as digests, and contents only for what differs."""
 
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        try:
-            return self._combine(converge.converge(self, task_vars or {}, self._sets()))
-        except AnsibleActionFail as error:
-            return {**error.result, "failed": True, "msg": str(error)}
-        except AnsibleError as error:
-            return {"failed": True, "msg": str(error)}
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        return self._combine(converge.converge(self, task_vars, self._sets()))
 
     def _sets(self) -> list[dict[str, Any]]:
         sets = self._task.args.get("sets")

@@ -8,26 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import credentials
 from ansible_collections.grid.security.plugins.plugin_utils import accounts, converge
 from ansible_collections.grid.security.plugins.plugin_utils import credentials as rendering
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(GridAction):
     """Renders archives of the controller itself; leaves those with ``remote_src`` to the module on the node."""
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        try:
-            return self._run(task_vars or {})
-        except AnsibleActionFail as error:
-            return {**error.result, "failed": True, "msg": str(error)}
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
-
-    def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = rendering.read_options(self._task.args)
         results = self._place(options, task_vars)
         missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]

@@ -137,8 +137,10 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
 
 def _compare(expected: dict[str, Any]) -> dict[str, Any]:
     found = manifest.scan(expected["directory"], expected["patterns"])
-    same = manifest.digest(found) == expected["sha256"]
-    return {"changed": False, "entries": []} if same else {"changed": True, "entries": [], "found": found}
+    lacking = manifest.missing(found, expected["bundle"]) if expected.get("bundle") else []
+    if manifest.digest(found) == expected["sha256"] and not lacking:
+        return {"changed": False, "entries": []}
+    return {"changed": True, "entries": [], "found": found, "missing": lacking}
 
 
 def _entry(fields: dict[str, Any]) -> Entry:

@@ -19,9 +19,10 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["digest", "line", "scan"]
+__all__ = ["digest", "line", "missing", "scan"]
 
 _LARGEST = 1 << 20  # bytes; of a larger file only the presence is told
+_LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -39,7 +40,7 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
 
 
 def scan(path: str, patterns: list[str]) -> dict[str, dict[str, Any]]:
-    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch); no directories."""
+    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch)."""
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
         with secure_fs.open_directory(path) as directory:
@@ -49,7 +50,23 @@ def scan(path: str, patterns: list[str]) -> dict[str, dict[str, Any]]:
         if error.kind != "no_directory":
             raise
         return {}
-    return {name: facts for name, facts in found.items() if facts["kind"] not in ("absent", "directory")}
+    return {name: facts for name, facts in found.items() if facts["kind"] != "absent"}
+
+
+def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:
+    """The names of files whose certificate is not among those of the file ``bundle``; all if there is no such file."""
+    present = {_digest_of(block) for block in _CERTIFICATE.findall(_read(bundle))}
+    return sorted(name for name, facts in found.items() if facts.get("certificate") not in present)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with secure_fs.parent_directory(path) as (directory, name):
+            return secure_fs.observe(directory, name, _LARGEST_BUNDLE).content or b""
+    except GridSecurityError as error:
+        if error.kind != "no_directory":
+            raise
+        return b""
 
 
 def _facts(seen: secure_fs.Observed) -> dict[str, Any]:
@@ -62,7 +79,11 @@ def _facts(seen: secure_fs.Observed) -> dict[str, Any]:
 def _fingerprint(content: bytes) -> str | None:
     """The SHA-256 fingerprint of the first certificate in a PEM file."""
     block = _CERTIFICATE.search(content)
+    return _digest_of(block.group(1)) if block else None
+
+
+def _digest_of(block: bytes) -> str | None:
     try:
-        return hashlib.sha256(base64.b64decode(block.group(1))).digest().hex(":") if block else None
+        return hashlib.sha256(base64.b64decode(block)).digest().hex(":")
     except binascii.Error:
         return None

@@ -108,6 +108,9 @@ options:
             description: The digest of what should be there.
             type: str
             required: true
+          bundle:
+            description: A file that has to hold the certificate of each file found. RV(sets[].missing) names those it does not.
+            type: str
   contents:
     description: Contents in Base64 by digest. Set by the controller, in the second call.
     type: dict
@@ -169,6 +172,11 @@ sets:
       description: What is in the directory, by name.
       returned: when O(sets[].manifest) differs
       type: dict
+    missing:
+      description: Files whose certificate is not in the bundle.
+      returned: when O(sets[].manifest) differs
+      type: list
+      elements: str
     failed:
       description: Whether the set failed.
       returned: failure
@@ -213,6 +221,7 @@ SET = {
         "options": {
             "patterns": {"type": "list", "elements": "str", "required": True},
             "sha256": {"type": "str", "required": True},
+            "bundle": {"type": "str"},
         },
     },
 }

@@ -70,6 +70,29 @@ options:
       - Whether more than half of the CAs in place, or all, may be removed.
     type: bool
     default: false
+  bundle_path:
+    description:
+      - A file that gets the certificates of all CAs of the sources as PEM, for programs that want one bundle.
+    type: str
+  java_truststore_path:
+    description:
+      - A file that gets all of them as a truststore for Java, in PKCS#12 without encryption. Java opens it with any password.
+    type: str
+  system_store:
+    description:
+      - Whether the system's trust store gets all of them too, by C(update-ca-certificates) on Debian and C(update-ca-trust) on
+        Enterprise Linux. The command runs only when something differs, and afterwards each CA is looked for in the result.
+      - On macOS by C(security add-trusted-cert), which no test of this collection runs.
+      - If facts were not gathered, the node is asked for its family of systems in a round trip more.
+    type: bool
+    default: false
+  accounts:
+    description:
+      - Accounts that are looked at, each with its own rights, for a C(~/.globus/certificates), which grid clients take in place
+        of the trust directory. There is a warning if one has it.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -113,6 +136,11 @@ replaced:
   type: list
   elements: dict
   contains: *named
+places:
+  description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
+  returned: success
+  type: list
+  elements: str
 kind:
   description: A short stable identifier of the failure.
   returned: failure

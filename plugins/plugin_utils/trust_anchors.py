@@ -6,17 +6,34 @@
 from __future__ import annotations
 
 import base64
+import glob
 import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.grid.security.plugins.module_utils import manifest
-from ansible_collections.grid.security.plugins.plugin_utils import anchor_sources, anchors, memo, trust_store, verified
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_sources,
+    anchors,
+    java_truststore,
+    memo,
+    system_store,
+    trust_store,
+    verified,
+)
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
 
-__all__ = ["compare_set", "describe", "read_options", "render", "update_set"]
+try:
+    from cryptography.hazmat.primitives.serialization import Encoding
+except ImportError:  # ansible-core brings it; ansible-test imports this file without
+    pass
+
+__all__ = ["read_options", "render", "result"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "raw", "required": True},
@@ -27,6 +44,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "exclude_expired": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": True},
     "allow_shrink": {"type": "bool", "default": False},
+    "bundle_path": {"type": "str"},
+    "java_truststore_path": {"type": "str"},
+    "system_store": {"type": "bool", "default": False},
+    "accounts": {"type": "list", "elements": "str", "default": []},
 }
 SOURCE: dict[str, dict[str, Any]] = {
     "src": {"type": "str"},
@@ -50,6 +71,9 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     options["sources"] = [_validated(SOURCE, one, f"sources[{number}]: ") for number, one in enumerate(sources)]
     for number, source in enumerate(options["sources"]):
         _check_source(f"sources[{number}]: ", source)
+    for name in ("path", "bundle_path", "java_truststore_path"):
+        if options[name] and not os.path.isabs(options[name]):
+            raise AnsibleActionFail(f"{name}: {options[name]} must be an absolute path of the node.")
     return options
 
 
@@ -78,18 +102,20 @@ def _validated(specification: dict[str, Any], arguments: Any, where: str) -> dic
     return validated
 
 
-def render(action: ActionBase, options: dict[str, Any]) -> dict[str, Any]:
-    """``wanted`` (see :func:`trust_store.layout`) and ``warnings``: computed once per run.
+def render(action: ActionBase, options: dict[str, Any], family: str | None) -> tuple[list[Place], list[str]]:
+    """The places that get the anchors, the trust directory first, and warnings: computed once per run.
 
+    :param family: of systems, as :func:`system_store.detect` says, if the system's trust store is to have them too.
     :raises GridSecurityError: whatever is wrong with the sources.
     """
     groups = []
     for source in options["sources"]:
         groups += anchor_sources.read(source, lambda src: str(action._find_needle("files", src)), _fetch_once)
-    parts = [json.dumps(options).encode()]
+    parts = [json.dumps([options, family]).encode()]
     for group in groups:
         parts += [group.where.encode(), *(part for name in group.files for part in (name.encode(), group.files[name]))]
-    return memo.memoize(parts, lambda: _render(groups, options))
+    rendered = memo.memoize(parts, lambda: _render(groups, options, family))
+    return [Place(**one) for one in rendered["places"]], rendered["warnings"]
 
 
 def _fetch_once(url: str) -> bytes:
@@ -99,25 +125,49 @@ def _fetch_once(url: str) -> bytes:
     )
 
 
-def _render(groups: list[anchor_sources.Group], options: dict[str, Any]) -> dict[str, Any]:
+def _render(groups: list[anchor_sources.Group], options: dict[str, Any], family: str | None) -> dict[str, Any]:
     chosen = anchors.select(anchors.collect(groups), options)
     anchors.check(chosen)
-    return {"wanted": trust_store.layout(chosen), "warnings": anchors.warnings(chosen)}
+    directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
+    places = [directory, *_copies(chosen, options, family)]
+    return {"places": [asdict(place) for place in places], "warnings": anchors.warnings(chosen)}
 
 
-def compare_set(options: dict[str, Any], wanted: trust_store.Facts) -> dict[str, Any]:
-    """The file set that compares the whole directory by one digest."""
-    expected = {"patterns": trust_store.PATTERNS, "sha256": manifest.digest(wanted)}
-    return {"name": "trust anchors", "directory": options["path"], "entries": [], "manifest": expected}
+def _copies(chosen: list[anchors.Anchor], options: dict[str, Any], family: str | None) -> Iterator[Place]:
+    """The same CAs for programs that do not read the trust directory."""
+    pem = {one.alias: one.certificate.public_bytes(Encoding.PEM) for one in chosen}
+    if options["bundle_path"]:
+        yield _single("PEM bundle", options["bundle_path"], b"".join(pem.values()))
+    if options["java_truststore_path"]:
+        yield _single("Java truststore", options["java_truststore_path"], java_truststore.render(chosen))
+    if family:
+        yield system_store.place(family, chosen, pem)
 
 
-def update_set(options: dict[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The file set that changes what differs; the directory and the one above are created if they are missing."""
-    made = [{"path": path, "state": "directory", "initial_mode": "0755"} for path in ("..", ".")]
-    return {"name": "trust anchors", "directory": options["path"], "entries": made + entries}
+def _single(name: str, path: str, data: bytes) -> Place:
+    directory, basename = os.path.split(path)
+    return Place(f"{name} {path}", directory, [glob.escape(basename)], {basename: file_facts(data)}, ["."])
 
 
-def describe(wanted: trust_store.Facts, found: trust_store.Facts) -> dict[str, Any]:
+def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -> dict[str, Any]:
+    """The task's result. :param updates: of all places, the trust directory's first."""
+    needed = [update for update in updates if update.is_needed]
+    what = _describe(updates[0].place.wanted, updates[0].found)
+    told: dict[str, Any] = {"changed": bool(needed), "warnings": warnings, **what}
+    told["places"] = [update.place.name for update in needed]
+    if diff and needed:
+        told["diff"] = [{"prepared": "".join(_lines(what, needed))}]
+    return told
+
+
+def _lines(what: dict[str, list[dict[str, Any]]], needed: list[trust_store.Update]) -> Iterator[str]:
+    for sign, key in (("-", "removed"), ("+", "added"), ("~", "replaced")):
+        yield from (f"{sign} {one['alias']} ({one['sha256_fingerprint']})\n" for one in what[key])
+    for update in needed:
+        yield f"{update.place.name}: {len(update.entries)} files and links differ\n"
+
+
+def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:
     """What is added, removed and replaced, by alias and fingerprint."""
     before, after = _certificates(found), _certificates(wanted)
     return {
@@ -127,7 +177,7 @@ def describe(wanted: trust_store.Facts, found: trust_store.Facts) -> dict[str, A
     }
 
 
-def _certificates(facts: trust_store.Facts) -> dict[str, Any]:
+def _certificates(facts: Facts) -> dict[str, Any]:
     return {name[: -len(".pem")]: one.get("certificate") for name, one in facts.items() if name.endswith(".pem")}
 
 

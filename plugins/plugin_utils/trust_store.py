@@ -5,33 +5,30 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import manifest, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts, link_facts
 
-__all__ = ["PATTERNS", "difference", "layout", "refuse_shrinking"]
+__all__ = ["PATTERNS", "Update", "difference", "layout", "refuse_shrinking"]
 
 _HASH = "[0-9a-f]" * 8
-_MODE = 0o644
 _LINKED = ("signing_policy", "namespaces")
 PATTERNS = [f"{_HASH}.[0-9]", "*.pem", "*.signing_policy", "*.namespaces", "*.info", "*.crl_url"]
-
-Facts = dict[str, dict[str, Any]]
 
 
 def layout(anchors: list[Anchor]) -> Facts:
     """What should be in the directory, by name, as a manifest has it; files also carry ``content`` (Base64)."""
     facts: Facts = {}
     for anchor in anchors:
-        facts[f"{anchor.alias}.pem"] = {**_file(anchor.pem), "certificate": anchor.fingerprint}
-        facts.update({f"{anchor.alias}.{ending}": _file(data) for ending, data in anchor.files.items()})
+        facts[f"{anchor.alias}.pem"] = file_facts(anchor.pem, anchor.fingerprint)
+        facts.update({f"{anchor.alias}.{ending}": file_facts(data) for ending, data in anchor.files.items()})
     for digest, group in _by_hash(anchors).items():
         for number, anchor in enumerate(group):
-            facts[f"{digest}.{number}"] = _link(f"{anchor.alias}.pem")
+            facts[f"{digest}.{number}"] = link_facts(f"{anchor.alias}.pem")
         for ending in _LINKED:
             # An anchor without an alias is called by its hash, and its policy has the link's name already.
             facts = {**_linked(digest, ending, [one for one in group if ending in one.files]), **facts}
@@ -53,22 +50,9 @@ def _linked(digest: str, ending: str, group: list[Anchor]) -> Facts:
     if not contents:
         return {}
     together = len(contents) > 1
-    return {f"{digest}.{ending}": _file(b"\n".join(contents)) if together else _link(f"{group[0].alias}.{ending}")}
-
-
-def _file(data: bytes) -> dict[str, Any]:
-    text = base64.b64encode(data).decode()
     return {
-        "kind": "file",
-        "mode": _MODE,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "content": text,
-        "size": len(data),
+        f"{digest}.{ending}": file_facts(b"\n".join(contents)) if together else link_facts(f"{group[0].alias}.{ending}")
     }
-
-
-def _link(target: str) -> dict[str, Any]:
-    return {"kind": "link", "target": target}
 
 
 def refuse_shrinking(wanted: Facts, found: Facts) -> None:
@@ -96,6 +80,37 @@ def _certificates(facts: Facts) -> set[str]:
     }
 
 
+@dataclass
+class Update:
+    """What has to be done at a place, from the node's answer to the comparison."""
+
+    place: Place
+    outcome: InitVar[dict[str, Any]]
+    purge: InitVar[bool] = True
+    found: Facts = field(init=False)
+    entries: list[dict[str, Any]] = field(init=False)
+    contents: dict[str, str] = field(init=False)
+    missing: list[str] = field(init=False)
+
+    def __post_init__(self, outcome: dict[str, Any], purge: bool) -> None:
+        found = outcome["found"] if outcome["changed"] else self.place.wanted
+        self.found = {
+            name: facts for name, facts in found.items() if name in self.place.wanted or self._is_ours(facts, purge)
+        }
+        self.entries, self.contents = difference(self.place.wanted, self.found)
+        self.missing = outcome.get("missing", [])
+
+    @staticmethod
+    def _is_ours(facts: dict[str, Any], purge: bool) -> bool:
+        """Directories are nothing that a trust directory has, whatever they are called."""
+        return purge and facts["kind"] != "directory"
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.entries or self.missing)
+
+
 def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The entries for the engine that lead from ``found`` to ``wanted``, and the contents they need, by digest."""
     differing = [
@@ -111,7 +126,13 @@ def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[
 def _entry(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     if facts["kind"] == "link":
         return {"path": name, "state": "link", "target": facts["target"]}
-    return {"path": name, "state": "file", "mode": f"{_MODE:04o}", "sha256": facts["sha256"], "size": facts["size"]}
+    return {
+        "path": name,
+        "state": "file",
+        "mode": f"{facts['mode']:04o}",
+        "sha256": facts["sha256"],
+        "size": facts["size"],
+    }
 
 
 def _ordered(differing: list[str], wanted: Facts, found: Facts) -> list[str]:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import io
 import shutil
+import ssl
 import subprocess
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,9 @@ def _releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def place(site: Any, release: Path | str) -> subprocess.CompletedProcess[str]:
-    task = {"grid.security.trust_anchors": {"sources": [str(release)], "path": str(site.root / "certificates")}}
+    options = {"sources": [str(release)], "path": str(site.root / "certificates")}
+    copies = {"bundle_path": str(site.root / "copies/ca.pem"), "java_truststore_path": str(site.root / "copies/ca.p12")}
+    task = {"grid.security.trust_anchors": {**options, **copies}}
     result: subprocess.CompletedProcess[str] = site.play([task])
     return result
 
@@ -57,6 +63,15 @@ def compare_with_openssl(store: Path, scratch: Path, count: int) -> None:
     subprocess.run([*VERIFY, store, *certificates], check=True, stdout=subprocess.DEVNULL)
 
 
+def compare_copies(root: Path, count: int) -> None:
+    """keytool opens the truststore with the password that everybody uses, another, and none."""
+    assert (root / "copies/ca.pem").read_text().count("-----BEGIN CERTIFICATE-----") == count
+    for password in (["-storepass", "changeit"], ["-storepass", "another"], []):
+        command = ["keytool", "-list", "-keystore", root / "copies/ca.p12", *password]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+        assert listed.count("trustedCertEntry") == count
+
+
 @needs_apt
 def test_releases(site: Any, releases: dict[str, Path], executed: Callable[[str], list[str]]) -> None:
     store = site.root / "certificates"
@@ -66,6 +81,7 @@ def test_releases(site: Any, releases: dict[str, Path], executed: Callable[[str]
     assert executed(second.stdout) == ["file_set"]
     assert "changed=0" in second.stdout
     compare_with_openssl(store, site.root / "bookworm", counts["bookworm"])
+    compare_copies(site.root, counts["bookworm"])
     (site.root / "leaf.pem").write_bytes((store / "CERN-GridCA.pem").read_bytes())
     command = ["sh", "-c", READER, "reader", *VERIFY, str(store), "leaf.pem"]
     with subprocess.Popen(command, cwd=site.root, stdout=subprocess.PIPE, text=True) as reader:
@@ -76,6 +92,7 @@ def test_releases(site: Any, releases: dict[str, Path], executed: Callable[[str]
         assert int(reader.communicate()[0]) > 100
     assert not (site.root / "failures").exists()
     compare_with_openssl(store, site.root / "sid", counts["sid"])
+    compare_copies(site.root, counts["sid"])
 
 
 def broken_sources() -> dict[str, bytes]:
@@ -111,3 +128,53 @@ def test_broken_sources_never_reach_the_node(site: Any, executed: Callable[[str]
     assert [text for text in expected.values() if text not in output.stdout + output.stderr] == []
     assert executed(output.stdout) == []
     assert "ignored=6" in output.stdout
+
+
+@pytest.fixture(name="server")
+def _server(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    """An https server of this machine: its URL, the CA that certifies it, and what it was asked for."""
+    host, requests = pki.issue("localhost", authority=True, host="localhost"), []
+    certificate = tmp_path / "server.pem"
+    key = host.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    certificate.write_bytes(host.pem + key)
+    (tmp_path / "authority.pem").write_bytes(host.pem)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            self.send_response(200 if self.path == "/ca.pem" else 404)
+            self.end_headers()
+            self.wfile.write(host.pem)
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with http.server.ThreadingHTTPServer(("localhost", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://localhost:{server.server_port}", tmp_path / "authority.pem", requests
+        server.shutdown()
+
+
+def test_url_is_fetched_once_per_run_and_checked(
+    site: Any, server: tuple[str, Path, list[str]], executed: Callable[[str], list[str]]
+) -> None:
+    url, authority, requests = server
+    checksum = "sha256:" + hashlib.sha256(authority.read_bytes()).hexdigest()
+    good = {"url": f"{url}/ca.pem", "checksum": checksum}
+    path = str(site.root / "certificates")
+    tasks = [{"grid.security.trust_anchors": {"sources": [good], "path": path}}] * 3
+    output = site.play(tasks, SSL_CERT_FILE=str(authority))
+    assert output.returncode == 0, output.stdout
+    assert requests == ["/ca.pem"]
+    broken = {
+        "not what checksum says": {**good, "checksum": "sha256:" + "0" * 64},
+        "404": {**good, "url": f"{url}/other"},
+    }
+    for message, source in broken.items():
+        task = {"grid.security.trust_anchors": {"sources": [source], "path": path}}
+        output = site.play([task], SSL_CERT_FILE=str(authority))
+        assert message in output.stdout
+        assert executed(output.stdout) == []
+    output = site.play(tasks[:1])  # nobody said that this authority is to be trusted
+    assert "certificate verify failed" in output.stdout
+    assert executed(output.stdout) == []

@@ -34,7 +34,12 @@ def release(suite: str, directory: Path) -> Path:
 
 
 def _mirror() -> str:
-    """The Debian archive that this machine is set up for."""
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return next(uri for uri in listed if uri.rstrip("/").endswith("/debian"))
+    """The Debian archive that this machine is set up for, whether or not apt has ever fetched its lists."""
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    lines = [line for path in files if path.suffix in (".list", ".sources") for line in _lines(path)]
+    uris = [word for line in lines if not line.startswith("#") for word in line.split() if "://" in word]
+    return next(uri for uri in uris if uri.rstrip("/").endswith("/debian"))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

@@ -53,10 +53,11 @@ def issue(
     key: Any = None,
     issuer: Credential | None = None,
     authority: bool = False,
+    host: str | None = None,
 ) -> Credential:
     """A credential valid from ``start`` days from now for ``days`` days; signed by itself without an issuer.
 
-    :param authority: whether it may sign others, and says so.
+    :param authority: whether it may sign others, and says so. :param host: the DNS name of a server it is for.
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = distinguished_name(common_name)
@@ -66,5 +67,7 @@ def issue(
     builder = builder.not_valid_before(NOW + start * DAY).not_valid_after(NOW + (start + days) * DAY)
     if authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    if host:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
     signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     return Credential(key, signed, (issuer.certificate, *issuer.others) if issuer else ())

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import file_set, manifest, names
+from ansible_collections.grid.security.plugins.module_utils import file_set, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, trust_anchors, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils import anchors, places, trust_anchors, trust_store
 from ansible_collections.grid.security.tests.support import pki
 
 
@@ -24,17 +24,24 @@ BOB = anchor("bob", "Bob CA")
 TWINS = [anchor(f"twin{number}", "Twin CA", {"signing_policy": b"%d\n" % number}) for number in range(3)]
 
 
-def converge(path: Path, wanted: trust_store.Facts) -> list[dict[str, Any]]:
+def directory(path: Path, wanted: places.Facts) -> places.Place:
+    return places.Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["..", "."])
+
+
+def compare(place: places.Place) -> dict[str, Any]:
+    (outcome,) = file_set.converge([places.compare_set(place)], {}, False, False)
+    assert not outcome.get("failed"), outcome
+    return outcome
+
+
+def converge(path: Path, wanted: places.Facts) -> list[dict[str, Any]]:
     """As the action does, on this machine; returns the entries sent."""
-    options = {"path": str(path)}
-    (compared,) = file_set.converge([trust_anchors.compare_set(options, wanted)], {}, False, False)
-    assert not compared.get("failed"), compared
-    if not compared["changed"]:
-        return []
-    entries, contents = trust_store.difference(wanted, compared["found"])
-    (applied,) = file_set.converge([trust_anchors.update_set(options, entries)], contents, False, False)
-    assert not applied.get("failed"), applied
-    return entries
+    place = directory(path, wanted)
+    update = trust_store.Update(place, compare(place))
+    if update.entries:
+        (applied,) = file_set.converge([places.update_set(place, update.entries)], update.contents, False, False)
+        assert not applied.get("failed"), applied
+    return update.entries
 
 
 @pytest.fixture(name="store")
@@ -120,18 +127,36 @@ def test_gutting_is_refused() -> None:
             trust_store.refuse_shrinking(wanted, full)
 
 
-def test_description() -> None:
+def test_description(store: Path) -> None:
     old, new = trust_store.layout([ALICE, BOB]), trust_store.layout([anchor("alice", "Alice CA"), TWINS[0]])
-    what = trust_anchors.describe(new, old)
-    assert {key: [one["alias"] for one in found] for key, found in what.items()} == {
+    update = trust_store.Update(directory(store, new), {"changed": True, "found": old})
+    told = trust_anchors.result([update], [], True)
+    assert {key: [one["alias"] for one in told[key]] for key in ("added", "removed", "replaced")} == {
         "added": ["twin0"],
         "removed": ["bob"],
         "replaced": ["alice"],
     }
+    shown = told["diff"][0]["prepared"].splitlines()
+    assert [line.split(" (")[0] for line in shown[:3]] == ["- bob", "+ twin0", "~ alice"]
 
 
-def test_foreign_kinds_are_seen(store: Path) -> None:
+def test_links_are_seen_and_directories_stay(store: Path) -> None:
     store.mkdir(parents=True)
     (store / "pipe.pem").symlink_to("nowhere")
     (store / "directory.pem").mkdir()
-    assert set(manifest.scan(str(store), trust_store.PATTERNS)) == {"pipe.pem"}
+    assert [entry["path"] for entry in converge(store, {})] == ["pipe.pem"]
+    assert [path.name for path in store.iterdir()] == ["directory.pem"]
+
+
+def test_what_the_system_has_not_taken_up_is_missing(store: Path) -> None:
+    wanted = {f"{one.alias}.crt": places.file_facts(one.pem, one.fingerprint) for one in (ALICE, BOB)}
+    bundle = store.parent / "bundle.crt"
+    place = places.Place("system", str(store), ["*.crt"], wanted, ["..", "."], str(bundle))
+    update = trust_store.Update(place, compare(place))
+    file_set.converge([places.update_set(place, update.entries)], update.contents, False, False)
+    for content, missing in ((None, ["alice.crt", "bob.crt"]), (BOB.pem, ["alice.crt"]), (BOB.pem + ALICE.pem, [])):
+        if content:
+            bundle.write_bytes(content)
+        outcome = compare(place)
+        assert (outcome["changed"], outcome.get("missing", [])) == (bool(missing), missing)
+        assert trust_store.Update(place, outcome).is_needed is bool(missing)

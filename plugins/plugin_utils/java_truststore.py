@@ -1,0 +1,63 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Java truststore: PKCS#12 with certificates only, without encryption and MAC, as Java's own ``cacerts`` is.
+
+cryptography can write truststores since version 45, but with a MAC over a random salt: other bytes each time, and a
+password to tell to everybody. Without a MAC every Java since 8 reads it, whatever password it is given.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
+
+try:
+    from cryptography.hazmat.primitives.serialization import Encoding
+except ImportError:  # ansible-core brings it; ansible-test imports this file without
+    pass
+
+__all__ = ["render"]
+
+# RFC 7292 (PKCS#12), RFC 2985 (friendlyName), RFC 5280 (anyExtendedKeyUsage)
+_DATA = der.encode_oid("1.2.840.113549.1.7.1")
+_CERTIFICATE_BAG = der.encode_oid("1.2.840.113549.1.12.10.1.3")
+_X509_CERTIFICATE = der.encode_oid("1.2.840.113549.1.9.22.1")
+_FRIENDLY_NAME = der.encode_oid("1.2.840.113549.1.9.20")
+_ANY_PURPOSE = der.encode_oid("2.5.29.37.0")
+# Oracle's attribute, by which Java takes a certificate for a trust anchor (sun.security.pkcs12.PKCS12KeyStore)
+_TRUSTED_KEY_USAGE = der.encode_oid("2.16.840.1.113894.746875.1.1")
+_SET = 0x31
+_BMP_STRING = 0x1E
+_EXPLICIT = 0xA0
+_VERSION = 3
+
+
+def render(anchors: list[Anchor]) -> bytes:
+    """The truststore with these anchors, under their aliases in lower case, as Java has them."""
+    named: dict[str, Anchor] = {}
+    for anchor in anchors:
+        alias = anchor.alias.lower()
+        named[alias if alias not in named else f"{alias}-{anchor.fingerprint[:11].replace(':', '')}"] = anchor
+    bags = der.encode_sequence(*(_bag(alias, anchor) for alias, anchor in named.items()))
+    contents = der.encode_sequence(_content(bags))
+    return der.encode_sequence(der.encode_integer(_VERSION), _content(contents))
+
+
+def _content(data: bytes) -> bytes:
+    return der.encode_sequence(_DATA, der.encode(_EXPLICIT, der.encode_octet_string(data)))
+
+
+def _bag(alias: str, anchor: Anchor) -> bytes:
+    certificate = der.encode_octet_string(anchor.certificate.public_bytes(Encoding.DER))
+    value = der.encode_sequence(_X509_CERTIFICATE, der.encode(_EXPLICIT, certificate))
+    attributes = [
+        _attribute(_FRIENDLY_NAME, der.encode(_BMP_STRING, alias.encode("utf-16-be"))),
+        _attribute(_TRUSTED_KEY_USAGE, _ANY_PURPOSE),
+    ]
+    together = der.encode(_SET, b"".join(sorted(attributes)))  # DER sorts the elements of a set
+    return der.encode_sequence(_CERTIFICATE_BAG, der.encode(_EXPLICIT, value), together)
+
+
+def _attribute(name: bytes, value: bytes) -> bytes:
+    return der.encode_sequence(name, der.encode(_SET, value))

@@ -1,0 +1,72 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Places: files of one directory that a node compares by a single digest, and that are changed where they differ."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import manifest
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["Facts", "Place", "compare_set", "file_facts", "link_facts", "raise_failure", "update_set"]
+
+_MODE = 0o644
+
+Facts = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What should be in a directory under names that match one of ``patterns``; other files there are left alone.
+
+    :param made: directories, relative to this one and outermost first, that are created if they are missing.
+    :param bundle: a file of the node that has to hold all certificates of the place, because the system put them there.
+    """
+
+    name: str
+    directory: str
+    patterns: list[str]
+    wanted: Facts
+    made: list[str] = field(default_factory=list)
+    bundle: str | None = None
+
+
+def file_facts(data: bytes, fingerprint: str | None = None) -> dict[str, Any]:
+    """A file, as a manifest has it, with its ``content`` in Base64."""
+    return {
+        "kind": "file",
+        "mode": _MODE,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "content": base64.b64encode(data).decode(),
+        "size": len(data),
+        "certificate": fingerprint,
+    }
+
+
+def link_facts(target: str) -> dict[str, Any]:
+    """A symbolic link, as a manifest has it."""
+    return {"kind": "link", "target": target}
+
+
+def compare_set(place: Place) -> dict[str, Any]:
+    """The file set that compares the place by one digest."""
+    expected = {"patterns": place.patterns, "sha256": manifest.digest(place.wanted), "bundle": place.bundle}
+    return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
+
+
+def update_set(place: Place, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The file set that changes what differs."""
+    made = [{"path": path, "state": "directory", "initial_mode": "0755"} for path in place.made]
+    return {"name": place.name, "directory": place.directory, "entries": made + entries}
+
+
+def raise_failure(outcomes: list[dict[str, Any]]) -> None:
+    """:raises GridSecurityError: with the messages of all sets that failed, of the kind of the first."""
+    failed = [one for one in outcomes if one.get("failed")]
+    if failed:
+        raise GridSecurityError(failed[0]["kind"], "\n".join(f"{one['name']}: {one['msg']}" for one in failed))
