@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many credentials at once: from their options to file sets, through the engine, and back to a result for each.
 
-The same conversation serves the controller (where ``send`` is a module execution) and a node that converts archives
-lying there (where ``send`` calls the engine).
+The same conversation is held by the controller and by a node that converts archives lying there.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import credential
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["OPTIONS", "combine", "converge", "label", "summarize"]
 
 Render = Callable[[dict[str, Any]], dict[str, Any]]
-Send = Callable[[list[dict[str, Any]], dict[str, str]], list[dict[str, Any]]]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
@@ -74,20 +73,19 @@ def label(options: dict[str, Any]) -> str:
     return f"{source}{owner}" if options["state"] == "present" else f"credential{owner}"
 
 
-def converge(options: list[dict[str, Any]], render: Render, send: Send, check: bool) -> list[dict[str, Any]]:
+def converge(options: list[dict[str, Any]], render: Render, check: bool) -> Conversation:
     """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
 
     :param render: the files and facts for one credential; see :func:`credential.render`.
-    :param send: the engine; see :func:`file_set.converge`.
     """
     items = [_prepare(one, render) for one in options]
     _refuse_duplicates(items)
-    _exchange(items, send, with_contents=False)
+    yield from _exchange(items, with_contents=False)
     pending = [item for item in items if item.outcome.get("needs")]
     for item in pending:
         _review(item)
     if not check:
-        _exchange([item for item in pending if item.error is None], send, with_contents=True)
+        yield from _exchange(pending, with_contents=True)
     return [_result(item) for item in items]
 
 
@@ -148,14 +146,12 @@ def _file_entry(item: _Item, path: str, text: str) -> dict[str, Any]:
     }
 
 
-def _exchange(items: list[_Item], send: Send, with_contents: bool) -> None:
+def _exchange(items: list[_Item], with_contents: bool) -> Conversation:
     ready = [item for item in items if item.error is None]
-    if not ready:
-        return
     contents: dict[str, str] = {}
     for item in ready if with_contents else []:
         contents.update({digest: item.contents[digest] for digest in item.outcome["needs"]})
-    for item, outcome in zip(ready, send([item.file_set for item in ready], contents)):
+    for item, outcome in zip(ready, (yield Request([item.file_set for item in ready], contents))):
         item.outcome = outcome
         if outcome.get("failed"):
             item.error = GridSecurityError(outcome["kind"], f"{item.file_set['name']}: {outcome['msg']}")

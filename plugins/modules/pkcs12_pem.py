@@ -280,7 +280,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import credential, credentials, file_set, node_files
+from ansible_collections.grid.security.plugins.module_utils import (
+    conversation,
+    credential,
+    credentials,
+    file_set,
+    node_files,
+)
 
 
 def main() -> None:
@@ -296,7 +302,7 @@ def main() -> None:
         return file_set.converge(sets, contents, module.check_mode, False)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    results = credentials.converge(options, render, send, module.check_mode)
+    (results,) = conversation.hold([credentials.converge(options, render, module.check_mode)], send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 __all__ = ["create", "is_missing"]
 
@@ -18,7 +18,7 @@ def is_missing(options: dict[str, Any], result: dict[str, Any]) -> bool:
     return bool(options["create_account"]) and result.get("kind") == "no_account"
 
 
-def create(action: ActionBase, task_vars: dict[str, Any], options: dict[str, Any]) -> str | None:
+def create(action: GridAction, options: dict[str, Any]) -> str | None:
     """Create the account of one credential; in check mode only find out whether that would work.
 
     :returns: why it failed, or None.
@@ -28,7 +28,7 @@ def create(action: ActionBase, task_vars: dict[str, Any], options: dict[str, Any
     if options["account_base_dir"]:
         arguments["home"] = os.path.join(options["account_base_dir"], owner)
     arguments = {name: value for name, value in arguments.items() if value is not None}
-    result = action._execute_module(module_name="ansible.builtin.user", module_args=arguments, task_vars=task_vars)
+    result = action.execute("ansible.builtin.user", arguments)
     if not result.get("failed"):
         return None
     return f"the account {owner!r} cannot be created: {result.get('msg', 'ansible.builtin.user gave no reason')}"

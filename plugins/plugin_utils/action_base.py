@@ -1,32 +1,49 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all actions of this collection do around their work."""
+"""What the actions of this collection have in common: their talk with the node, and what they need of ansible."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils import conversation
 
-__all__ = ["GridAction"]
+__all__ = ["GridAction", "validated"]
+
+
+def validated(
+    specification: dict[str, Any], arguments: dict[str, Any], where: str = "", **rules: Any
+) -> dict[str, Any]:
+    """The complete options of a task, or of one item of a list.
+
+    :param where: what messages start with. :param rules: as of ansible's ``ArgumentSpecValidator``.
+    :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
+    """
+    result = ArgumentSpecValidator(specification, **rules).validate(arguments)
+    if result.error_messages:
+        raise AnsibleActionFail(where + "; ".join(result.error_messages))
+    options: dict[str, Any] = result.validated_parameters
+    return options
 
 
 class GridAction(ActionBase):
-    """Turns errors into results, and leaves no temporary directory on the node."""
+    """Holds one conversation with the engine, turns errors into results, and leaves nothing on the node."""
 
     TRANSFERS_FILES = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The task's result; what it is, :meth:`work` says."""
+        """The task's result; what it is, :meth:`converse` says."""
         super().run(tmp, task_vars)
+        self.task_vars: dict[str, Any] = task_vars or {}
         try:
-            return self.work(task_vars or {})
-        except GridSecurityError as error:
-            return {"failed": True, "kind": error.kind, "msg": error.message}
+            (result,) = conversation.hold([self.converse()], self.send)
+            told: dict[str, Any] = result
+            return told
         except AnsibleActionFail as error:
             return {**error.result, "failed": True, "msg": str(error)}
         except AnsibleError as error:
@@ -34,9 +51,57 @@ class GridAction(ActionBase):
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """The action itself.
-
-        :raises GridSecurityError: or an error of ansible, which becomes a failed result.
-        """
+    def converse(self) -> conversation.Conversation:
+        """The action itself; it returns the task's result."""
         raise NotImplementedError
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The task's options as the user wrote them."""
+        arguments: dict[str, Any] = self._task.args
+        return arguments
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+    @property
+    def diff(self) -> bool:
+        return bool(self._task.diff)
+
+    def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The result of a module on the node, as ansible has it, failed or not."""
+        result: dict[str, Any] = self._execute_module(
+            module_name=module, module_args=arguments, task_vars=self.task_vars
+        )
+        return result
+
+    def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        """The engine on the node, in one execution of ``grid.security.file_set``.
+
+        :raises AnsibleActionFail: the module did not come as far as the sets (no Python, no sudo, ...).
+        """
+        result = self.execute("grid.security.file_set", {"sets": sets, "contents": contents})
+        if "sets" not in result:
+            raise AnsibleActionFail(result.get("msg", "the module file_set gave no result"), result=result)
+        outcomes: list[dict[str, Any]] = result["sets"]
+        return outcomes
+
+    def find(self, src: str) -> str:
+        """The path of a file or directory of the controller, looked for where ``copy`` looks."""
+        return str(self._find_needle("files", src))
+
+    def read(self, src: str) -> bytes:
+        """A file of the controller; a vaulted one is decrypted in memory only.
+
+        :raises AnsibleError: it is not found, not readable, or its vault does not open.
+        """
+        path = self.find(src)
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read()
+        except OSError as error:
+            raise AnsibleActionFail(f"{src} cannot be read on the controller: {error.strerror}.") from error
+        if data.startswith(b"$ANSIBLE_VAULT"):
+            return bytes(self._loader._vault.decrypt(data, filename=path))
+        return data

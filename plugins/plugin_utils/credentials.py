@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials on the controller: read the options, render through the memo, sort by where the archive lies."""
+"""Credentials on the controller: read the options, render through the memo, leave to the node what lies there."""
 
 from __future__ import annotations
 
@@ -11,14 +11,24 @@ import json
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import credential, credentials
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import converge, memo
+from ansible_collections.grid.security.plugins.plugin_utils import accounts, memo
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
-__all__ = ["read_options", "render"]
+__all__ = ["place", "read_options"]
+
+
+def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
+    """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result."""
+    options = read_options(arguments)
+    results = yield from _place(action, options)
+    missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]
+    for index in missing:
+        results[index] = yield from _place_with_account(action, options[index], results[index])
+    return credentials.combine(results, "credentials" in arguments, action.diff)
 
 
 def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -36,17 +46,46 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _validated(item: dict[str, Any], where: str) -> dict[str, Any]:
-    validator = ArgumentSpecValidator(credentials.OPTIONS, mutually_exclusive=[("src", "content")])
-    result = validator.validate(item)
-    if result.error_messages:
-        raise AnsibleActionFail(where + "; ".join(result.error_messages))
-    options: dict[str, Any] = result.validated_parameters
+    options = validated(credentials.OPTIONS, item, where, mutually_exclusive=[("src", "content")])
     if options["state"] == "present" and not (options["src"] or options["content"]):
         raise AnsibleActionFail(f"{where}one of src and content is required for state: present.")
     return options
 
 
-def render(action: ActionBase, options: dict[str, Any]) -> dict[str, Any]:
+def _place(action: GridAction, options: list[dict[str, Any]]) -> Conversation:
+    """The result of each credential: those whose archive lies on the node are converted there, by the module."""
+    here = [index for index, one in enumerate(options) if not one["remote_src"]]
+    there = [index for index, one in enumerate(options) if one["remote_src"]]
+    results: dict[int, dict[str, Any]] = {}
+    if here:
+        chosen = [options[index] for index in here]
+        placed = yield from credentials.converge(chosen, lambda one: _render(action, one), action.check_mode)
+        results.update(zip(here, placed))
+    if there:
+        results.update(zip(there, _convert_on_node(action, [options[index] for index in there])))
+    return [results[index] for index in range(len(options))]
+
+
+def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    result = action.execute("grid.security.pkcs12_pem", {"credentials": options})
+    if "credentials" not in result:
+        raise AnsibleActionFail(result.get("msg", "the module pkcs12_pem gave no result"), result=result)
+    done: list[dict[str, Any]] = result["credentials"]
+    return done
+
+
+def _place_with_account(action: GridAction, options: dict[str, Any], result: dict[str, Any]) -> Conversation:
+    failure = accounts.create(action, options)
+    if failure is not None:
+        return {**result, "msg": f"{credentials.label(options)}: {failure}"}
+    if action.check_mode:  # there is no account yet to look into
+        kept = {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")}
+        return {**kept, "changed": True, "why": ["account created"]}
+    (placed,) = yield from _place(action, [options])
+    return {**placed, "changed": True, "why": ["account created", *placed.get("why", [])]}
+
+
+def _render(action: GridAction, options: dict[str, Any]) -> dict[str, Any]:
     """Files and facts for one credential whose archive lies on the controller.
 
     :raises GridSecurityError: whatever is wrong with the archive or the options.
@@ -60,10 +99,10 @@ def render(action: ActionBase, options: dict[str, Any]) -> dict[str, Any]:
     return memo.memoize(parts, lambda: credential.render(data, options, name))
 
 
-def _archive(action: ActionBase, options: dict[str, Any], name: str) -> bytes:
+def _archive(action: GridAction, options: dict[str, Any], name: str) -> bytes:
     try:
         if options["src"]:
-            return converge.read_source(action, options["src"])
+            return action.read(options["src"])
         return base64.b64decode(options["content"], validate=True)
     except binascii.Error:
         raise GridSecurityError(

@@ -9,12 +9,13 @@ macOS is written after Apple's manual of ``security``; no test here can run it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import places
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
 
@@ -57,15 +58,15 @@ _PLATFORMS = {
 }
 
 
-def detect(action: ActionBase, task_vars: dict[str, Any]) -> str:
+def detect(action: GridAction) -> str:
     """The node's family of systems, from facts if they are known, or else asked for.
 
     :raises GridSecurityError: ``unsupported_system``.
     """
-    family = task_vars.get("ansible_facts", {}).get("os_family")
+    family = action.task_vars.get("ansible_facts", {}).get("os_family")
     if family is None:
         arguments = {"gather_subset": ["!all", "min"], "filter": ["ansible_os_family"]}
-        result = action._execute_module(module_name="ansible.builtin.setup", module_args=arguments, task_vars=task_vars)
+        result = action.execute("ansible.builtin.setup", arguments)
         family = result.get("ansible_facts", {}).get("ansible_os_family")
     if family not in _PLATFORMS:
         raise GridSecurityError(
@@ -84,22 +85,28 @@ def place(family: str, anchors: list[Anchor], pem: dict[str, bytes]) -> Place:
     return Place(NAME, platform.directory, patterns, wanted, [], platform.bundle)
 
 
-def refresh(action: ActionBase, task_vars: dict[str, Any], family: str, changed: Place, found: Facts) -> None:
-    """Let the system take up what was placed.
+def refresh(action: GridAction, family: str, changed: Place, found: Facts) -> Conversation:
+    """Let the system take up what was placed, and see that it did. :param found: what was there before.
 
-    :raises AnsibleActionFail: a command failed.
+    :raises AnsibleActionFail: a command failed. :raises GridSecurityError: ``not_in_system_store``.
     """
     platform = _PLATFORMS[family]
     for command in [platform.command] if platform.command else _keychain_commands(changed, found):
-        result = action._execute_module(
-            module_name="ansible.builtin.command", module_args={"argv": command}, task_vars=task_vars
-        )
+        result = action.execute("ansible.builtin.command", {"argv": command})
         if result.get("failed"):
             said = result.get("stderr") or result.get("msg")
             raise AnsibleActionFail(
                 f"system_store: {' '.join(command)} failed: {said}. Install {platform.package}, or mend what it says,"
                 " then run again."
             )
+    (after,) = yield Request([places.compare_set(changed)])
+    places.raise_failure([after])
+    if after.get("missing"):
+        raise GridSecurityError(
+            "not_in_system_store",
+            f"{changed.bundle} lacks {', '.join(after['missing'])} although it was made anew. Look for rules of the"
+            " system that exclude them.",
+        )
 
 
 def _keychain_commands(changed: Place, found: Facts) -> list[list[str]]:

@@ -14,18 +14,20 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
     anchors,
     java_truststore,
     memo,
+    places,
+    shadows,
     system_store,
     trust_store,
     verified,
 )
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
 
 try:
@@ -33,7 +35,7 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
 
-__all__ = ["read_options", "render", "result"]
+__all__ = ["place", "read_options", "result"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "raw", "required": True},
@@ -61,48 +63,72 @@ SOURCE: dict[str, dict[str, Any]] = {
 }
 
 
+def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
+    """Make the trust directory, and what else should hold the same CAs, what the sources say; return the result."""
+    options = read_options(arguments)
+    family = system_store.detect(action) if options["system_store"] else None
+    wanted, warnings = _render_once(action, options, family)
+    outcomes = yield Request([places.compare_set(one) for one in wanted] + shadows.compare_sets(options["accounts"]))
+    warnings += shadows.warnings(outcomes[len(wanted) :], options["path"])
+    places.raise_failure(outcomes[: len(wanted)])
+    updates = [trust_store.Update(*pair, purge=options["purge"]) for pair in zip(wanted, outcomes)]
+    if not options["allow_shrink"]:
+        trust_store.refuse_shrinking(wanted[0].wanted, updates[0].found)
+    needed = [update for update in updates if update.is_needed]
+    if needed and not action.check_mode:
+        yield from _apply(action, needed, family)
+    return result(updates, warnings, action.diff)
+
+
+def _apply(action: GridAction, needed: list[trust_store.Update], family: str | None) -> Conversation:
+    contents = {digest: content for one in needed for digest, content in one.contents.items()}
+    places.raise_failure((yield Request([places.update_set(one.place, one.entries) for one in needed], contents)))
+    for update in needed:
+        if family and update.place.name == system_store.NAME:
+            yield from system_store.refresh(action, family, update.place, update.found)
+
+
 def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     """The complete options, each source as a dictionary.
 
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
-    options = _validated(OPTIONS, arguments, "")
-    sources = [_as_dictionary(one) for one in options["sources"]]
-    options["sources"] = [_validated(SOURCE, one, f"sources[{number}]: ") for number, one in enumerate(sources)]
-    for number, source in enumerate(options["sources"]):
-        _check_source(f"sources[{number}]: ", source)
-    for name in ("path", "bundle_path", "java_truststore_path"):
-        if options[name] and not os.path.isabs(options[name]):
-            raise AnsibleActionFail(f"{name}: {options[name]} must be an absolute path of the node.")
+    options = validated(OPTIONS, arguments)
+    options["sources"] = [_source(one, f"sources[{number}]: ") for number, one in enumerate(options["sources"])]
+    _check_paths(options)
     return options
 
 
-def _check_source(where: str, source: dict[str, Any]) -> None:
+def _check_paths(options: dict[str, Any]) -> None:
+    taken: dict[str, str] = {}
+    for name in ("path", "bundle_path", "java_truststore_path"):
+        path = options[name] and os.path.normpath(options[name])
+        if path and not os.path.isabs(path):
+            raise AnsibleActionFail(f"{name}: {path} must be an absolute path of the node.")
+        if path and (path in taken or os.path.dirname(path) == os.path.normpath(options["path"])):
+            raise AnsibleActionFail(
+                f"{name}: {path} is or lies in what {taken.get(path, 'path')} says, where it would be taken for a trust"
+                " anchor or overwritten. Name another place."
+            )
+        taken[path] = name
+
+
+def _source(given: Any, where: str) -> dict[str, Any]:
+    if isinstance(given, str):
+        given = {"content": given} if "-----BEGIN" in given else {"src": given}
+    if not isinstance(given, dict):
+        raise AnsibleActionFail(f"{where}it must be a string or a dictionary.")
+    source = validated(SOURCE, given, where)
     if sum(bool(source[name]) for name in ("src", "content", "url")) != 1:
         raise AnsibleActionFail(f"{where}give one of src, content and url.")
     if source["url"] and not source["checksum"]:
         raise AnsibleActionFail(f"{where}a url needs a checksum: write sha256: or sha512: and the digits.")
     if bool(source["signature"]) != bool(source["keyring"]):
         raise AnsibleActionFail(f"{where}signature and keyring belong together.")
+    return source
 
 
-def _as_dictionary(source: Any) -> Any:
-    if not isinstance(source, str):
-        return source
-    return {"content": source} if "-----BEGIN" in source else {"src": source}
-
-
-def _validated(specification: dict[str, Any], arguments: Any, where: str) -> dict[str, Any]:
-    if not isinstance(arguments, dict):
-        raise AnsibleActionFail(f"{where}it must be a string or a dictionary.")
-    result = ArgumentSpecValidator(specification).validate(arguments)
-    if result.error_messages:
-        raise AnsibleActionFail(where + "; ".join(result.error_messages))
-    validated: dict[str, Any] = result.validated_parameters
-    return validated
-
-
-def render(action: ActionBase, options: dict[str, Any], family: str | None) -> tuple[list[Place], list[str]]:
+def _render_once(action: GridAction, options: dict[str, Any], family: str | None) -> tuple[list[Place], list[str]]:
     """The places that get the anchors, the trust directory first, and warnings: computed once per run.
 
     :param family: of systems, as :func:`system_store.detect` says, if the system's trust store is to have them too.
@@ -110,7 +136,7 @@ def render(action: ActionBase, options: dict[str, Any], family: str | None) -> t
     """
     groups = []
     for source in options["sources"]:
-        groups += anchor_sources.read(source, lambda src: str(action._find_needle("files", src)), _fetch_once)
+        groups += anchor_sources.read(source, action.find, _fetch_once)
     parts = [json.dumps([options, family]).encode()]
     for group in groups:
         parts += [group.where.encode(), *(part for name in group.files for part in (name.encode(), group.files[name]))]

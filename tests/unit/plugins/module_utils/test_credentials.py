@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, credentials, file_set
+from ansible_collections.grid.security.plugins.module_utils import conversation, credential, credentials, file_set
 from ansible_collections.grid.security.tests.support import pki
 
 DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
@@ -34,7 +34,8 @@ def run(items: list[dict[str, Any]], archives: dict[str, bytes]) -> tuple[list[d
     def render(one: dict[str, Any]) -> dict[str, Any]:
         return credential.render(archives[one["src"]], one, credentials.label(one))
 
-    return credentials.converge(items, render, node.send, check=False), node
+    (results,) = conversation.hold([credentials.converge(items, render, check=False)], node.send)
+    return results, node
 
 
 def test_many_are_one_call_when_nothing_changes(tmp_path: Path) -> None:

@@ -222,6 +222,21 @@ def test_sources_that_say_too_little(source: Any, message: str) -> None:
         trust_anchors.read_options({"sources": [source]})
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        {"path": "certificates"},
+        {"bundle_path": "ca.pem"},
+        {"path": "/store", "bundle_path": "/store/ca.pem"},
+        {"path": "/store", "java_truststore_path": "/store/../store/"},
+        {"bundle_path": "/etc/ca", "java_truststore_path": "/etc/ca"},
+    ],
+)
+def test_places_that_would_be_in_each_others_way(paths: dict[str, str]) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"absolute path|Name another place"):
+        trust_anchors.read_options({"sources": ["ca.pem"], **paths})
+
+
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg signs and checks, and it is not installed")
 def test_signature(tmp_path: Path) -> None:
     def gpg(home: str, *arguments: str) -> None:

@@ -1,0 +1,59 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets of files as a user writes them: digests travel first, contents only for what differs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+
+__all__ = ["place"]
+
+
+def place(action: GridAction) -> Conversation:
+    """Converge the sets of the task and return its result."""
+    contents: dict[str, str] = {}
+    sets = [{**one, "entries": [_digest(action, entry, contents) for entry in one["entries"]]} for one in _sets(action)]
+    outcomes = yield Request(sets)
+    pending = [index for index, outcome in enumerate(outcomes) if outcome.get("needs")]
+    if pending and (action.diff or not action.check_mode):
+        needed = {digest: contents[digest] for index in pending for digest in outcomes[index]["needs"]}
+        for index, outcome in zip(pending, (yield Request([sets[index] for index in pending], needed))):
+            outcomes[index] = outcome
+    return _result(outcomes)
+
+
+def _sets(action: GridAction) -> list[dict[str, Any]]:
+    sets = action.arguments.get("sets")
+    if not isinstance(sets, list) or not all(isinstance(one.get("entries"), list) for one in sets):
+        raise AnsibleActionFail("sets must be a list of dictionaries, each with a list of entries.")
+    return sets
+
+
+def _digest(action: GridAction, entry: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
+    """The entry with a digest in place of its content, which goes to ``contents``."""
+    if entry.get("state", "file") != "file":
+        return entry
+    rest = {name: value for name, value in entry.items() if name not in ("content", "src")}
+    content = action.read(entry["src"]) if entry.get("src") else str(entry.get("content") or "").encode()
+    digest = hashlib.sha256(content).hexdigest()
+    contents[digest] = base64.b64encode(content).decode()
+    return {**rest, "sha256": digest, "size": len(content)}
+
+
+def _result(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {"changed": any(one["changed"] for one in outcomes), "sets": outcomes}
+    diff = [part for one in outcomes for part in one.pop("diff", [])]
+    if diff:
+        result["diff"] = diff
+    failures = [f"{one['name']}: {one['msg']}" for one in outcomes if one.get("failed")]
+    if failures:
+        result.update(failed=True, msg="\n".join(failures))
+    return result
