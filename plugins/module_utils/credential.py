@@ -17,7 +17,16 @@ try:
 except ImportError:  # reported by pkcs12.load, which comes first
     pass
 
-__all__ = ["describe", "explain_certificate", "render", "review"]
+__all__ = [
+    "days_left",
+    "days_until",
+    "describe",
+    "expiry",
+    "explain_certificate",
+    "present",
+    "render",
+    "review",
+]
 
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
@@ -122,7 +131,7 @@ def describe(certificate: x509.Certificate) -> dict[str, str]:
         "issuer": certificate.issuer.rfc4514_string(),
         "serial_number": f"{certificate.serial_number:x}",
         "not_before": _time(certificate, "not_valid_before").strftime(_ISO),
-        "not_after": _time(certificate, "not_valid_after").strftime(_ISO),
+        "not_after": expiry(certificate).strftime(_ISO),
         "sha256_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(":"),
     }
 
@@ -133,9 +142,19 @@ def _time(certificate: x509.Certificate, name: str) -> datetime.datetime:
     return value.replace(tzinfo=datetime.timezone.utc)
 
 
-def days_left(facts: dict[str, str], now: datetime.datetime | None = None) -> int:
-    """Whole days until the certificate expires; negative when it has."""
-    return (_parse(facts["not_after"]) - (now or _now())).days
+def expiry(certificate: x509.Certificate) -> datetime.datetime:
+    """The end of a certificate's validity, in UTC."""
+    return _time(certificate, "not_valid_after")
+
+
+def days_left(facts: dict[str, str]) -> int:
+    """Whole days until the certificate that :func:`describe` described expires; negative when it has."""
+    return days_until(_parse(facts["not_after"]))
+
+
+def days_until(moment: datetime.datetime) -> int:
+    """Whole days from now; negative when it has passed."""
+    return (moment - _now()).days
 
 
 def _now() -> datetime.datetime:
