@@ -143,11 +143,17 @@ def _file_set(item: _Item) -> dict[str, Any]:
         entries = [_file_entry(item, path, text) for path, text in zip(paths, texts) if path]
         entries[0].update(mode=options["cert_mode"], observe=True)
         entries[1].update(mode=options["privatekey_mode"], secret=True)
-        # A directory that was named keeps its mode if it exists: it may be /etc/grid-security.
-        mode = options["directory_mode"]
-        kept = {"initial_mode": mode} if options["directory"] else {"mode": mode or "0700"}
-        entries.append({"path": ".", "state": "directory", **kept})
+        entries += _directories(options)
     return {"name": label(options), "owner": options["owner"], "directory": directory, "entries": entries}
+
+
+def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """``~/.globus`` is kept as it should be; another directory may be /etc/grid-security, or new below a new one."""
+    mode = options["directory_mode"]
+    if not options["directory"]:
+        return [{"path": ".", "state": "directory", "mode": mode or "0700"}]
+    above = [] if options["directory"].startswith("~") else [{"path": "..", "initial_mode": "0755"}]
+    return [{"state": "directory", **entry} for entry in [*above, {"path": ".", "initial_mode": mode}]]
 
 
 def _file_entry(item: _Item, path: str, text: str) -> dict[str, Any]:

@@ -52,9 +52,7 @@ def _load_certificates(data: bytes, name: str) -> list[x509.Certificate]:
     try:
         return [x509.load_der_x509_certificate(block.data) for block in blocks]
     except ValueError as error:
-        raise GridSecurityError(
-            "malformed", f"{name}: a certificate is damaged ({error}). Fetch it again."
-        ) from None
+        raise GridSecurityError("malformed", f"{name}: a certificate is damaged ({error}). Fetch it again.") from None
 
 
 def _load_key(data: bytes, passphrase: str | None, name: str, limit: int) -> Any:
@@ -88,7 +86,8 @@ def _open_key(block: pem.Block, passphrase: str | None, name: str) -> Any:
         return load_pem_private_key(block.text, str(passphrase).encode() if block.is_encrypted else None)
     except UnsupportedAlgorithm as error:
         raise GridSecurityError(
-            "unsupported_algorithm", f"{name}: the private key cannot be read here: {error}. Convert it by openssl pkey."
+            "unsupported_algorithm",
+            f"{name}: the private key cannot be read here: {error}. Convert it by openssl pkey.",
         ) from None
     except (TypeError, ValueError):
         if block.is_encrypted:

@@ -18,7 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 from ansible_collections.grid.security.plugins.plugin_utils import accounts, memo
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
-__all__ = ["place", "read_options"]
+__all__ = ["facts", "place", "read_options"]
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
@@ -84,6 +84,15 @@ def _place_with_account(action: GridAction, options: dict[str, Any], result: dic
         return {**kept, "changed": True, "why": ["account created"]}
     (placed,) = yield from _place(action, [options])
     return {**placed, "changed": True, "why": ["account created", *placed.get("why", [])]}
+
+
+def facts(action: GridAction, options: dict[str, Any]) -> dict[str, str]:
+    """What the certificate of one credential says; nothing is opened twice in a run.
+
+    :raises GridSecurityError: whatever is wrong with the archive or the options.
+    """
+    found: dict[str, str] = _render(action, options)["facts"]
+    return found
 
 
 def _render(action: GridAction, options: dict[str, Any]) -> dict[str, Any]:

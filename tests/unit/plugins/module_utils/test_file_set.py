@@ -124,6 +124,10 @@ def place_for(user: str, directory: str) -> dict[str, Any]:
     return file_set.converge([one], {DIGEST: base64.b64encode(CONTENT).decode()}, False, False)[0]
 
 
+def owner_and_mode(path: Path) -> tuple[int, int]:
+    return path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_where_only_root_can_change_anything_root_places_files_for_others() -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
@@ -135,8 +139,8 @@ def test_where_only_root_can_change_anything_root_places_files_for_others() -> N
         for directory, owner, mode in ((made, 0, 0o755), (given, nobody, 0o755)):
             assert not place_for("nobody", str(directory)).get("failed")
             assert not place_for("nobody", str(directory))["changed"]
-            assert (directory.stat().st_uid, stat.S_IMODE(directory.stat().st_mode)) == (owner, mode)
-            assert ((directory / "key").stat().st_uid, stat.S_IMODE((directory / "key").stat().st_mode)) == (nobody, 0o600)
+            assert owner_and_mode(directory) == (owner, mode)
+            assert owner_and_mode(directory / "key") == (nobody, 0o600)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has other users' rights")
