@@ -333,7 +333,7 @@ def main() -> None:
         return file_set.converge(sets, contents, module.check_mode, False)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    (results,) = conversation.hold([credentials.converge(options, render, module.check_mode)], send)
+    results = conversation.hold(credentials.converge(options, render, module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

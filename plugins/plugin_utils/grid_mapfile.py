@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -38,8 +39,11 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
             f"{options['path']} would map nobody at all. Give credentials or entries; if that is intended, say"
             " allow_empty: true.",
         )
-    entry = {"path": options["path"], "state": "file", "mode": options["mode"], "content": text}
-    (outcome,) = yield from file_sets.converge(action, [{"name": "grid-mapfile", "entries": [entry]}])
+    entries = [
+        {"path": os.path.dirname(options["path"]), "state": "directory", "initial_mode": "0755"},
+        {"path": options["path"], "state": "file", "mode": options["mode"], "content": text},
+    ]
+    (outcome,) = yield from file_sets.converge(action, [{"name": "grid-mapfile", "entries": entries}])
     if outcome.get("failed"):
         raise GridSecurityError(outcome["kind"], outcome["msg"])
     result = {"changed": outcome["changed"], "lines": text.splitlines(), "warnings": warnings}
