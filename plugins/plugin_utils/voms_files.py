@@ -46,6 +46,9 @@ class Change:
         if self.before is None or self.after is None:
             yield "created" if self.before is None else "removed"
             return
+        if self.before["kind"] != "file":
+            yield f"put in place of a {self.before['kind']}"
+            return
         if self.before.get("sha256") != self.after["sha256"]:
             yield "replaced"
         if not self.before.get("own", True):
