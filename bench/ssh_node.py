@@ -25,6 +25,7 @@ def running(directory: Path, python: str) -> Iterator[str]:
     port = _free_port()
     options = ["ListenAddress=127.0.0.1", f"HostKey={directory}/host", f"AuthorizedKeysFile={directory}/authorized"]
     options += ["StrictModes=no", "UsePAM=no", "PidFile=none", "Subsystem=sftp internal-sftp", "PermitRootLogin=yes"]
+    options += [f"SetEnv=HOME={directory}"]  # a slow ~/.bashrc of this machine would be paid for in every command
     arguments = [word for option in options for word in ("-o", option)]
     server = subprocess.Popen(
         [shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-f", "/dev/null", "-p", str(port), *arguments]

@@ -8,6 +8,7 @@ BER, because Firefox and Java write indefinite lengths and octet strings in piec
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = [
@@ -60,6 +61,12 @@ class Element:
         if index >= len(self.children) or tag not in (None, self.children[index].tag):
             raise DerError(f"element {index} is missing or of another type")
         return self.children[index]
+
+    def walk(self) -> Iterator[Element]:
+        """This element and all within it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
 
     def octets(self) -> bytes:
         """The value of an octet string, its pieces joined; also of one that is tagged implicitly."""

@@ -31,6 +31,7 @@ __all__ = [
     "change_mode",
     "clear_leftovers",
     "is_leftover",
+    "is_roots",
     "leftovers",
     "locked",
     "observe",
@@ -88,6 +89,22 @@ def open_directory(path: str) -> Iterator[int]:
         raise _directory_error(path, error) from error
     try:
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_roots(path: str) -> bool:
+    """Whether this process is root, and nobody else can put or exchange anything at ``path``, existing or not."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        descriptor = _walk_as_root(path)
+    except FileNotFoundError:
+        return is_roots(os.path.dirname(path))
+    except (GridSecurityError, OSError):
+        return False
+    try:
+        return not os.fstat(descriptor).st_mode & stat.S_IWOTH  # in /tmp a user does as well
     finally:
         os.close(descriptor)
 

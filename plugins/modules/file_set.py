@@ -31,8 +31,10 @@ options:
         type: str
         required: true
       owner:
-        description: The user whose rights are used. Without it, the user the module runs as; root then works only in directories
-          that belong to root.
+        description:
+          - The user whose rights are used, except in an O(sets[].directory) that only root can change; there root works, and gives
+            the files to this user. Without it, the user the module runs as; root then works only in directories that belong to
+            root.
         type: str
       directory:
         description: Where relative paths of entries start. V(~) and V(~user) stand for home directories of the node.
