@@ -14,6 +14,7 @@ import fnmatch
 import hashlib
 import os
 import re
+import stat
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import secure_fs
@@ -42,7 +43,8 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
 def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
     """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch).
 
-    :param observe: whether to add the ``content`` of files, in Base64.
+    :param observe: whether to add the ``content`` of files, in Base64; only of those that everybody may read, because a
+        directory that is given by mistake may hold keys.
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
@@ -76,7 +78,7 @@ def _facts(seen: secure_fs.Observed, observe: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
     if seen.kind == "link":
         return {**facts, "target": seen.target}
-    if observe and seen.content is not None:
+    if observe and seen.content is not None and seen.mode & stat.S_IROTH:
         facts["content"] = base64.b64encode(seen.content).decode()
     return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(seen.content or b"")}
 

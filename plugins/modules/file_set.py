@@ -114,7 +114,7 @@ options:
             description: A file that has to hold the certificate of each file found. RV(sets[].missing) names those it does not.
             type: str
           observe:
-            description: Return the contents of files in RV(sets[].found) too.
+            description: Return the contents of files in RV(sets[].found) too, if everybody may read them.
             type: bool
             default: false
   contents:

@@ -26,7 +26,7 @@ class Place:
 
     :param made: directories, relative to this one and outermost first, that are created if they are missing.
     :param bundle: a file of the node that has to hold all certificates of the place, because the system put them there.
-    :param observe: whether the answer to a comparison that differs has the contents that were found.
+    :param observe: whether the answer to a comparison that differs has the contents that everybody may read.
     """
 
     name: str

@@ -39,8 +39,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     outcomes = yield Request([places.compare_set(one) for one in wanted])
     _refuse_other_than_directory(options["vomses_path"], outcomes[0])
     places.raise_failure(outcomes)
-    found = [one.get("found", place.wanted) for one, place in zip(outcomes, wanted)]
-    comparison = Comparison(named, wanted, found)
+    comparison = Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
     if comparison.changes and not action.check_mode:
         contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
         places.raise_failure((yield Request([voms_files.update_set(wanted, comparison.changes)], contents)))

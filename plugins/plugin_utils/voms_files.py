@@ -22,7 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils.vomses import Vo
 from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
 
-__all__ = ["LSC", "Change", "Comparison", "layout", "lines_of", "update_set"]
+__all__ = ["LSC", "Change", "Comparison", "found", "layout", "lines_of", "update_set"]
 
 LSC = ".lsc"
 
@@ -86,6 +86,18 @@ def _lsc_place(vo: Vo, directory: str) -> Place:
 
 
 # --- what differs -----------------------------------------------------------------------------------------------------
+
+
+def found(place: Place, outcome: dict[str, Any]) -> Facts:
+    """What is at a place, by the engine's answer to the comparison.
+
+    A file of ours that not everybody may read comes without its content, but is known by its digest.
+    """
+    ours = {facts["sha256"]: facts["content"] for facts in place.wanted.values()}
+    return {
+        name: {**facts, "content": facts.get("content", ours.get(facts.get("sha256")))}
+        for name, facts in outcome.get("found", place.wanted).items()
+    }
 
 
 @dataclass(frozen=True)
@@ -188,8 +200,8 @@ def _merged(
 
 def _complaints(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if facts.get("content") is None:
-        kind = "large file" if facts["kind"] == "file" else facts["kind"]
-        yield f" is a {kind} that is not looked into. Entries of managed VOs in it stay, and clients use them."
+        kind = "file that is large, or that not everybody may read," if facts["kind"] == "file" else facts["kind"]
+        yield f" is a {kind} and not looked into. Entries of managed VOs in it stay, and clients use them."
     for line in lines_of(facts) if not name.startswith(".") else []:  # Java clients do not read hidden files
         try:
             line.parse()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,13 @@ class Node:
     def run(self, *vos: Any, **arguments: Any) -> dict[str, Any]:
         """The task's result."""
         self.calls = 0
-        paths = {"vomses_path": str(self.root / "vomses"), "vomsdir_path": str(self.root / "grid/vomsdir")}
-        talk = voms.place(self, {"vos": list(vos), **paths, **arguments})  # type: ignore[arg-type]
-        (result,) = conversation.hold([talk], self.send)
+        (result,) = conversation.hold([self.talk(*vos, **arguments)], self.send)
         told: dict[str, Any] = result
         return told
+
+    def talk(self, *vos: Any, **arguments: Any) -> conversation.Conversation:
+        paths = {"vomses_path": str(self.root / "vomses"), "vomsdir_path": str(self.root / "grid/vomsdir")}
+        return voms.place(self, {"vos": list(vos), **paths, **arguments})  # type: ignore[arg-type]
 
     def why(self, *vos: Any) -> dict[str, list[str]]:
         """What a run says, by VO, without the directory of the test."""
@@ -123,10 +126,10 @@ def test_stale_entries_are_removed_whatever_their_files_are_called(node: Node) -
 def test_the_rest_of_a_shared_file_stays(node: Node) -> None:
     before, after = f"# ours\r\n{OTHERS}", '\n"b" "b" "1" "/CN=b" "b"'
     node.write("vomses/site", f"{before}{OLD}{after}")
-    (node.root / "vomses/site").chmod(0o640)
+    (node.root / "vomses/site").chmod(0o664)
     assert "entries taken out of vomses/site" in node.why(A)["a"]
     assert (node.root / "vomses/site").read_bytes() == f"{before}{after}".encode()
-    assert (node.root / "vomses/site").stat().st_mode & 0o777 == 0o640
+    assert (node.root / "vomses/site").stat().st_mode & 0o777 == 0o664
     assert node.run(A)["changed"] is False
 
 
@@ -239,6 +242,24 @@ def test_what_is_wrong_with_files_of_others_is_told(node: Node) -> None:
     assert ".hidden" not in told
 
 
+def test_what_not_everybody_may_read_stays_on_the_node(node: Node) -> None:
+    node.write("vomses/hostkey.pem", f"private\n{OLD}")
+    (node.root / "vomses/hostkey.pem").chmod(0o640)
+    answers: list[Any] = []
+
+    def record(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        answers.append(node.send(sets, contents))
+        return answers[-1]
+
+    (result,) = conversation.hold([node.talk(A)], record)
+    assert "hostkey.pem" in str(answers)
+    assert base64.b64encode(b"private\n").decode()[:8] not in str(answers)
+    assert (
+        "hostkey.pem is a file that is large, or that not everybody may read, and not looked" in result["warnings"][0]
+    )
+    assert node.tree()["vomses/hostkey.pem"] == f"private\n{OLD}"
+
+
 def test_new_trust_comes_before_and_old_trust_goes_after(node: Node) -> None:
     node.run(vo("a", "one"))
     sent: list[list[tuple[str, str]]] = []
@@ -247,8 +268,7 @@ def test_new_trust_comes_before_and_old_trust_goes_after(node: Node) -> None:
         sent.append([(one.get("state", ""), one["path"].rsplit("/", 1)[1]) for part in sets for one in part["entries"]])
         return node.send(sets, contents)
 
-    paths = {"vomses_path": str(node.root / "vomses"), "vomsdir_path": str(node.root / "grid/vomsdir")}
-    conversation.hold([voms.place(node, {"vos": [vo("a", "two")], **paths})], record)  # type: ignore[arg-type]
+    conversation.hold([node.talk(vo("a", "two"))], record)
     files = [entry for entry in sent[1] if entry[0] != "directory"]
     assert files == [("absent", "one.example.org.lsc"), ("file", "two.example.org.lsc"), ("file", "a")]
     assert len(sent) == 2
