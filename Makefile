@@ -9,7 +9,7 @@ SOURCES := $(shell git ls-files)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 # Named apart from the roles: ansible-test would run the role itself in place of a target of the same name.
-INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors
+INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors role_voms_client
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
 .PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners bench machine clean

@@ -156,7 +156,7 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(expected: dict[str, Any]) -> dict[str, Any]:
-    found = manifest.scan(expected["directory"], expected["patterns"])
+    found = manifest.scan(expected["directory"], expected["patterns"], bool(expected.get("observe")))
     lacking = manifest.missing(found, expected["bundle"]) if expected.get("bundle") else []
     if manifest.digest(found) == expected["sha256"] and not lacking:
         return {"changed": False, "entries": []}

@@ -30,6 +30,7 @@ __all__ = [
     "back_up",
     "change_mode",
     "clear_leftovers",
+    "is_leftover",
     "is_roots",
     "leftovers",
     "locked",
@@ -276,13 +277,14 @@ def locked(directory: int, path: str) -> Iterator[None]:
     yield  # closing the descriptor unlocks
 
 
+def is_leftover(name: str) -> bool:
+    """Whether a file is called like those that a killed run leaves."""
+    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
+
+
 def leftovers(directory: int) -> list[str]:
     """Temporary files that a killed run left in ``directory``."""
-    return [
-        name
-        for name in os.listdir(directory)
-        if name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
-    ]
+    return [name for name in os.listdir(directory) if is_leftover(name)]
 
 
 def clear_leftovers(directory: int) -> None:

@@ -113,6 +113,10 @@ options:
           bundle:
             description: A file that has to hold the certificate of each file found. RV(sets[].missing) names those it does not.
             type: str
+          observe:
+            description: Return the contents of files in RV(sets[].found) too, if everybody may read them.
+            type: bool
+            default: false
   contents:
     description: Contents in Base64 by digest. Set by the controller, in the second call.
     type: dict
@@ -224,6 +228,7 @@ SET = {
             "patterns": {"type": "list", "elements": "str", "required": True},
             "sha256": {"type": "str", "required": True},
             "bundle": {"type": "str"},
+            "observe": {"type": "bool", "default": False},
         },
     },
 }

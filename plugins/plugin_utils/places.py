@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import manifest
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Facts", "Place", "compare_set", "file_facts", "link_facts", "raise_failure", "update_set"]
+__all__ = ["Facts", "Place", "compare_set", "entry", "file_facts", "link_facts", "raise_failure", "update_set"]
 
 _MODE = 0o644
 
@@ -26,6 +26,7 @@ class Place:
 
     :param made: directories, relative to this one and outermost first, that are created if they are missing.
     :param bundle: a file of the node that has to hold all certificates of the place, because the system put them there.
+    :param observe: whether the answer to a comparison that differs has the contents that everybody may read.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Place:
     wanted: Facts
     made: list[str] = field(default_factory=list)
     bundle: str | None = None
+    observe: bool = False
 
 
 def file_facts(data: bytes, fingerprint: str | None = None) -> dict[str, Any]:
@@ -53,9 +55,27 @@ def link_facts(target: str) -> dict[str, Any]:
     return {"kind": "link", "target": target}
 
 
+def entry(path: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """The engine's entry for a file or link."""
+    if facts["kind"] == "link":
+        return {"path": path, "state": "link", "target": facts["target"]}
+    return {
+        "path": path,
+        "state": "file",
+        "mode": f"{facts['mode']:04o}",
+        "sha256": facts["sha256"],
+        "size": facts["size"],
+    }
+
+
 def compare_set(place: Place) -> dict[str, Any]:
     """The file set that compares the place by one digest."""
-    expected = {"patterns": place.patterns, "sha256": manifest.digest(place.wanted), "bundle": place.bundle}
+    expected = {
+        "patterns": place.patterns,
+        "sha256": manifest.digest(place.wanted),
+        "bundle": place.bundle,
+        "observe": place.observe,
+    }
     return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
 
 
