@@ -16,7 +16,7 @@ from typing import Any, Callable
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, grid_mapfile, trust_anchors
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, grid_mapfile, trust_anchors, voms
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 __all__ = ["PARTS", "Part", "place"]
@@ -26,28 +26,30 @@ _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 @dataclass(frozen=True)
 class Part:
-    """What one role does. :param variable: the one that has to be set for a node to want it."""
+    """What one role does. :param variables: one of them has to be set for a node to want it."""
 
     role: str
-    variable: str
+    variables: tuple[str, ...]
     place: Callable[[GridAction, dict[str, Any]], Conversation]
 
 
 PARTS = (
-    Part("trust_anchors", "trust_anchors_sources", trust_anchors.place),
-    Part("host_credential", "host_credential_src", credentials.place),
-    Part("user_credentials", "user_credentials", credentials.place),
-    Part("grid_mapfile", "grid_mapfile_path", grid_mapfile.place),
+    Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
+    Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place),
+    Part("host_credential", ("host_credential_src",), credentials.place),
+    Part("user_credentials", ("user_credentials",), credentials.place),
+    Part("grid_mapfile", ("grid_mapfile_path",), grid_mapfile.place),
 )
 
 
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
-    chosen = [part for part in PARTS if action.template(action.task_vars.get(part.variable))]
+    chosen = [part for part in PARTS if any(action.template(action.task_vars.get(one)) for one in part.variables)]
     results = yield from together([part.place(action, _arguments(action, part)) for part in chosen])
     result = _combined({part.role: result for part, result in zip(chosen, results)}, action.diff)
     if not chosen:
-        result["warnings"] = [f"nothing to do: none of {', '.join(part.variable for part in PARTS)} is set."]
+        variables = ", ".join(one for part in PARTS for one in part.variables)
+        result["warnings"] = [f"nothing to do: none of {variables} is set."]
     return result
 
 

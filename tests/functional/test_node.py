@@ -30,6 +30,9 @@ def _variables(site: Any) -> dict[str, Any]:
     return {
         "trust_anchors_sources": [{"src": "ca.pem", "subjects": ["/DC=org/*"]}],
         "trust_anchors_path": str(site.root / "node/certificates"),
+        "voms_client_vos": ["atlas"],
+        "voms_client_vomses_path": str(site.root / "node/vomses"),
+        "voms_client_vomsdir_path": str(site.root / "node/vomsdir"),
         "host_credential_src": "host.p12",
         "host_credential_passphrase": "import",
         "host_credential_dns_name": "{{ 'se' }}.example.org",
@@ -72,7 +75,7 @@ def test_one_call_does_what_the_roles_do(
 
 
 def test_only_what_variables_ask_for(site: Any, variables: dict[str, Any]) -> None:
-    chosen = {name: value for name, value in variables.items() if not name.startswith(("trust", "user"))}
+    chosen = {name: value for name, value in variables.items() if not name.startswith(("trust", "user", "voms"))}
     output = site.run_play({"roles": ["grid.security.node"], "vars": chosen})
     assert {path.name for path in (site.root / "node").iterdir()} == {"host", "grid-mapfile"}, output.stdout
     output = site.run_play({"roles": ["grid.security.node"]})
@@ -84,4 +87,11 @@ def test_a_part_that_fails_does_not_stop_the_others(site: Any, variables: dict[s
     output = site.run_play({"roles": ["grid.security.node"], "vars": {**variables, "host_credential_passphrase": "x"}})
     assert output.returncode != 0
     assert "host.p12: the import passphrase is wrong" in output.stdout
-    assert {path.name for path in (site.root / "node").iterdir()} == {"certificates", "alice", "bob", "grid-mapfile"}
+    assert {path.name for path in (site.root / "node").iterdir()} == {
+        "certificates",
+        "vomses",
+        "vomsdir",
+        "alice",
+        "bob",
+        "grid-mapfile",
+    }
