@@ -28,9 +28,10 @@ _ISO = "%Y-%m-%dT%H:%M:%SZ"
 _UTC_TIME = 0x17
 _TIMES = {_UTC_TIME: 13, 0x18: 15}  # characters
 _FIRST_OF_1900 = 50  # two-digit years from here on are of the twentieth century
-_EXTENSIONS = 0xA0
 _NUMBER = "2.5.29.20"
 _DELTA = "2.5.29.27"
+_KEY = "2.5.29.35"  # authorityKeyIdentifier
+_KEY_ID = 0x80
 
 
 class CrlError(ValueError):
@@ -39,13 +40,17 @@ class CrlError(ValueError):
 
 @dataclass(frozen=True)
 class Crl:
-    """:param der: the whole list. :param issuer: the DER of its issuer's name. :param number: its CRL number."""
+    """:param der: the whole list. :param issuer: the DER of its issuer's name. :param key_id: which of its keys signed.
+
+    :param number: the CRL number.
+    """
 
     der: bytes
     issuer: bytes
     this_update: datetime.datetime
     next_update: datetime.datetime | None
     number: int | None
+    key_id: bytes | None
     is_delta: bool
 
     @property
@@ -100,11 +105,13 @@ def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
     if issuer.tag != der.SEQUENCE or this_update.tag not in _TIMES:
         raise der.DerError("no issuer or no time where a CRL has them")
     next_update = _time(rest[0]) if rest and rest[0].tag in _TIMES else None
-    extensions = _extensions(rest[-1]) if rest and rest[-1].tag == _EXTENSIONS else {}
+    extensions = _extensions(rest[-1]) if rest and rest[-1].tag == der.CONTEXT_0 else {}
     number = der.read(extensions[_NUMBER]).integer() if _NUMBER in extensions else None
+    key = der.read(extensions[_KEY]).children if _KEY in extensions else ()
+    key_id = next((one.content for one in key if one.tag == _KEY_ID), None)
     name = der.encode(issuer.tag, issuer.content)
     names.canonical(name)  # says whether it is a name
-    return Crl(encoded, name, _time(this_update), next_update, number, _DELTA in extensions)
+    return Crl(encoded, name, _time(this_update), next_update, number, key_id, _DELTA in extensions)
 
 
 def _time(element: der.Element) -> datetime.datetime:
@@ -128,6 +135,7 @@ def facts(crl: Crl) -> dict[str, Any]:
         "this_update": iso(crl.this_update),
         "next_update": crl.next_update and iso(crl.next_update),
         "number": crl.number,
+        "key_id": crl.key_id.hex() if crl.key_id else None,
         "sha256": hashlib.sha256(crl.der).hexdigest(),
     }
 

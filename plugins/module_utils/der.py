@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = [
+    "CONTEXT_0",
     "ENCODED_NULL",
     "INTEGER",
     "OBJECT_IDENTIFIER",
@@ -33,6 +34,7 @@ INTEGER = 0x02
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 SEQUENCE = 0x30
+CONTEXT_0 = 0xA0  # tagged [0] explicitly
 ENCODED_NULL = b"\x05\x00"
 
 _CONSTRUCTED = 0x20

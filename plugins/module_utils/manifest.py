@@ -16,12 +16,12 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import secure_fs
+from ansible_collections.grid.security.plugins.module_utils import crl, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["digest", "line", "missing", "scan"]
 
-_LARGEST = 1 << 20  # bytes; of a larger file only the presence is told
+_LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -73,13 +73,22 @@ def _facts(seen: secure_fs.Observed) -> dict[str, Any]:
     facts = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
     if seen.kind == "link":
         return {**facts, "target": seen.target}
-    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(seen.content or b"")}
+    content = seen.content or b""
+    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(content), **_crl(content)}
 
 
 def _fingerprint(content: bytes) -> str | None:
     """The SHA-256 fingerprint of the first certificate in a PEM file."""
     block = _CERTIFICATE.search(content)
     return _digest_of(block.group(1)) if block else None
+
+
+def _crl(content: bytes) -> dict[str, Any]:
+    """What a CRL in PEM says of itself, under the name ``crl``; nothing if it is none, or damaged."""
+    try:
+        return {"crl": crl.facts(crl.read(crl.decode(content)))}
+    except crl.CrlError:
+        return {}
 
 
 def _digest_of(block: bytes) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import manifest
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Facts", "Place", "compare_set", "file_facts", "link_facts", "raise_failure", "update_set"]
+__all__ = ["Facts", "Place", "compare_set", "entry", "file_facts", "link_facts", "raise_failure", "update_set"]
 
 _MODE = 0o644
 
@@ -57,6 +57,19 @@ def compare_set(place: Place) -> dict[str, Any]:
     """The file set that compares the place by one digest."""
     expected = {"patterns": place.patterns, "sha256": manifest.digest(place.wanted), "bundle": place.bundle}
     return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
+
+
+def entry(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the engine is asked for, so that ``name`` becomes what ``facts`` say."""
+    if facts["kind"] == "link":
+        return {"path": name, "state": "link", "target": facts["target"]}
+    return {
+        "path": name,
+        "state": "file",
+        "mode": f"{facts['mode']:04o}",
+        "sha256": facts["sha256"],
+        "size": facts["size"],
+    }
 
 
 def update_set(place: Place, entries: list[dict[str, Any]]) -> dict[str, Any]:

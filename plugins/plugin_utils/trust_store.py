@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import manifest, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
-from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts, link_facts
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, entry, file_facts, link_facts
 
 __all__ = ["PATTERNS", "Update", "difference", "layout", "refuse_shrinking"]
 
@@ -116,23 +116,11 @@ def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[
     differing = [
         name for name in wanted if name not in found or manifest.line(wanted[name]) != manifest.line(found[name])
     ]
-    entries = [_entry(name, wanted[name]) for name in _ordered(differing, wanted, found)]
+    entries = [entry(name, wanted[name]) for name in _ordered(differing, wanted, found)]
     gone = sorted(set(found) - set(wanted))
     entries += [{"path": name, "state": "absent"} for name in [*gone, *_revocation_lists(gone, wanted)]]
     contents = {wanted[n]["sha256"]: wanted[n]["content"] for n in differing if wanted[n]["kind"] == "file"}
     return entries, contents
-
-
-def _entry(name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    if facts["kind"] == "link":
-        return {"path": name, "state": "link", "target": facts["target"]}
-    return {
-        "path": name,
-        "state": "file",
-        "mode": f"{facts['mode']:04o}",
-        "sha256": facts["sha256"],
-        "size": facts["size"],
-    }
 
 
 def _ordered(differing: list[str], wanted: Facts, found: Facts) -> list[str]:

@@ -88,7 +88,8 @@ def revoke(
     """
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject)
     builder = builder.last_update(NOW + start * DAY).next_update(NOW + (start + days) * DAY)
-    builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+    key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = builder.add_extension(x509.CRLNumber(number), critical=False).add_extension(key_id, critical=False)
     for serial in serials:
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
         builder = builder.add_revoked_certificate(entry)

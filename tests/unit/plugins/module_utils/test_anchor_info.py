@@ -17,7 +17,11 @@ from ansible_collections.grid.security.plugins.module_utils import anchor_info
         (b"crl_url = http://a/1\n", b"http://b/1\n", [["http://a/1"]]),
         (b"alias = one\n", b"http://b/1\n", [["http://b/1"]]),
         (b"crl_url = http://a/1; http://b/1 ;\n", b"", [["http://a/1", "http://b/1"]]),
-        (b"crl_url.0=http://a/0\ncrl_url.1=http://a/1;\\\n http://b/1\n", b"", [["http://a/0"], ["http://a/1", "http://b/1"]]),
+        (
+            b"crl_url.0=http://a/0\ncrl_url.1=http://a/1;\\\n http://b/1\n",
+            b"",
+            [["http://a/0"], ["http://a/1", "http://b/1"]],
+        ),
         (b"crl_url.1 = http://a/1\n", b"", []),
         (b"#crl_url = http://a/1\n", b"", []),
         (b"crl_url =\n", b"http://b/1", [["http://b/1"]]),

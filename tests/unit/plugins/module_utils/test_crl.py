@@ -27,6 +27,7 @@ def by_cryptography(pem: bytes) -> dict[str, object]:
         "this_update": times["last_update"],
         "next_update": times["next_update"],
         "number": found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number,
+        "key_id": found.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier.hex(),
         "sha256": found.fingerprint(hashes.SHA256()).hex(),
     }
 
@@ -65,7 +66,7 @@ def version_1(*times: bytes) -> bytes:
 def test_version_1() -> None:
     found = crl.read(version_1(der.encode(0x17, b"991231235959Z")))
     assert found.this_update == datetime.datetime(1999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
-    assert (found.next_update, found.number) == (None, None)
+    assert (found.next_update, found.number, found.key_id) == (None, None, None)
     assert crl.parse_iso(crl.iso(found.this_update)) == found.this_update
 
 
