@@ -98,6 +98,8 @@ def _read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     options = validated(OPTIONS, arguments)
     sources = enumerate(options["sources"])
     options["sources"] = [trust_anchors.read_source(one, f"sources[{number}]: ") for number, one in sources]
+    if not options["sources"]:
+        raise AnsibleActionFail("sources is empty. Name what the trust anchors come from, as for trust_anchors.")
     if not os.path.isabs(options["path"]):
         raise AnsibleActionFail(f"path: {options['path']} must be an absolute path of the node.")
     for name in ("timeout", "parallelism"):

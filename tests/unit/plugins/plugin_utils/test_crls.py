@@ -315,6 +315,7 @@ def test_threads_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"path": "certificates"}, "absolute path"),
         ({"timeout": 0}, "timeout: 0.0 must be greater"),
         ({"parallelism": 0}, "parallelism: 0 must be greater"),
+        ({"sources": []}, "sources is empty"),
         ({"sources": [{}]}, "give one of src, content and url"),
         ({"bundle_path": "/etc/ca.pem"}, "bundle_path"),
     ],
