@@ -56,9 +56,11 @@ def test_delta() -> None:
     assert crl.read(builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.PEM)).is_delta
 
 
-def version_1(*times: bytes) -> bytes:
+NAME = ROOT.certificate.subject.public_bytes()
+
+
+def version_1(*times: bytes, name: bytes = NAME) -> bytes:
     """A CRL without version, extensions and entries; without nextUpdate if one time is given."""
-    name = ROOT.certificate.subject.public_bytes()
     body = der.encode_sequence(der.encode_sequence(), name, *times)
     return der.encode_sequence(body, der.encode_sequence(), der.encode(0x03, b"\0"))
 
@@ -87,6 +89,7 @@ GOOD = pki.revoke(ROOT, [1], number=1)
         (b"0\2" + b"0\0", "is damaged"),
         (b"0\x80" + b"\0\0", "is damaged"),
         (version_1(), "is damaged"),
+        (version_1(der.encode(0x17, b"991231235959Z"), name=der.encode_sequence(b"1\x020\0")), "is damaged"),
         (version_1(der.encode(0x17, b"9912312359Z")), "is damaged"),
         (version_1(der.encode(0x17, b"991331235959Z")), "is damaged"),
         (version_1(der.encode(0x17, b"\xff91231235959Z")), "is damaged"),
