@@ -9,16 +9,18 @@ SOURCES := $(shell git ls-files)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 # Named apart from the roles: ansible-test would run the role itself in place of a target of the same name.
-INTEGRATION := pkcs12_pem file_set role_user_credentials role_trust_anchors role_crl_updates
+INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors \
+	role_crl_updates role_voms_client
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
-.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean
+.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners bench machine clean
 help:
 	@echo "make demo            run the main job below build/demo"
 	@echo "make test            everything that CI runs"
 	@echo "make test-fast       lint, types, unit tests"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
+	@echo "make bench           what users would pick instead, measured side by side; writes bench/results"
 	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json
@@ -33,6 +35,7 @@ lint: $(TREE)/MANIFEST.json
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck .ci/run playbooks/demo/run tests/support/ansible-test tests/support/find-python \
+		tests/support/machine \
 		tests/integration/targets/setup_credentials/files/authority \
 		tests/integration/targets/role_crl_updates/files/authority
 	$(BIN)/antsibull-changelog lint
@@ -46,7 +49,7 @@ unit: $(TREE)/MANIFEST.json
 	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/unit
 
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
-functional: $(TREE)/MANIFEST.json
+functional: machine $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
 		$(BIN)/pytest -q -ra -n auto --dist loadfile -c pyproject.toml $(TREE)/tests/functional
 
@@ -62,9 +65,18 @@ matrix: $(TREE)/MANIFEST.json
 matrix-corners: $(TREE)/MANIFEST.json
 	$(BIN)/nox --noxfile tests/noxfile.py --tags corners
 
+machine:
+	tests/support/machine gpg:gnupg keytool:default-jre-headless openssl:openssl
+
+bench: $(TREE)/MANIFEST.json build/bench-venv/ready
+	tests/support/machine rsync:rsync sshd:openssh-server
+	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/trust.py build/bench 5
+
 $(VENV)/ready: tests/requirements.txt
-	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
+build/bench-venv/ready: bench/requirements.txt
+$(VENV)/ready build/bench-venv/ready:
+	"$(PYTHON)" -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 # The tests run against what a user installs: the tarball.

@@ -8,34 +8,38 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 
+ALWAYS = sys.maxsize
+
+
 @dataclass(frozen=True)
 class Case:
-    """A command, and what brings about the state that it starts from (not measured).
+    """A command, and one before it that brings about the state it starts from (not measured).
 
     :param rounds: at most so many measurements, for what takes minutes.
     """
 
     name: str
     command: list[str]
-    prepare: Callable[[], None] = lambda: None
-    rounds: int = 1000
+    prepare: list[str] | None = None
+    rounds: int = ALWAYS
 
 
-def measure(cases: list[Case], rounds: int, floor: str, environment: dict[str, str]) -> dict[str, Any]:
+def measure(cases: list[Case], rounds: int, floor: str) -> dict[str, Any]:
     """Run the cases in turns and return medians and spreads: seconds, and ratios to the case called ``floor``."""
     seconds: dict[str, list[float]] = {case.name: [] for case in cases}
     for number in range(rounds):
         for case in cases:
             if number < case.rounds:
-                case.prepare()
-                seconds[case.name].append(_run(case, environment))
+                if case.prepare:
+                    _run(case.prepare)
+                seconds[case.name].append(_run(case.command))
     base = statistics.median(seconds[floor])
     return {
         "machine": _machine(),
@@ -44,11 +48,11 @@ def measure(cases: list[Case], rounds: int, floor: str, environment: dict[str, s
     }
 
 
-def _run(case: Case, environment: dict[str, str]) -> float:
+def _run(command: list[str]) -> float:
     start = time.monotonic()
-    done = subprocess.run(case.command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{case.name} failed:\n{done.stdout}\n{done.stderr}")
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
     return time.monotonic() - start
 
 

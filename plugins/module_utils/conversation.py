@@ -10,13 +10,13 @@ at the same time travels in one call.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Conversation", "Request", "Send", "hold"]
+__all__ = ["Conversation", "Request", "Send", "hold", "together"]
 
 Send = Callable[[list[dict[str, Any]], dict[str, str]], list[dict[str, Any]]]
 
@@ -35,12 +35,29 @@ class Request:
 Conversation = Generator[Request, list[dict[str, Any]], Any]
 
 
-def hold(conversations: list[Conversation], send: Send) -> list[Any]:
-    """Hold all conversations, with one call for each step, and return their results in order.
-
-    One that ends in a :exc:`GridSecurityError` has a failed result, and does not stop the others.
+def hold(conversation: Conversation, send: Send) -> Any:
+    """Hold a conversation and return its result; a failed one, if it ends in a :exc:`GridSecurityError`.
 
     :param send: the engine: on a node the function, on the controller the execution of the module.
+    """
+    (result,) = _hold(together([conversation]), send)
+    return result
+
+
+def _hold(conversation: Conversation, send: Send) -> Any:
+    answer: Any = None
+    while True:
+        try:
+            request = conversation.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = send(request.sets, request.contents) if request.sets else []
+
+
+def together(conversations: list[Conversation]) -> Conversation:
+    """Hold several in step, as one conversation that returns their results in order.
+
+    One that ends in a :exc:`GridSecurityError` has a failed result, and does not stop the others.
     """
     results: list[Any] = [None] * len(conversations)
     answers: dict[int, Any] = dict.fromkeys(range(len(conversations)))
@@ -53,12 +70,11 @@ def hold(conversations: list[Conversation], send: Send) -> list[Any]:
                 results[index] = end.value
             except GridSecurityError as error:
                 results[index] = {"changed": False, "failed": True, "kind": error.kind, "msg": error.message}
-        answers = _answer(requests, send)
+        outcomes = iter((yield _merged(requests.values())) if requests else ())
+        answers = {index: [next(outcomes) for _set in request.sets] for index, request in requests.items()}
     return results
 
 
-def _answer(requests: dict[int, Request], send: Send) -> dict[int, list[dict[str, Any]]]:
-    sets = [one for request in requests.values() for one in request.sets]
-    contents = {digest: text for request in requests.values() for digest, text in request.contents.items()}
-    outcomes = iter(send(sets, contents) if sets else [])
-    return {index: [next(outcomes) for _set in request.sets] for index, request in requests.items()}
+def _merged(requests: Iterable[Request]) -> Request:
+    sets = [one for request in requests for one in request.sets]
+    return Request(sets, {digest: text for request in requests for digest, text in request.contents.items()})

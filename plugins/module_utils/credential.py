@@ -1,48 +1,77 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A credential: what a PKCS#12 archive becomes, and the rules for putting it in place of another one."""
+"""A credential: what an archive or a key pair becomes, and the rules for putting it in place of another one."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import names, pkcs8, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import keypair, names, pem_pair, pkcs8, pkcs12
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-except ImportError:  # reported by pkcs12.load, which comes first
+except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["describe", "explain_certificate", "render", "review"]
+__all__ = [
+    "days_left",
+    "days_until",
+    "describe",
+    "expiry",
+    "explain_certificate",
+    "present",
+    "render",
+    "review",
+]
 
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
 
 
-def render(data: bytes, options: dict[str, Any], name: str) -> dict[str, Any]:
+def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
     """The files and facts that an archive gives: a pure function of archive, passphrases and options.
 
+    :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
     :param options: the options of one credential of ``pkcs12_pem``.
     :param name: what to call the archive in messages.
     :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
     """
     _check_key_options(options, name)
-    archive = pkcs12.load(data, options["passphrase"], name=name, max_kdf_iterations=options["max_kdf_iterations"])
-    chain = _chain(archive.certificate, archive.others) if options["include_chain"] else []
-    private_key = _private_key(archive.key, options, name)
+    pair = _open(data, privatekey, options, name)
+    _check_host(pair.certificate, options["dns_name"], name)
+    chain = _chain(pair.certificate, pair.others) if options["include_chain"] else []
+    private_key = _private_key(pair.key, options, name)
     if options["check_privatekey"]:
-        _check_private_key(private_key, archive.certificate, options, name)
+        _check_private_key(private_key, pair.certificate, options, name)
     return {
-        "certificate": _pem([archive.certificate, *chain]),
+        "certificate": _pem([pair.certificate, *chain]),
         "privatekey": private_key.decode(),
-        "other_certs": _pem(archive.others),
-        "facts": describe(archive.certificate),
-        "warnings": [f"{name}: {warning}" for warning in archive.warnings],
+        "other_certs": _pem(pair.others),
+        "facts": describe(pair.certificate),
+        "warnings": [f"{name}: {warning}" for warning in pair.warnings],
     }
+
+
+def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: str) -> keypair.KeyPair:
+    passphrase, limit = options["passphrase"], options["max_kdf_iterations"]
+    if privatekey is None:
+        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit)
+    return pem_pair.load(data, privatekey, passphrase, name=name, max_kdf_iterations=limit)
+
+
+def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) -> None:
+    """A certificate of another host is a common mistake, and clients tell it by "authorization denied"."""
+    known = names.dns_names(certificate)
+    if dns_name and not any(names.covers(pattern, dns_name) for pattern in known):
+        raise GridSecurityError(
+            "wrong_host",
+            f"{name}: it is for {', '.join(known) or names.slash_form(certificate.subject)}, not for {dns_name}. Name"
+            " the credential of this host, or correct dns_name.",
+        )
 
 
 def _check_key_options(options: dict[str, Any], name: str) -> None:
@@ -122,7 +151,7 @@ def describe(certificate: x509.Certificate) -> dict[str, str]:
         "issuer": certificate.issuer.rfc4514_string(),
         "serial_number": f"{certificate.serial_number:x}",
         "not_before": _time(certificate, "not_valid_before").strftime(_ISO),
-        "not_after": _time(certificate, "not_valid_after").strftime(_ISO),
+        "not_after": expiry(certificate).strftime(_ISO),
         "sha256_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(":"),
     }
 
@@ -133,9 +162,19 @@ def _time(certificate: x509.Certificate, name: str) -> datetime.datetime:
     return value.replace(tzinfo=datetime.timezone.utc)
 
 
-def days_left(facts: dict[str, str], now: datetime.datetime | None = None) -> int:
-    """Whole days until the certificate expires; negative when it has."""
-    return (_parse(facts["not_after"]) - (now or _now())).days
+def expiry(certificate: x509.Certificate) -> datetime.datetime:
+    """The end of a certificate's validity, in UTC."""
+    return _time(certificate, "not_valid_after")
+
+
+def days_left(facts: dict[str, str]) -> int:
+    """Whole days until the certificate that :func:`describe` described expires; negative when it has."""
+    return days_until(_parse(facts["not_after"]))
+
+
+def days_until(moment: datetime.datetime) -> int:
+    """Whole days from now; negative when it has passed."""
+    return (moment - _now()).days
 
 
 def _now() -> datetime.datetime:

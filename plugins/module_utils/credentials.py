@@ -18,13 +18,15 @@ from ansible_collections.grid.security.plugins.module_utils import credential
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["OPTIONS", "combine", "converge", "label", "summarize"]
+__all__ = ["OPTIONS", "RENDERING", "combine", "converge", "label", "summarize"]
 
 Render = Callable[[dict[str, Any]], dict[str, Any]]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
     "content": {"type": "str", "no_log": True},
+    "privatekey_src": {"type": "path", "no_log": False},
+    "privatekey_content": {"type": "str", "no_log": True},
     "remote_src": {"type": "bool", "default": False},
     "passphrase": {"type": "str", "no_log": True},
     "privatekey_passphrase": {"type": "str", "no_log": True},
@@ -35,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "directory": {"type": "str"},
+    "directory_mode": {"type": "raw"},
     "cert_path": {"type": "str", "default": "usercert.pem"},
     "privatekey_path": {"type": "str", "default": "userkey.pem", "no_log": False},
     "other_certs_path": {"type": "str"},
@@ -51,8 +54,22 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "account_shell": {"type": "str"},
     "account_group": {"type": "str"},
     "account_base_dir": {"type": "path"},
+    "dns_name": {"type": "str"},
     "check_privatekey": {"type": "bool", "default": False},
 }
+
+# Those options that decide what the files hold; the others say where they go.
+RENDERING = [
+    "passphrase",
+    "privatekey_passphrase",
+    "encrypt_privatekey",
+    "privatekey_format",
+    "kdf_iterations",
+    "max_kdf_iterations",
+    "include_chain",
+    "dns_name",
+    "check_privatekey",
+]
 
 
 @dataclass
@@ -126,9 +143,17 @@ def _file_set(item: _Item) -> dict[str, Any]:
         entries = [_file_entry(item, path, text) for path, text in zip(paths, texts) if path]
         entries[0].update(mode=options["cert_mode"], observe=True)
         entries[1].update(mode=options["privatekey_mode"], secret=True)
-        # A directory that was named is created 0700, but keeps its mode if it exists: it may be /etc/grid-security.
-        entries.append({"path": ".", "state": "directory", "mode": None if options["directory"] else "0700"})
+        entries += _directories(options)
     return {"name": label(options), "owner": options["owner"], "directory": directory, "entries": entries}
+
+
+def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """``~/.globus`` is kept as it should be; another directory may be /etc/grid-security, or new below a new one."""
+    mode = options["directory_mode"]
+    if not options["directory"]:
+        return [{"path": ".", "state": "directory", "mode": mode or "0700"}]
+    above = [] if options["directory"].startswith("~") else [{"path": "..", "initial_mode": "0755"}]
+    return [{"state": "directory", **entry} for entry in [*above, {"path": ".", "initial_mode": mode}]]
 
 
 def _file_entry(item: _Item, path: str, text: str) -> dict[str, Any]:

@@ -65,6 +65,12 @@ class Element:
             raise DerError(f"element {index} is missing or of another type")
         return self.children[index]
 
+    def walk(self) -> Iterator[Element]:
+        """This element and all within it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
     def octets(self) -> bytes:
         """The value of an octet string, its pieces joined; also of one that is tagged implicitly."""
         return b"".join(piece.octets() for piece in self.children) if self.tag & _CONSTRUCTED else self.content

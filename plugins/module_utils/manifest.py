@@ -14,6 +14,7 @@ import fnmatch
 import hashlib
 import os
 import re
+import stat
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import crl, secure_fs
@@ -22,6 +23,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["digest", "line", "missing", "scan"]
 
 _LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
+_MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -39,13 +41,17 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def scan(path: str, patterns: list[str]) -> dict[str, dict[str, Any]]:
-    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch)."""
+def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
+    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch).
+
+    :param observe: whether to add the ``content`` of files of at most 1 MiB, in Base64; only of those that everybody may
+        read, because a directory that is given by mistake may hold keys.
+    """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
         with secure_fs.open_directory(path) as directory:
             names = [name for name in os.listdir(directory) if wanted.match(name)]
-            found = {name: _facts(secure_fs.observe(directory, name, _LARGEST)) for name in names}
+            found = {name: _facts(secure_fs.observe(directory, name, _LARGEST), observe) for name in names}
     except GridSecurityError as error:
         if error.kind != "no_directory":
             raise
@@ -69,11 +75,13 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _facts(seen: secure_fs.Observed) -> dict[str, Any]:
-    facts = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
+def _facts(seen: secure_fs.Observed, observe: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
     if seen.kind == "link":
         return {**facts, "target": seen.target}
     content = seen.content or b""
+    if observe and seen.content is not None and len(content) <= _MOST_OBSERVED and seen.mode & stat.S_IROTH:
+        facts["content"] = base64.b64encode(content).decode()
     return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(content), **_crl(content)}
 
 

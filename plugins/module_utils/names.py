@@ -14,10 +14,11 @@ from ansible_collections.grid.security.plugins.module_utils import der
 
 try:
     from cryptography import x509
-except ImportError:  # reported by pkcs12.load, which comes first
+    from cryptography.x509.oid import NameOID
+except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["canonical", "der_hashes", "der_slash_form", "hashes", "slash_form"]
+__all__ = ["canonical", "covers", "der_hashes", "der_slash_form", "dns_names", "hashes", "slash_form"]
 
 # Short names as OpenSSL's X509_NAME_oneline prints them; Globus, VOMS and grid-mapfiles use its output as it is.
 _SHORT_NAMES = {
@@ -67,6 +68,28 @@ def _octets(value: der.Element) -> bytes:
 
 def _printable(value: bytes) -> str:
     return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value)
+
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """The hosts that a certificate is for: of its alternative names, or else its common name (RFC 6125, 6.4.4).
+
+    The grid's older ``CN=host/NAME`` means NAME.
+    """
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found = extension.value.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        found = []
+    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return found or [str(one.value).rpartition("/")[2] for one in common]
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Whether a name of a certificate is that of ``host``; ``*`` stands for the first part only (RFC 6125, 6.4.3)."""
+    pattern, host = pattern.lower().rstrip("."), host.lower().rstrip(".")
+    if pattern.startswith("*."):
+        return pattern[2:] == host.partition(".")[2]
+    return pattern == host
 
 
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString

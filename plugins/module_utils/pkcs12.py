@@ -15,27 +15,18 @@ import hmac
 import unicodedata
 import warnings as python_warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
     import cryptography
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs12
+    from cryptography.hazmat.primitives.serialization import pkcs12
+except ImportError:  # reported by keypair.check_cryptography, which comes first
+    pass
 
-    _VERSION = int(cryptography.__version__.split(".", maxsplit=1)[0])
-except ImportError:
-    _VERSION = 0
-
-__all__ = ["Archive", "load"]
-
-_OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
-_LARGEST = 1 << 20  # bytes; archives of people are a few kB
-_WEAK_RSA = 2048  # bits
+__all__ = ["load"]
 
 _DATA = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
@@ -43,7 +34,6 @@ _SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBKDF2 = "1.2.840.113549.1.5.12"
 _PBMAC1 = "1.2.840.113549.1.5.14"
-_SCRYPT = "1.3.6.1.4.1.11591.4.11"
 _NAMES = {
     "1.2.840.113549.1.12.1.1": "RC4-128",
     "1.2.840.113549.1.12.1.2": "RC4-40",
@@ -57,7 +47,7 @@ _NAMES = {
     "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
     "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
     _PBMAC1: "PBMAC1",
-    _SCRYPT: "scrypt",
+    kdf.SCRYPT: "scrypt",
 }
 _HASHES = {
     "1.3.14.3.2.26": "sha1",
@@ -74,17 +64,7 @@ _HASHES = {
 }
 
 
-@dataclass(frozen=True)
-class Archive:
-    """What an archive holds: a private key, its certificate, and other certificates in the archive's order."""
-
-    key: Any
-    certificate: x509.Certificate
-    others: tuple[x509.Certificate, ...]
-    warnings: tuple[str, ...]
-
-
-def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: int = 10_000_000) -> Archive:
+def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: int = 10_000_000) -> keypair.KeyPair:
     """Open an archive.
 
     :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
@@ -94,15 +74,15 @@ def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: 
         ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``unsupported_algorithm``,
         ``no_private_key`` or ``no_certificate``.
     """
-    _check_cryptography()
+    keypair.check_cryptography()
     pfx = _read(data, name)
     with _malformed_named(name):
-        _check_rounds(pfx, max_kdf_iterations, name)
+        kdf.refuse_bombs(_derivations(pfx), max_kdf_iterations, name)
     candidates = _candidates(passphrase)
     for candidate in candidates:
         opened = _open(data, candidate)
         if opened is not None:
-            return _select(*opened, name=name, warnings=_ambiguity(pfx))
+            return keypair.match(*opened, name=name, warnings=_ambiguity(pfx))
     with _malformed_named(name):
         raise _diagnose(pfx, passphrase, candidates, name)
 
@@ -118,31 +98,11 @@ def _malformed_named(name: str) -> Iterator[None]:
         ) from None
 
 
-def _check_rounds(pfx: der.Element, limit: int, name: str) -> None:
-    for rounds in _derivations(pfx):
-        if rounds > limit:
-            raise GridSecurityError(
-                "kdf_limit",
-                f"{name}: it asks for {rounds} rounds of key derivation, and the limit is {limit}."
-                " If the archive can be trusted, raise max_kdf_iterations.",
-            )
-
-
-def _check_cryptography() -> None:
-    if _VERSION < _OLDEST_CRYPTOGRAPHY:
-        raise GridSecurityError(
-            "no_cryptography",
-            f"converting PKCS#12 needs the Python library cryptography, version {_OLDEST_CRYPTOGRAPHY} or newer, where"
-            " the conversion runs. Install python3-cryptography there, or convert on the controller"
-            " (remote_src: false).",
-        )
-
-
 # --- what it is -------------------------------------------------------------------------------------------------------
 
 
 def _read(data: bytes, name: str) -> der.Element:
-    if len(data) > _LARGEST:
+    if len(data) > keypair.LARGEST:
         raise GridSecurityError("too_large", f"{name}: it is larger than 1 MiB, so it is no credential. Check src.")
     if not data:
         raise GridSecurityError("empty", f"{name}: it is empty. Fetch the archive again.")
@@ -165,7 +125,7 @@ def _not_pkcs12(data: bytes, element: der.Element | None, name: str) -> GridSecu
     return GridSecurityError(
         "not_pkcs12",
         f"{name}: it is no PKCS#12 archive but {_guess(data, element)}. Name the .p12 or .pfx file that the authority"
-        " or the browser gave out.",
+        " or the browser gave out; for a PEM certificate, name its key in privatekey_src.",
     )
 
 
@@ -192,31 +152,11 @@ def _guess(data: bytes, element: der.Element | None) -> str:
 def _derivations(pfx: der.Element) -> Iterator[int]:
     """The rounds of every key derivation that shows without a passphrase."""
     for algorithm in _algorithms(pfx):
-        yield from _rounds(algorithm)
+        yield from kdf.rounds(algorithm)
     mac = _mac(pfx)
     if mac is not None:
         yield mac.children[2].integer() if len(mac.children) > 2 else 1
-        yield from _rounds(mac.children[0].children[0])
-
-
-def _rounds(algorithm: der.Element) -> Iterator[int]:
-    """All integers within an algorithm's parameters: rounds, key lengths, scrypt's cost. None may be enormous.
-
-    scrypt's work grows with N * r * p; its product counts as rounds.
-    """
-    numbers = [element.integer() for element in _walk(algorithm) if element.tag == der.INTEGER]
-    yield from numbers
-    if any(element.tag == der.OBJECT_IDENTIFIER and element.oid() == _SCRYPT for element in _walk(algorithm)):
-        product = 1
-        for number in numbers[:3]:
-            product *= max(number, 1)
-        yield product
-
-
-def _walk(element: der.Element) -> Iterator[der.Element]:
-    yield element
-    for child in element.children:
-        yield from _walk(child)
+        yield from kdf.rounds(mac.children[0].children[0])
 
 
 def _mac(pfx: der.Element) -> der.Element | None:
@@ -267,7 +207,7 @@ def _algorithms(pfx: der.Element) -> Iterator[der.Element]:
 
 def _describe(algorithm: der.Element) -> str:
     """The cipher's name: for PBES2 that of the scheme inside."""
-    oids = [element.oid() for element in _walk(algorithm) if element.tag == der.OBJECT_IDENTIFIER]
+    oids = [element.oid() for element in algorithm.walk() if element.tag == der.OBJECT_IDENTIFIER]
     oid = oids[-1] if oids[0] == _PBES2 else oids[0]
     return _NAMES.get(oid, oid)
 
@@ -287,12 +227,13 @@ def _candidates(passphrase: str | None) -> list[bytes | None]:
     return [form.encode() for form in dict.fromkeys(forms)]
 
 
-def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, Any, list[Any]] | None:
+def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, list[Any]] | None:
+    """The private key and all certificates, that of the key first, if the archive says which it is."""
     try:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
             key, certificate, others = pkcs12.load_key_and_certificates(data, passphrase)
-        return key, certificate, others
+        return key, ([certificate] if certificate else []) + list(others)
     except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
         return None
 
@@ -300,41 +241,6 @@ def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, Any, list[Any]] |
 def _ambiguity(pfx: der.Element) -> tuple[str, ...]:
     keys = len(list(_key_bags(pfx)))
     return (f"it holds {keys} private keys, and one of them was taken. Export only one.",) if keys > 1 else ()
-
-
-def _select(key: Any, certificate: Any, others: list[Any], *, name: str, warnings: tuple[str, ...]) -> Archive:
-    if key is None:
-        raise GridSecurityError(
-            "no_private_key",
-            f"{name}: it holds no private key. Export the credential again, together with its private key.",
-        )
-    found = list(dict.fromkeys(([certificate] if certificate else []) + list(others)))
-    own = [one for one in found if _public(one) == _spki(key.public_key())]
-    if not own:
-        raise GridSecurityError(
-            "no_certificate",
-            f"{name}: none of its {len(found)} certificates belongs to its private key. Export the credential again.",
-        )
-    rest = tuple(one for one in found if one != own[0])
-    return Archive(key, own[0], rest, warnings + _weaknesses(key))
-
-
-def _public(certificate: Any) -> bytes | None:
-    try:
-        return _spki(certificate.public_key())
-    except Exception:  # pylint: disable=broad-except  # a key of a type that cryptography does not know
-        return None
-
-
-def _spki(key: Any) -> bytes:
-    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return encoded
-
-
-def _weaknesses(key: Any) -> tuple[str, ...]:
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _WEAK_RSA:
-        return (f"the RSA key has {key.key_size} bits only. Ask the authority for one of {_WEAK_RSA} or more.",)
-    return ()
 
 
 # --- what went wrong --------------------------------------------------------------------------------------------------

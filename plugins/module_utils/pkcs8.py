@@ -19,7 +19,7 @@ from ansible_collections.grid.security.plugins.module_utils import der, pem
 
 try:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-except ImportError:  # reported by pkcs12.load, which comes first
+except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
 __all__ = ["encrypt"]

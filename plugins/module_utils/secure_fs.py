@@ -30,6 +30,8 @@ __all__ = [
     "back_up",
     "change_mode",
     "clear_leftovers",
+    "is_leftover",
+    "is_roots",
     "leftovers",
     "locked",
     "observe",
@@ -87,6 +89,22 @@ def open_directory(path: str) -> Iterator[int]:
         raise _directory_error(path, error) from error
     try:
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_roots(path: str) -> bool:
+    """Whether this process is root, and nobody else can put or exchange anything at ``path``, existing or not."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        descriptor = _walk_as_root(path)
+    except FileNotFoundError:
+        return is_roots(os.path.dirname(path))
+    except (GridSecurityError, OSError):
+        return False
+    try:
+        return not os.fstat(descriptor).st_mode & stat.S_IWOTH  # in /tmp a user does as well
     finally:
         os.close(descriptor)
 
@@ -259,13 +277,14 @@ def locked(directory: int, path: str) -> Iterator[None]:
     yield  # closing the descriptor unlocks
 
 
+def is_leftover(name: str) -> bool:
+    """Whether a file is called like those that a killed run leaves."""
+    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
+
+
 def leftovers(directory: int) -> list[str]:
     """Temporary files that a killed run left in ``directory``."""
-    return [
-        name
-        for name in os.listdir(directory)
-        if name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
-    ]
+    return [name for name in os.listdir(directory) if is_leftover(name)]
 
 
 def clear_leftovers(directory: int) -> None:

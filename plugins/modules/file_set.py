@@ -31,8 +31,10 @@ options:
         type: str
         required: true
       owner:
-        description: The user whose rights are used. Without it, the user the module runs as; root then works only in directories
-          that belong to root.
+        description:
+          - The user whose rights are used, except in an O(sets[].directory) that only root can change; there root works, and gives
+            the files to this user. Without it, the user the module runs as; root then works only in directories that belong to
+            root.
         type: str
       directory:
         description: Where relative paths of entries start. V(~) and V(~user) stand for home directories of the node.
@@ -111,6 +113,10 @@ options:
           bundle:
             description: A file that has to hold the certificate of each file found. RV(sets[].missing) names those it does not.
             type: str
+          observe:
+            description: Return the contents of files in RV(sets[].found) too, if everybody may read them.
+            type: bool
+            default: false
   contents:
     description: Contents in Base64 by digest. Set by the controller, in the second call.
     type: dict
@@ -222,6 +228,7 @@ SET = {
             "patterns": {"type": "list", "elements": "str", "required": True},
             "sha256": {"type": "str", "required": True},
             "bundle": {"type": "str"},
+            "observe": {"type": "bool", "default": False},
         },
     },
 }

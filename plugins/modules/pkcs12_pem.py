@@ -36,7 +36,16 @@ options:
         type: path
       content:
         description:
-          - The archive itself, in Base64. Exclusive with O(src).
+          - The archive itself, in Base64, or the certificate in PEM beside a private key. Exclusive with O(src).
+        type: str
+      privatekey_src:
+        description:
+          - A private key in PEM that lies where O(src) lies. O(src), or O(content), is then its certificate in PEM, which the
+            certificates of its issuers may follow. O(passphrase) opens the key if it is encrypted.
+        type: path
+      privatekey_content:
+        description:
+          - The private key itself, in PEM. Exclusive with O(privatekey_src).
         type: str
       remote_src:
         description:
@@ -75,8 +84,8 @@ options:
         default: 10000000
       owner:
         description:
-          - The account that the credential is for. Its rights are used to place it. Without it, the user the module
-            runs as.
+          - The account that the credential is for. Its rights are used to place it, except in an O(directory) that only root
+            can change; there root places it and gives it to the account. Without it, the user the module runs as.
         type: str
       group:
         description:
@@ -84,9 +93,13 @@ options:
         type: str
       directory:
         description:
-          - Where the files go. The default is C(~owner/.globus), which is kept at mode V(0700). Another directory
-            is created with mode V(0700) if it is missing and otherwise left as it is.
+          - Where the files go. The default is C(~owner/.globus), which is kept at mode O(directory_mode). Another directory
+            is created with that mode if it is missing and otherwise left as it is.
         type: str
+      directory_mode:
+        description:
+          - The mode of O(directory). The default is V(0700), or V(0755) where root creates it for another account.
+        type: raw
       cert_path:
         description:
           - The certificate's path, relative to O(directory) or absolute.
@@ -167,6 +180,10 @@ options:
         description:
           - The directory that gets the home of an account that is created. The default is the system's.
         type: path
+      dns_name:
+        description:
+          - If set, the host that the certificate has to be for, by its alternative names or, if there are none, by its common name.
+        type: str
       check_privatekey:
         description:
           - Whether to open the encrypted key as it is placed once more, with O(privatekey_passphrase), and to compare it with the
@@ -191,6 +208,19 @@ EXAMPLES = r"""
       - {owner: alice, src: alice.p12, passphrase: "{{ vault_alice_import }}", privatekey_passphrase: "{{ vault_alice_pem }}"}
       - {owner: bob, src: bob.p12, passphrase: "{{ vault_bob_import }}", privatekey_passphrase: "{{ vault_bob_pem }}"}
       - {owner: carol, state: absent}
+
+- name: Place a host's credential from PEM, and a copy for a service that runs as another user
+  grid.security.pkcs12_pem:
+    src: "{{ inventory_hostname }}.crt"
+    privatekey_src: "{{ inventory_hostname }}.key"
+    dns_name: "{{ inventory_hostname }}"
+    encrypt_privatekey: false
+    cert_mode: "0644"
+    privatekey_mode: "0400"
+    directory_mode: "0755"
+    credentials:
+      - {directory: /etc/grid-security, cert_path: hostcert.pem, privatekey_path: hostkey.pem}
+      - {directory: /etc/grid-security/xrd, owner: xrootd, cert_path: xrdcert.pem, privatekey_path: xrdkey.pem}
 """
 
 RETURN = r"""
@@ -295,14 +325,15 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
 
     def render(options: dict[str, Any]) -> dict[str, Any]:
-        data = node_files.read(options["src"], options["owner"])
-        return credential.render(data, options, credentials.label(options))
+        files = (options["src"], options["privatekey_src"])
+        data, key = (node_files.read(path, options["owner"]) if path else None for path in files)
+        return credential.render(data or b"", options, credentials.label(options), key)
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         return file_set.converge(sets, contents, module.check_mode, False)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    (results,) = conversation.hold([credentials.converge(options, render, module.check_mode)], send)
+    results = conversation.hold(credentials.converge(options, render, module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

@@ -41,9 +41,8 @@ class GridAction(ActionBase):
         super().run(tmp, task_vars)
         self.task_vars: dict[str, Any] = task_vars or {}
         try:
-            (result,) = conversation.hold([self.converse()], self.send)
-            told: dict[str, Any] = result
-            return told
+            result: dict[str, Any] = conversation.hold(self.converse(), self.send)
+            return result
         except AnsibleActionFail as error:
             return {**error.result, "failed": True, "msg": str(error)}
         except AnsibleError as error:
@@ -86,6 +85,19 @@ class GridAction(ActionBase):
             raise AnsibleActionFail(result.get("msg", "the module file_set gave no result"), result=result)
         outcomes: list[dict[str, Any]] = result["sets"]
         return outcomes
+
+    def template(self, value: Any, defaults: dict[str, Any] | None = None) -> Any:
+        """A value with its templates filled, and without the keys of a dictionary that are omitted.
+
+        :param defaults: of variables that may not be set.
+        """
+        variables = {**(defaults or {}), **self.task_vars}
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        filled = templar.template(value)
+        if isinstance(filled, dict):  # ansible-core 2.19 and newer leave omitted keys out themselves
+            omit = self.task_vars.get("omit")
+            return {key: one for key, one in filled.items() if omit is None or one != omit}
+        return filled
 
     def find(self, src: str) -> str:
         """The path of a file or directory of the controller, looked for where ``copy`` looks."""

@@ -126,7 +126,7 @@ def _load(group: Group, name: str, block: bytes) -> x509.Certificate:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")  # of serial numbers that are not positive: real roots have them
             certificate = x509.load_pem_x509_certificate(block)
-        is_ca = _is_ca(certificate)
+            is_ca = _is_ca(certificate)
     except ValueError as error:
         raise GridSecurityError(
             "bad_certificate", f"{group.where}: {name} is damaged ({error}). Fetch it again."
@@ -236,7 +236,7 @@ def check(anchors: list[Anchor]) -> None:
 
 
 def _days_left(anchor: Anchor) -> int:
-    return credential.days_left(credential.describe(anchor.certificate))
+    return credential.days_until(credential.expiry(anchor.certificate))
 
 
 def warnings(anchors: list[Anchor]) -> list[str]:

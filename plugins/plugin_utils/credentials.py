@@ -18,7 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 from ansible_collections.grid.security.plugins.plugin_utils import accounts, memo
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
-__all__ = ["place", "read_options"]
+__all__ = ["facts", "place", "read_options"]
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
@@ -46,7 +46,8 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _validated(item: dict[str, Any], where: str) -> dict[str, Any]:
-    options = validated(credentials.OPTIONS, item, where, mutually_exclusive=[("src", "content")])
+    exclusive = [("src", "content"), ("privatekey_src", "privatekey_content")]
+    options = validated(credentials.OPTIONS, item, where, mutually_exclusive=exclusive)
     if options["state"] == "present" and not (options["src"] or options["content"]):
         raise AnsibleActionFail(f"{where}one of src and content is required for state: present.")
     return options
@@ -85,28 +86,43 @@ def _place_with_account(action: GridAction, options: dict[str, Any], result: dic
     return {**placed, "changed": True, "why": ["account created", *placed.get("why", [])]}
 
 
+def facts(action: GridAction, options: dict[str, Any]) -> dict[str, str]:
+    """What the certificate of one credential says; nothing is opened twice in a run.
+
+    :raises GridSecurityError: whatever is wrong with the archive or the options.
+    """
+    found: dict[str, str] = _render(action, options)["facts"]
+    return found
+
+
 def _render(action: GridAction, options: dict[str, Any]) -> dict[str, Any]:
     """Files and facts for one credential whose archive lies on the controller.
 
     :raises GridSecurityError: whatever is wrong with the archive or the options.
     """
     name = credentials.label(options)
-    data = _archive(action, options, name)
+    data = _read(action, options["src"], options["content"], name)
+    has_key = options["privatekey_src"] or options["privatekey_content"]
+    key = _read(action, options["privatekey_src"], options["privatekey_content"], name) if has_key else None
     if not options["encrypt_privatekey"]:
         # An unencrypted key is never written on the controller, so there is nothing to keep.
-        return credential.render(data, options, name)
-    parts = [data, json.dumps({key: value for key, value in options.items() if key != "content"}).encode()]
-    return memo.memoize(parts, lambda: credential.render(data, options, name))
+        return credential.render(data, options, name, key)
+    chosen = [name, *(options[option] for option in credentials.RENDERING)]
+    parts = [data, key or b"", json.dumps(chosen).encode()]
+    return memo.memoize(parts, lambda: credential.render(data, options, name, key))
 
 
-def _archive(action: GridAction, options: dict[str, Any], name: str) -> bytes:
+def _read(action: GridAction, src: str | None, content: str | None, name: str) -> bytes:
+    """A file of the controller, or what is given in its place: PEM as it is, anything else in Base64."""
     try:
-        if options["src"]:
-            return action.read(options["src"])
-        return base64.b64decode(options["content"], validate=True)
+        if src:
+            return action.read(src)
+        given = str(content)
+        return given.encode() if "-----BEGIN " in given else base64.b64decode(given, validate=True)
     except binascii.Error:
         raise GridSecurityError(
-            "not_base64", f"{name}: content is not Base64. Encode the archive, for instance with the filter b64encode."
+            "not_base64",
+            f"{name}: content is neither Base64 nor PEM. Encode the archive, for instance with the filter b64encode.",
         ) from None
     except AnsibleError as error:
         raise GridSecurityError("no_source", f"{name}: {error}") from error

@@ -14,20 +14,26 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
-__all__ = ["place"]
+__all__ = ["converge", "place"]
 
 
 def place(action: GridAction) -> Conversation:
     """Converge the sets of the task and return its result."""
+    outcomes = yield from converge(action, _sets(action))
+    return _result(outcomes)
+
+
+def converge(action: GridAction, given: list[dict[str, Any]]) -> Conversation:
+    """Converge sets whose file entries carry ``content`` or ``src``, and return their outcomes."""
     contents: dict[str, str] = {}
-    sets = [{**one, "entries": [_digest(action, entry, contents) for entry in one["entries"]]} for one in _sets(action)]
+    sets = [{**one, "entries": [_digest(action, entry, contents) for entry in one["entries"]]} for one in given]
     outcomes = yield Request(sets)
     pending = [index for index, outcome in enumerate(outcomes) if outcome.get("needs")]
     if pending and (action.diff or not action.check_mode):
         needed = {digest: contents[digest] for index in pending for digest in outcomes[index]["needs"]}
         for index, outcome in zip(pending, (yield Request([sets[index] for index in pending], needed))):
             outcomes[index] = outcome
-    return _result(outcomes)
+    return outcomes
 
 
 def _sets(action: GridAction) -> list[dict[str, Any]]:

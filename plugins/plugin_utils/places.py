@@ -26,6 +26,7 @@ class Place:
 
     :param made: directories, relative to this one and outermost first, that are created if they are missing.
     :param bundle: a file of the node that has to hold all certificates of the place, because the system put them there.
+    :param observe: whether the answer to a comparison that differs has the contents that everybody may read.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Place:
     wanted: Facts
     made: list[str] = field(default_factory=list)
     bundle: str | None = None
+    observe: bool = False
 
 
 def file_facts(data: bytes, fingerprint: str | None = None) -> dict[str, Any]:
@@ -53,23 +55,28 @@ def link_facts(target: str) -> dict[str, Any]:
     return {"kind": "link", "target": target}
 
 
-def compare_set(place: Place) -> dict[str, Any]:
-    """The file set that compares the place by one digest."""
-    expected = {"patterns": place.patterns, "sha256": manifest.digest(place.wanted), "bundle": place.bundle}
-    return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
-
-
-def entry(name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """What the engine is asked for, so that ``name`` becomes what ``facts`` say."""
+def entry(path: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """The engine's entry for a file or link."""
     if facts["kind"] == "link":
-        return {"path": name, "state": "link", "target": facts["target"]}
+        return {"path": path, "state": "link", "target": facts["target"]}
     return {
-        "path": name,
+        "path": path,
         "state": "file",
         "mode": f"{facts['mode']:04o}",
         "sha256": facts["sha256"],
         "size": facts["size"],
     }
+
+
+def compare_set(place: Place) -> dict[str, Any]:
+    """The file set that compares the place by one digest."""
+    expected = {
+        "patterns": place.patterns,
+        "sha256": manifest.digest(place.wanted),
+        "bundle": place.bundle,
+        "observe": place.observe,
+    }
+    return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
 
 
 def update_set(place: Place, entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import places
@@ -88,16 +86,17 @@ def place(family: str, anchors: list[Anchor], pem: dict[str, bytes]) -> Place:
 def refresh(action: GridAction, family: str, changed: Place, found: Facts) -> Conversation:
     """Let the system take up what was placed, and see that it did. :param found: what was there before.
 
-    :raises AnsibleActionFail: a command failed. :raises GridSecurityError: ``not_in_system_store``.
+    :raises GridSecurityError: ``command_failed`` or ``not_in_system_store``.
     """
     platform = _PLATFORMS[family]
     for command in [platform.command] if platform.command else _keychain_commands(changed, found):
         result = action.execute("ansible.builtin.command", {"argv": command})
         if result.get("failed"):
             said = result.get("stderr") or result.get("msg")
-            raise AnsibleActionFail(
+            raise GridSecurityError(
+                "command_failed",
                 f"system_store: {' '.join(command)} failed: {said}. Install {platform.package}, or mend what it says,"
-                " then run again."
+                " then run again.",
             )
     (after,) = yield Request([places.compare_set(changed)])
     places.raise_failure([after])

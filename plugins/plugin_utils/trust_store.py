@@ -10,8 +10,9 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import manifest, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
-from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, entry, file_facts, link_facts
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts, link_facts
 
 __all__ = ["PATTERNS", "Update", "difference", "layout", "refuse_shrinking"]
 
@@ -116,7 +117,7 @@ def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[
     differing = [
         name for name in wanted if name not in found or manifest.line(wanted[name]) != manifest.line(found[name])
     ]
-    entries = [entry(name, wanted[name]) for name in _ordered(differing, wanted, found)]
+    entries = [places.entry(name, wanted[name]) for name in _ordered(differing, wanted, found)]
     gone = sorted(set(found) - set(wanted))
     entries += [{"path": name, "state": "absent"} for name in [*gone, *_revocation_lists(gone, wanted)]]
     contents = {wanted[n]["sha256"]: wanted[n]["content"] for n in differing if wanted[n]["kind"] == "file"}

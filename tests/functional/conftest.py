@@ -30,9 +30,12 @@ class Site:
     root: Path
 
     def play(self, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the tasks with all that ansible can print; both temporary directories lie below the root."""
-        play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
-        (self.root / "play.json").write_text(json.dumps([play]))
+        """Run the tasks; see :meth:`run_play`."""
+        return self.run_play({"tasks": tasks}, *options, **environment)
+
+    def run_play(self, play: dict[str, Any], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a play with all that ansible can print; both temporary directories lie below the root."""
+        (self.root / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, **play}]))
         settings = {
             "ANSIBLE_LOCAL_TEMP": str(self.root / "controller-tmp"),
             "ANSIBLE_REMOTE_TMP": str(self.root / "node-tmp"),

@@ -23,3 +23,14 @@ def test_fifty_credentials_are_one_execution_when_nothing_changes(
     assert "changed=0" in second.stdout
     assert executed(first.stdout) == ["file_set", "file_set"]
     assert executed(second.stdout) == ["file_set"]
+
+
+def test_vos_are_one_execution_when_nothing_changes(site: Any, executed: Callable[[str], list[str]]) -> None:
+    paths = {"vomses_path": str(site.root / "vomses"), "vomsdir_path": str(site.root / "vomsdir")}
+    (site.root / "vomses").mkdir()
+    (site.root / "vomses/other").write_text('"other" "other.example.org" "15001" "/CN=other" "other"\n')
+    tasks = [{"grid.security.voms_client": {"vos": ["alice", "atlas", "cms", "dteam", "lhcb"], **paths}}]
+    first, second = site.play(tasks), site.play(tasks)
+    assert executed(first.stdout) == ["file_set", "file_set"]
+    assert executed(second.stdout) == ["file_set"]
+    assert "changed=0" in second.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request, hold
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request, hold, together
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 
@@ -36,7 +36,7 @@ def fail(*steps: int) -> Conversation:
 
 def test_each_step_is_one_call_and_answers_are_not_mixed_up() -> None:
     engine = Engine()
-    assert hold([talk("a", 1, 2), talk("b", 2), talk("c", 0, 1, 1)], engine.send) == [
+    assert hold(together([talk("a", 1, 2), talk("b", 2), talk("c", 0, 1, 1)]), engine.send) == [
         [["a0.0"], ["a1.0", "a1.1"]],
         [["b0.0", "b0.1"]],
         [[], ["c1.0"], ["c2.0"]],
@@ -50,11 +50,12 @@ def test_each_step_is_one_call_and_answers_are_not_mixed_up() -> None:
 
 def test_nothing_to_ask_is_no_call() -> None:
     engine = Engine()
-    assert hold([talk("a", 0, 0)], engine.send) == [[[], []]]
+    assert hold(talk("a", 0, 0), engine.send) == [[], []]
     assert engine.calls == []
 
 
 def test_one_that_fails_does_not_stop_the_others() -> None:
-    failed, other = hold([fail(1), talk("a", 1, 1)], Engine().send)
+    failed, other = hold(together([fail(1), talk("a", 1, 1)]), Engine().send)
     assert failed == {"changed": False, "failed": True, "kind": "broken", "msg": "it broke"}
     assert other == [["a0.0"], ["a1.0"]]
+    assert hold(fail(1), Engine().send) == failed

@@ -113,3 +113,9 @@ def test_renewal_is_explained() -> None:
     old, new = (credential.describe(pki.issue(start=start).certificate) for start in (-50, -1))
     why = credential.explain_certificate(new, old)
     assert why == f"certificate renewed: {old['not_after'][:10]} → {new['not_after'][:10]}"
+
+
+def test_credential_of_another_host_is_refused() -> None:
+    one = pki.issue("se.example.org")
+    assert render(one, dns_name="se.example.org")["facts"]["subject_dn"].endswith("/CN=se.example.org")
+    assert kind_of(lambda: render(one, dns_name="wn.example.org")) == "wrong_host"

@@ -34,8 +34,7 @@ def run(items: list[dict[str, Any]], archives: dict[str, bytes]) -> tuple[list[d
     def render(one: dict[str, Any]) -> dict[str, Any]:
         return credential.render(archives[one["src"]], one, credentials.label(one))
 
-    (results,) = conversation.hold([credentials.converge(items, render, check=False)], node.send)
-    return results, node
+    return conversation.hold(credentials.converge(items, render, check=False), node.send), node
 
 
 def test_many_are_one_call_when_nothing_changes(tmp_path: Path) -> None:

@@ -67,3 +67,29 @@ def test_hashes_equal_openssl(kind: str, value: str) -> None:
     encoded = name.public_bytes()  # where the parts of one RDN are in another order
     assert sorted(names.der_slash_form(encoded).split("/")) == sorted(names.slash_form(name).split("/"))
     assert list(names.hashes(name)) == ask_openssl(name, "-subject_hash", "-subject_hash_old")
+
+
+@pytest.mark.parametrize(
+    ("common_name", "host", "expected"),
+    [
+        ("ignored.example.org", "se.example.org", ["se.example.org"]),
+        ("se.example.org", None, ["se.example.org"]),
+        ("host/se.example.org", None, ["se.example.org"]),
+    ],
+)
+def test_hosts_of_a_certificate(common_name: str, host: str | None, expected: list[str]) -> None:
+    assert names.dns_names(pki.issue(common_name, host=host).certificate) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "expected"),
+    [
+        ("se.example.org", "SE.example.org.", True),
+        ("*.example.org", "se.example.org", True),
+        ("*.example.org", "a.b.example.org", False),
+        ("*.example.org", "example.org", False),
+        ("se.example.org", "wn.example.org", False),
+    ],
+)
+def test_names_that_cover_a_host(pattern: str, host: str, expected: bool) -> None:
+    assert names.covers(pattern, host) is expected

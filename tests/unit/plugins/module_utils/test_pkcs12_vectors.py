@@ -13,22 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.hazmat.primitives.serialization import pkcs12 as library
 
-from ansible_collections.grid.security.plugins.module_utils import credential, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import credential, credentials, pkcs12
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 ROOT = Path(cryptography_vectors.__file__).parent
 ARCHIVES = sorted([*(ROOT / "pkcs12").glob("*.p12"), *(ROOT / "x509/PKITS_data/pkcs12").glob("*.p12")])
 PASSPHRASES = ["cryptography", "password", "", "a"]
 REASONS = {"wrong_passphrase", "passphrase_required", "unsupported_algorithm", "no_private_key", "no_certificate"}
-OPTIONS: dict[str, Any] = {
-    "privatekey_passphrase": None,
-    "encrypt_privatekey": False,
-    "privatekey_format": "pkcs8",
-    "kdf_iterations": 1000,
-    "max_kdf_iterations": 10_000_000,
-    "include_chain": False,
-    "check_privatekey": True,
-}
+DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
+OPTIONS = {**DEFAULTS, "encrypt_privatekey": False, "check_privatekey": True}
 
 
 def by_the_library(data: bytes) -> tuple[str, Any, Any] | None:

@@ -15,6 +15,7 @@ def anchor(alias: str) -> anchors.Anchor:
     return anchors.Anchor(alias, one.certificate, one.pem, {}, set(), "test")
 
 
+@pytest.mark.skipif(pki.CRYPTOGRAPHY < 37, reason="cryptography 36 reads no archive without a MAC; keytool does")
 @pytest.mark.parametrize("aliases", [[], ["One"], ["One", "two", "ONE"]])
 def test_all_anchors_under_different_names(aliases: list[str]) -> None:
     chosen = [anchor(alias) for alias in aliases]

@@ -85,6 +85,17 @@ def test_only_what_differs_is_sent(store: Path) -> None:
     assert [entry["path"] for entry in converge(store, wanted)] == ["bob.pem"]
 
 
+def test_of_a_changed_anchor_only_its_files_travel(store: Path) -> None:
+    renewed = anchor("bob", "Bob CA")
+    converge(store, trust_store.layout([ALICE, BOB]))
+    assert [entry["path"] for entry in converge(store, trust_store.layout([ALICE, renewed]))] == ["bob.pem"]
+    elsewhere = anchor("bob", "Other CA", {"signing_policy": b"new policy\n"})
+    old, new = (set(names.hashes(one.certificate.subject)) for one in (BOB, elsewhere))
+    moved = {entry["path"] for entry in converge(store, trust_store.layout([ALICE, elsewhere]))}
+    stems = {path.partition(".")[0] for path in moved}
+    assert stems == {"bob"} | old | new
+
+
 def test_removal_takes_revocation_lists_and_leaves_the_rest(store: Path) -> None:
     converge(store, trust_store.layout([ALICE, BOB]))
     (kept, _old), (gone, _old2) = names.hashes(ALICE.certificate.subject), names.hashes(BOB.certificate.subject)

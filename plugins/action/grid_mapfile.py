@@ -1,0 +1,17 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grid.security.grid_mapfile: subjects of credentials, and lines of the site's own, as one file."""
+
+from __future__ import annotations
+
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
+from ansible_collections.grid.security.plugins.plugin_utils import grid_mapfile
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+
+
+class ActionModule(GridAction):
+    """Maps the subjects of certificates to accounts."""
+
+    def converse(self) -> Conversation:
+        return grid_mapfile.place(self, self.arguments)

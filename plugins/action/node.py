@@ -1,0 +1,17 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grid.security.node: all that the variables of the roles ask for, in one call."""
+
+from __future__ import annotations
+
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
+from ansible_collections.grid.security.plugins.plugin_utils import node
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+
+
+class ActionModule(GridAction):
+    """Brings a whole node where its variables want it."""
+
+    def converse(self) -> Conversation:
+        return node.place(self)

@@ -1,0 +1,17 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grid.security.voms_client: render on the controller, compare, send what differs."""
+
+from __future__ import annotations
+
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
+from ansible_collections.grid.security.plugins.plugin_utils import voms
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+
+
+class ActionModule(GridAction):
+    """Makes vomses and LSC files of VOs what their definitions say."""
+
+    def converse(self) -> Conversation:
+        return voms.place(self, self.arguments)

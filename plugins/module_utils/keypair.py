@@ -1,0 +1,88 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A private key and its certificate, whatever file they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+try:
+    import cryptography
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    _VERSION = int(cryptography.__version__.split(".", maxsplit=1)[0])
+except ImportError:
+    _VERSION = 0
+
+__all__ = ["LARGEST", "KeyPair", "check_cryptography", "match"]
+
+LARGEST = 1 << 20  # bytes of a file with a credential; those of people are a few kB
+_OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
+_WEAK_RSA = 2048  # bits
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A private key, its certificate, and other certificates in the order of their file."""
+
+    key: Any
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...]
+    warnings: tuple[str, ...]
+
+
+def check_cryptography() -> None:
+    """:raises GridSecurityError: ``no_cryptography``: the library is missing or too old."""
+    if _VERSION < _OLDEST_CRYPTOGRAPHY:
+        raise GridSecurityError(
+            "no_cryptography",
+            f"converting a credential needs the Python library cryptography, version {_OLDEST_CRYPTOGRAPHY} or newer,"
+            " where the conversion runs. Install python3-cryptography there, or convert on the controller"
+            " (remote_src: false).",
+        )
+
+
+def match(key: Any, certificates: list[Any], *, name: str, warnings: tuple[str, ...] = ()) -> KeyPair:
+    """The key with that one of the certificates that belongs to it.
+
+    :param name: what messages call the file.
+    :raises GridSecurityError: ``no_private_key`` or ``no_certificate``.
+    """
+    if key is None:
+        raise GridSecurityError(
+            "no_private_key",
+            f"{name}: it holds no private key. Export the credential again, together with its private key.",
+        )
+    found = list(dict.fromkeys(certificates))
+    own = [one for one in found if _public(one) == _spki(key.public_key())]
+    if not own:
+        raise GridSecurityError(
+            "no_certificate",
+            f"{name}: none of its {len(found)} certificates belongs to its private key. Export the credential again.",
+        )
+    rest = tuple(one for one in found if one != own[0])
+    return KeyPair(key, own[0], rest, warnings + _weaknesses(key))
+
+
+def _public(certificate: Any) -> bytes | None:
+    try:
+        return _spki(certificate.public_key())
+    except Exception:  # pylint: disable=broad-except  # a key of a type that cryptography does not know
+        return None
+
+
+def _spki(key: Any) -> bytes:
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def _weaknesses(key: Any) -> tuple[str, ...]:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _WEAK_RSA:
+        return (f"the RSA key has {key.key_size} bits only. Ask the authority for one of {_WEAK_RSA} or more.",)
+    return ()

@@ -1,0 +1,71 @@
+#!/usr/bin/python
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: grid_mapfile
+short_description: Map the subjects of credentials to accounts
+version_added: 0.1.0
+description:
+  - Writes the grid-mapfile, from which grid services learn which local account a certificate's subject is.
+  - The lines come from the same list of credentials that M(grid.security.pkcs12_pem) places, so nobody copies a DN by hand, and from
+    lines of the site's own. The file is exactly that; lines that were added to it by hand go.
+  - If one of the archives cannot be read, the file stays as it is, so that nobody loses access.
+author:
+  - grid.security maintainers (@grid-security)
+extends_documentation_fragment:
+  - grid.security.attributes
+options:
+  path:
+    description: The file.
+    type: str
+    default: /etc/grid-security/grid-mapfile
+  mode:
+    description: Its mode.
+    type: raw
+    default: "0644"
+  credentials:
+    description:
+      - Credentials as M(grid.security.pkcs12_pem) takes them. Each that is present maps its subject to its owner. They need not be
+        placed on this node.
+      - The subject of an archive that lies on nodes (C(remote_src)) is not known here; there is a warning.
+    type: list
+    elements: dict
+    default: []
+  entries:
+    description:
+      - Further mappings. Each is a line as the file has it, or has C(dn) and C(account) (a name or a list of names).
+      - A DN that is mapped more than once gets all its accounts, those of O(credentials) first.
+    type: list
+    elements: raw
+    default: []
+  allow_empty:
+    description: Whether the file may map nobody at all.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Let the users of this list, and a robot of another site, use the storage
+  grid.security.grid_mapfile:
+    credentials: "{{ user_credentials }}"
+    entries:
+      - {dn: /DC=org/DC=example/OU=Robots/CN=Transfer, account: robot}
+      - '"/DC=org/DC=example/CN=Visitor" .guest'
+"""
+
+RETURN = r"""
+lines:
+  description: The lines of the file.
+  returned: success
+  type: list
+  elements: str
+  sample: ['"/DC=org/DC=example/CN=Alice" alice']
+kind:
+  description: A short stable identifier of the failure.
+  returned: failure
+  type: str
+"""

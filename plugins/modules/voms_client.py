@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: voms_client
+short_description: Tell a node's VOMS clients and services about virtual organizations
+version_added: 0.1.0
+description:
+  - Places what VOMS clients need to reach the servers of a VO (C(vomses)) and what clients and services need to trust what these
+    sign (LSC files), for the VOs that are named. Everything is checked on the controller before anything is sent.
+  - A VO that is named is managed as a whole. Its file below O(vomses_path) is called after the VO, and its LSC files are those of
+    its servers. Entries, LSC files and server certificates of that VO that came from elsewhere are removed, whatever the files
+    are called. In a file that has entries of other VOs too, all else stays as it is.
+  - VOs that are not named are left alone.
+  - Neither comments nor backups are placed. Clients read every file there, and some of them fail on what they do not expect.
+author:
+  - grid.security maintainers (@grid-security)
+extends_documentation_fragment:
+  - grid.security.attributes
+options:
+  vos:
+    description:
+      - The VOs. Each item is a name (V(alice), V(atlas), V(cms), V(dteam) or V(lhcb), whose servers are known here), or a
+        dictionary.
+      - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and everything
+        that is said about it is removed, except the directory of its LSC files.
+      - Each of C(servers) has C(host), C(port), C(dn) and C(ca_dn), the DNs of its certificate and of the CA that issued this,
+        in slash form, and perhaps C(alias), by which users call the VO when they want this server. The default is that of the
+        VO, and that of a VO its name. There is no default for C(port), because each VO of a classic server has its own.
+    type: list
+    elements: raw
+    default: []
+  vomses_path:
+    description:
+      - The directory of vomses files. It is created with mode V(0755) if it is missing. A plain file, which clients would read
+        too, is refused.
+    type: str
+    default: /etc/vomses
+  vomsdir_path:
+    description:
+      - The directory that has a directory of LSC files for each VO. Directories that are missing are created with mode V(0755).
+    type: str
+    default: /etc/grid-security/vomsdir
+  import_vomses:
+    description:
+      - A vomses file, or a directory of such files, on the controller. The VOs in it are managed as if they were in O(vos),
+        unless they are.
+    type: str
+  import_vomsdir:
+    description:
+      - The directory on the controller that has a directory of LSC files for each VO in O(import_vomses). LSC files for servers
+        that have no entry there are not imported, and there is a warning.
+    type: str
+  import_vos:
+    description:
+      - Only these VOs of O(import_vomses). Without it, all.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Configure two VOs of WLCG, and our own
+  grid.security.voms_client:
+    vos:
+      - atlas
+      - dteam
+      - name: vo.example.org
+        servers:
+          - host: voms.example.org
+            port: 15004
+            dn: /DC=org/DC=example/CN=voms.example.org
+            ca_dn: /DC=org/DC=example/CN=Example CA
+
+- name: Take over what a site has so far, but our own VO as said here, and one no more
+  grid.security.voms_client:
+    import_vomses: old/vomses
+    import_vomsdir: old/vomsdir
+    vos:
+      - "{{ our_vo }}"
+      - {name: vo.formerly.org, state: absent}
+"""
+
+RETURN = r"""
+vos:
+  description: A result for each VO that is managed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The VO's name.
+      returned: always
+      type: str
+    changed:
+      description: Whether something differed.
+      returned: always
+      type: bool
+    why:
+      description: What differed, in words.
+      returned: always
+      type: list
+      elements: str
+      sample: ["server voms2.cern.ch removed", "server voms-atlas-auth.cern.ch added"]
+kind:
+  description: A short stable identifier of the failure.
+  returned: failure
+  type: str
+"""

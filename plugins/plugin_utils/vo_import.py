@@ -1,0 +1,132 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VOs from configuration that a site has already: vomses files, and the LSC files that belong to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.vomses import (
+    Entry,
+    Server,
+    Vo,
+    VomsError,
+    lines,
+    parse_lsc,
+)
+from ansible_collections.grid.security.plugins.plugin_utils import vos
+
+__all__ = ["read"]
+
+
+@dataclass(frozen=True)
+class _Located:
+    """An entry, and what messages call its place."""
+
+    entry: Entry
+    where: str
+
+
+def read(
+    vomses: str, vomsdir: str, chosen: list[str] | None, defined: Collection[str] = ()
+) -> tuple[list[Vo], list[str]]:
+    """The VOs in the file or directory ``vomses``, with issuers from ``vomsdir``, and warnings about what is left out.
+
+    :param chosen: only these; None: all. :param defined: not these, because the user defines them.
+    :raises GridSecurityError: ``bad_import``, ``bad_vo``: something there that some client cannot read.
+    """
+    hosts, groups = _lsc_hosts(vomsdir), _groups(vomses)
+    names = set(chosen if chosen is not None else [*hosts, *groups]) - set(defined)
+    unknown = sorted(names - set(groups)) if chosen is not None else []
+    if unknown:
+        raise _bad(vomses, f"it has no entry of {', '.join(unknown)}. Correct import_vos, or add the entry.")
+    found = [_vo(name, groups[name], vomsdir) for name in sorted(names & set(groups))]
+    known = {(vo.name, server.host) for vo in found for server in vo.servers}
+    left = [(name, host) for name in sorted(names & set(hosts)) for host in hosts[name] if (name, host) not in known]
+    return found, [
+        f"{vomsdir}/{name}/{host}.lsc is not imported, because {vomses} has no entry of {name} for that server."
+        for name, host in left
+    ]
+
+
+def _lsc_hosts(vomsdir: str) -> dict[str, list[str]]:
+    """The hosts that have an LSC file, by VO."""
+    if not os.path.isdir(vomsdir):
+        raise _bad(vomsdir, "it is no directory. Name the one that has a directory for each VO, as import_vomsdir.")
+    directories = [entry for entry in os.scandir(vomsdir) if entry.is_dir()]
+    return {
+        one.name: sorted(name[: -len(".lsc")] for name in os.listdir(one.path) if name.endswith(".lsc"))
+        for one in directories
+    }
+
+
+def _groups(vomses: str) -> dict[str, list[_Located]]:
+    """The entries of all files, by VO."""
+    groups: dict[str, list[_Located]] = {}
+    for path in _files(vomses):
+        for one in _entries(path):
+            groups.setdefault(one.entry.vo, []).append(one)
+    return groups
+
+
+def _files(path: str) -> list[str]:
+    """The files that clients read: hidden ones only C++ clients do."""
+    if not os.path.isdir(path):
+        return [path]
+    paths = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
+    return [one for one in paths if os.path.isfile(one)]
+
+
+def _entries(path: str) -> Iterator[_Located]:
+    for number, line in enumerate(lines(_bytes(path)), 1):
+        where = f"{path}, line {number}"
+        try:
+            entry = line.parse()
+        except VomsError as error:
+            raise _bad(where, f"it {error}. Correct or remove it: Java clients stop there.") from error
+        if entry is not None:
+            vos.check_name(entry.vo, where)
+            yield _Located(entry, where)
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise _bad(path, f"it cannot be read: {error.strerror}. Check the path.") from error
+
+
+def _vo(name: str, group: list[_Located], vomsdir: str) -> Vo:
+    hosts: dict[str, _Located] = {}
+    for one in group:
+        known = hosts.setdefault(one.entry.host.lower(), one)
+        if known.entry != one.entry:
+            raise _bad(one.where, f"{one.entry.host} serves {name} otherwise than in {known.where}. Keep one of them.")
+    vo = Vo(name, [_server(one, vomsdir) for one in hosts.values()])
+    vos.check(vo, group[0].where)
+    return vo
+
+
+def _server(one: _Located, vomsdir: str) -> Server:
+    entry = one.entry
+    path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
+    try:
+        dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
+    except VomsError as error:
+        raise _bad(path, f"it {error}. Correct it, or define {entry.vo} in vos.") from error
+    if dn != entry.dn:
+        raise _bad(
+            path, f"it is for {dn}, but {one.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos."
+        )
+    server = Server(entry.host, entry.port, entry.dn, ca_dn, entry.alias)
+    vos.check_server(server, f"{one.where}, and {path}")
+    return server
+
+
+def _bad(where: str, what: str) -> GridSecurityError:
+    return GridSecurityError("bad_import", f"{where}: {what}")

@@ -1,0 +1,141 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VOMS clients on the controller: options, the VOs they amount to, and the task's result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, Callable
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.vomses import Line, Vo, lines
+from ansible_collections.grid.security.plugins.plugin_utils import places, vo_import, voms_files, vos, wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts
+from ansible_collections.grid.security.plugins.plugin_utils.voms_files import Change, Comparison
+
+__all__ = ["gather", "place", "read_options", "result"]
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "vos": {"type": "list", "elements": "raw", "default": []},
+    "vomses_path": {"type": "str", "default": "/etc/vomses"},
+    "vomsdir_path": {"type": "str", "default": "/etc/grid-security/vomsdir"},
+    "import_vomses": {"type": "str"},
+    "import_vomsdir": {"type": "str"},
+    "import_vos": {"type": "list", "elements": "str"},
+}
+
+
+def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
+    """Make what a node knows of the VOs what the options say, and return the result."""
+    options = read_options(arguments)
+    named, warnings = gather(options, action.find)
+    wanted = voms_files.layout(named, options["vomses_path"], options["vomsdir_path"])
+    outcomes = yield Request([places.compare_set(one) for one in wanted])
+    _refuse_other_than_directory(options["vomses_path"], outcomes[0])
+    places.raise_failure(outcomes)
+    comparison = Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
+    if comparison.changes and not action.check_mode:
+        contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
+        places.raise_failure((yield Request([voms_files.update_set(wanted, comparison.changes)], contents)))
+    return result(comparison, warnings + comparison.warnings, action.diff)
+
+
+def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The complete options.
+
+    :raises AnsibleActionFail: an option is unknown, of the wrong type, missing, or does not fit another.
+    """
+    pair = ("import_vomses", "import_vomsdir")
+    options = validated(OPTIONS, arguments, required_together=[pair], required_by={"import_vos": pair})
+    for name in ("vomses_path", "vomsdir_path"):
+        if not os.path.isabs(options[name]):
+            raise AnsibleActionFail(f"{name}: {options[name]} must be an absolute path of the node.")
+        options[name] = os.path.normpath(options[name])
+    vomses, vomsdir = options["vomses_path"], options["vomsdir_path"]
+    if os.path.commonpath([vomses, vomsdir]) in (vomses, vomsdir):
+        raise AnsibleActionFail(f"vomses_path {vomses} and vomsdir_path {vomsdir} must not lie in each other.")
+    return options
+
+
+def gather(options: dict[str, Any], find: Callable[[str], str]) -> tuple[list[Vo], list[str]]:
+    """All VOs to be managed, those of ``vos`` before imported ones, and warnings.
+
+    :param find: as :meth:`GridAction.find`.
+    :raises GridSecurityError: ``no_vos``, and the kinds of :mod:`vos` and :mod:`vo_import`.
+    """
+    defined = vos.define(options["vos"])
+    imported: list[Vo] = []
+    warnings: list[str] = []
+    if options["import_vomses"]:
+        sources = find(options["import_vomses"]), find(options["import_vomsdir"])
+        imported, warnings = vo_import.read(*sources, options["import_vos"], {vo.name for vo in defined})
+    named = [*defined, *imported]
+    if not named:
+        raise GridSecurityError("no_vos", "no VO is named. Give vos, or import_vomses and import_vomsdir.")
+    return named, warnings + wlcg_vos.warnings(named)
+
+
+def _refuse_other_than_directory(path: str, outcome: dict[str, Any]) -> None:
+    """Clients read a plain file too. Here every VO has a file of its own, because that can be compared by its bytes."""
+    if outcome.get("kind") == "not_a_directory":
+        raise GridSecurityError(
+            "not_a_directory",
+            f"{path} on the node is no directory. If it is a file, which clients read in a directory as well: mv {path}"
+            f" {path}.site && mkdir -m 0755 {path} && mv {path}.site {path}/site. If it is a link, name the real"
+            " directory in vomses_path.",
+        )
+
+
+def result(comparison: Comparison, warnings: list[str], diff: bool) -> dict[str, Any]:
+    """The task's result."""
+    changes = comparison.changes
+    told: dict[str, Any] = {"changed": bool(changes), "warnings": warnings}
+    told["vos"] = [_describe(comparison, index, changes) for index in range(len(comparison.vos))]
+    if diff and changes:
+        told["diff"] = [{"prepared": "".join(change.diff for change in changes)}]
+    return told
+
+
+def _describe(comparison: Comparison, index: int, changes: list[Change]) -> dict[str, Any]:
+    """What becomes of one VO, in words."""
+    vo, place, lscs = comparison.vos[index], comparison.wanted[index + 1], comparison.found[index + 1]
+    own = [change for change in changes if vo.name in change.vos]
+    why = _reasons(_servers(comparison.entries(vo), lscs), _servers(lines(vo.vomses.encode()), place.wanted))
+    why += [f"entries taken out of {path}" for path in comparison.shared(vo)]
+    return {"name": vo.name, "changed": bool(own), "why": why or [str(change) for change in own]}
+
+
+def _servers(entries: Iterable[Line], lscs: Facts) -> dict[str, dict[str, set[str]]]:
+    """What is said on each host: its entries, and the digest of its LSC file."""
+    known: dict[str, dict[str, set[str]]] = {}
+    for line in entries:
+        said = known.setdefault(line.fields[1], {})
+        said.setdefault("vomses entry", set()).add(" ".join(line.fields[:5]))
+    for name, facts in lscs.items():
+        host, ending = os.path.splitext(name)
+        if ending == voms_files.LSC:
+            known.setdefault(host, {})["LSC file"] = {facts.get("sha256") or facts["kind"]}
+    return known
+
+
+def _reasons(before: dict[str, dict[str, set[str]]], after: dict[str, dict[str, set[str]]]) -> list[str]:
+    if after and not before:
+        return [f"added with {', '.join(after)}"]
+    if before and not after:
+        return ["removed"]
+    return [text for host in sorted({*before, *after}) for text in _reasons_of(host, before.get(host), after.get(host))]
+
+
+def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, set[str]] | None) -> Iterable[str]:
+    if before is None or after is None:
+        yield f"server {host} {'added' if before is None else 'removed'}"
+        return
+    for part in sorted({*before, *after}):
+        if before.get(part) != after.get(part):
+            yield f"server {host}: {part} {'added' if part not in before else 'replaced'}"

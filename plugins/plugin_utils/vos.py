@@ -1,0 +1,139 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VOs as a user defines them: checked, because clients are strict and say little about what they dislike."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.vomses import LAST_PORT, Server, Vo
+from ansible_collections.grid.security.plugins.plugin_utils import wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import validated
+
+__all__ = ["check", "check_name", "check_server", "define"]
+
+VO: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "alias": {"type": "str"},
+    "servers": {"type": "list", "elements": "dict", "default": []},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+SERVER: dict[str, dict[str, Any]] = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "dn": {"type": "str", "required": True},
+    "ca_dn": {"type": "str", "required": True},
+    "alias": {"type": "str"},
+}
+
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
+_ALIAS = re.compile("[!#-9;-~]+")  # no space, quote or colon: users write ALIAS:/group
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"({_LABEL}\.)*(?![0-9]+$){_LABEL}")
+_DN = re.compile("/[A-Za-z0-9.]+=[ !#-~]*[!#-~]")
+_RFC4514 = re.compile("[A-Za-z][A-Za-z0-9.]*=")
+_COMMA = re.compile(r"(?<!\\),\s*")
+
+
+def define(given: list[Any]) -> list[Vo]:
+    """The VOs of the option ``vos``.
+
+    :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
+    :raises GridSecurityError: ``bad_vo``: a client, or this module, could not do with it.
+    """
+    vos: dict[str, Vo] = {}
+    for number, one in enumerate(given):
+        vo = _define(one, f"vos[{number}]")
+        if vo.name in vos:
+            raise _bad(f"vos[{number}]", f"{vo.name} is defined twice. Merge both into one, with all servers.")
+        vos[vo.name] = vo
+    return list(vos.values())
+
+
+def _define(given: Any, where: str) -> Vo:
+    if isinstance(given, str):
+        return _ready(given, where)
+    if not isinstance(given, dict):
+        raise AnsibleActionFail(f"{where}: it must be a name or a dictionary.")
+    options = validated(VO, given, f"{where}: ")
+    check_name(options["name"], where)
+    where = f"{where} ({options['name']})"
+    if options["state"] == "absent":
+        return Vo(options["name"], [])
+    servers = [_server(one, options, f"{where}: servers[{i}]") for i, one in enumerate(options["servers"])]
+    check(Vo(options["name"], servers), where)
+    return Vo(options["name"], servers)
+
+
+def _ready(name: str, where: str) -> Vo:
+    if name not in wlcg_vos.VOS:
+        raise _bad(
+            where,
+            f"{name!r} is none of the VOs that are known here ({', '.join(wlcg_vos.VOS)}). Write a dictionary with name"
+            " and servers.",
+        )
+    return wlcg_vos.VOS[name]
+
+
+def _server(given: dict[str, Any], vo: dict[str, Any], where: str) -> Server:
+    options = validated(SERVER, given, f"{where}: ")
+    alias = options["alias"] or vo["alias"] or vo["name"]
+    server = Server(options["host"], options["port"], options["dn"], options["ca_dn"], alias)
+    check_server(server, where)
+    return server
+
+
+def check(vo: Vo, where: str) -> None:
+    """A VO whose name and servers have been checked, as a whole. :param where: what messages start with.
+
+    :raises GridSecurityError: ``bad_vo``: it has no servers, or one of them twice.
+    """
+    if not vo.servers:
+        ready = f" For those that are known here, write just {vo.name}." if vo.name in wlcg_vos.VOS else ""
+        raise _bad(where, f"it has no servers. Name them, or say state: absent.{ready}")
+    hosts: set[str] = set()
+    for server in vo.servers:
+        if server.host.lower() in hosts:
+            raise _bad(where, f"{server.host} is there twice, but can have one LSC file only. Leave one of them out.")
+        hosts.add(server.host.lower())
+
+
+def check_name(name: str, where: str) -> None:
+    """:raises GridSecurityError: ``bad_vo``: it could not be the name of a file."""
+    if not _NAME.fullmatch(name):
+        raise _bad(where, f"{name!r} is no name of a VO. It has only letters, digits, dots, hyphens and underscores.")
+
+
+def check_server(server: Server, where: str) -> None:
+    """:raises GridSecurityError: ``bad_vo``: some client could not read the files made from it, or not reach it."""
+    if not _HOST.fullmatch(server.host):
+        raise _bad(
+            where, f"{server.host!r} is no host name. Write the name alone: no URL, no address, and the port in port."
+        )
+    if not 1 <= server.port <= LAST_PORT:
+        raise _bad(where, f"{server.port} is no port. It is between 1 and {LAST_PORT}.")
+    if not _ALIAS.fullmatch(server.alias):
+        raise _bad(where, f"{server.alias!r} is no alias. Leave out spaces, quotes and colons.")
+    _check_dn(server.dn, f"{where}: dn")
+    _check_dn(server.ca_dn, f"{where}: ca_dn")
+
+
+def _check_dn(dn: str, where: str) -> None:
+    if _RFC4514.match(dn):
+        slashed = "".join(f"/{part}" for part in reversed(_COMMA.split(dn)))
+        raise _bad(where, f"{dn!r} is not in the form that VOMS compares. Write it as {slashed}")
+    if not _DN.fullmatch(dn):
+        raise _bad(
+            where,
+            f"{dn!r} is no DN in slash form, such as /DC=org/DC=example/CN=voms.example.org. It has no quotes, line"
+            r" breaks or space at the end, and other than ASCII stands as \xNN.",
+        )
+
+
+def _bad(where: str, what: str) -> GridSecurityError:
+    return GridSecurityError("bad_vo", f"{where}: {what}")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Definitions of VOs: what is taken, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.vomses import Server, Vo
+from ansible_collections.grid.security.plugins.plugin_utils import vos, wlcg_vos
+
+SERVER = {"host": "voms.example.org", "port": 15001, "dn": "/DC=org/CN=voms", "ca_dn": "/DC=org/CN=CA"}
+
+
+def vo(**changes: Any) -> dict[str, Any]:
+    return {"name": "vo.example.org", "servers": [SERVER], **changes}
+
+
+def test_definition() -> None:
+    other = {**SERVER, "host": "voms2.example.org", "port": "15002", "alias": "second"}
+    (defined,) = vos.define([vo(alias="example", servers=[SERVER, other])])
+    assert defined.name == "vo.example.org"
+    assert [(one.host, one.port, one.alias) for one in defined.servers] == [
+        ("voms.example.org", 15001, "example"),
+        ("voms2.example.org", 15002, "second"),
+    ]
+
+
+def test_alias_is_the_name_if_nothing_is_said() -> None:
+    assert vos.define([vo()])[0].servers[0].alias == "vo.example.org"
+
+
+def test_absent_needs_no_servers() -> None:
+    assert vos.define([{"name": "old", "state": "absent"}, vo(state="absent")]) == [Vo("old", []), Vo(vo()["name"], [])]
+
+
+def test_ready_list() -> None:
+    defined = vos.define(["alice", "atlas", "cms", "dteam", "lhcb"])
+    assert [one.name for one in defined] == list(wlcg_vos.VOS)
+    for one in defined:
+        vos.check(one, "")
+        vos.check_server(one.servers[0], "")
+    assert defined[1].vomses == (
+        '"atlas" "voms-atlas-auth.cern.ch" "443" "/DC=ch/DC=cern/OU=computers/CN=atlas-auth.cern.ch" "atlas"\n'
+    )
+    assert wlcg_vos.warnings(defined) == []
+
+
+def test_dead_servers_are_warned_about() -> None:
+    dead = vos.define([vo(servers=[{**SERVER, "host": "voms-atlas-auth.app.cern.ch"}])])
+    (warning,) = wlcg_vos.warnings(dead)
+    assert "vo.example.org: voms-atlas-auth.app.cern.ch" in warning
+    assert "voms-VO-auth.cern.ch" in warning
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../atlas", "a/b", ".hidden", "two words", 'quo"te', "-x", "line\nbreak", "ätlas"]
+)
+def test_names_that_could_be_no_files(name: str) -> None:
+    with pytest.raises(GridSecurityError, match="is no name of a VO"):
+        vos.define([vo(name=name)])
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"host": "voms.example.org:15001"}, "is no host name"),
+    ({"host": "https://voms.example.org"}, "is no host name"),
+    ({"host": "voms.example.org "}, "is no host name"),
+    ({"host": "../voms"}, "is no host name"),
+    ({"host": "192.0.2.1"}, "is no host name"),
+    ({"host": "2001:db8::1"}, "is no host name"),
+    ({"host": "voms.example.org\n"}, "is no host name"),
+    ({"port": 0}, "is no port"),
+    ({"port": 65536}, "is no port"),
+    ({"alias": "my vo"}, "is no alias"),
+    ({"alias": "vo:/group"}, "is no alias"),
+    ({"dn": 'CN="x"'}, "not in the form"),
+    ({"dn": "DC=org"}, "Write it as /DC=org"),
+    ({"dn": '/DC=org/CN="voms"'}, "no quotes"),
+    ({"dn": "/DC=org/CN=voms\n"}, "no quotes, line breaks"),
+    ({"dn": "/DC=org/CN=voms "}, "space at the end"),
+    ({"dn": "/DC=org/CN=vöms"}, r"\\xNN"),
+    ({"dn": "/voms"}, "is no DN in slash form"),
+    ({"ca_dn": ""}, "ca_dn: '' is no DN"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_servers_that_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(GridSecurityError, match=message) as refused:
+        vos.define(["atlas", vo(servers=[{**SERVER, "host": "other.example.org"}, {**SERVER, **changes}])])
+    assert refused.value.kind == "bad_vo"
+    assert refused.value.message.startswith("vos[1] (vo.example.org): servers[1]: ")
+
+
+def test_how_to_write_a_dn_is_said() -> None:
+    written = r"CN=voms.example.org, OU=computers, O=Example\, Inc., DC=org"
+    with pytest.raises(GridSecurityError) as refused:
+        vos.define([vo(servers=[{**SERVER, "dn": written}])])
+    assert refused.value.message.endswith(r"Write it as /DC=org/O=Example\, Inc./OU=computers/CN=voms.example.org")
+
+
+@pytest.mark.parametrize("host", ["localhost", "se", "voms-1.example.org", "3com.example.org"])
+def test_host_names(host: str) -> None:
+    vos.check_server(Server(host, 1, "/CN=a", "/CN=b", "x"), "")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["nowhere"], "is none of the VOs that are known here .*atlas"),
+        (["atlas", "atlas"], r"vos\[1\]: atlas is defined twice"),
+        ([vo(), vo(state="absent")], "is defined twice"),
+        ([vo(servers=[])], "has no servers"),
+        ([{"name": "atlas"}], "write just atlas"),
+        ([vo(servers=[SERVER, {**SERVER, "host": "VOMS.example.org"}])], "VOMS.example.org is there twice"),
+    ],
+)
+def test_lists_that_are_refused(given: list[Any], message: str) -> None:
+    with pytest.raises(GridSecurityError, match=message):
+        vos.define(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([7], r"vos\[0\]: it must be a name or a dictionary"),
+        ([{"servers": []}], r"vos\[0\]: .*name"),
+        ([vo(stat="absent")], r"vos\[0\]: .*stat"),
+        ([vo(servers=[{"host": "h", "dn": "/CN=a", "ca_dn": "/CN=b"}])], r"servers\[0\]: .*port"),
+        ([vo(servers=[{**SERVER, "port": "https"}])], r"servers\[0\]: .*port"),
+    ],
+)
+def test_wrong_options(given: list[Any], message: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=message):
+        vos.define(given)
