@@ -44,7 +44,7 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
 def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
     """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch).
 
-    :param observe: whether to add the ``content`` of files of at most 1 MiB, in Base64; only of those that everybody may
+    :param observe: whether to add the ``content`` of files up to 1 MiB, in Base64; only of those that everybody may
         read, because a directory that is given by mistake may hold keys.
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
