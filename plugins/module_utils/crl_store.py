@@ -64,8 +64,12 @@ def survey(path: str, hours: float, now: datetime.datetime) -> list[dict[str, An
     return [store.facts(authority) for authority in store.authorities()]
 
 
-def judge(next_update: datetime.datetime | None, hours: float, now: datetime.datetime) -> str:
-    """``fresh``, ``expiring`` or ``expired``; a CRL that does not say when the next one is due stays fresh."""
+def judge(
+    this_update: datetime.datetime, next_update: datetime.datetime | None, hours: float, now: datetime.datetime
+) -> str:
+    """The state of a CRL by its times; one that does not say when the next one is due stays fresh."""
+    if this_update > now:
+        return "not_yet_valid"
     if next_update is None:
         return "fresh"
     if next_update <= now:
@@ -137,8 +141,7 @@ class _Store:
         except crl.CrlError as error:
             cause = str(error) if data else f"is empty, unreadable, or larger than {crl.LARGEST >> 20} MiB"
             return Found(path, "damaged", digest, cause=f"{path} {cause}")
-        early = found.this_update > self.now
-        return Found(path, "not_yet_valid" if early else judge(found.next_update, self.hours, self.now), digest, found)
+        return Found(path, judge(found.this_update, found.next_update, self.hours, self.now), digest, found)
 
     def _describe(self, found: Found, files: list[Found]) -> dict[str, Any]:
         known = found.crl

@@ -133,8 +133,8 @@ crls:
       elements: str
     state:
       description:
-        - V(fresh), V(expired), V(damaged) or V(missing), after the run (in check mode, as it would be then); of the two files, the
-          worse.
+        - V(fresh), V(expired), V(not_yet_valid), V(damaged) or V(missing), after the run (in check mode, as it would be then); of the
+          two files, the worse.
       returned: always
       type: str
     number:

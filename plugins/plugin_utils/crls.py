@@ -221,7 +221,8 @@ def _state(present: dict[str, Any] | None, slot: Slot) -> str:
     known = present.get("crl")
     if known is None or known["issuer"] != slot.point.subject:
         return "damaged"
-    return crl_store.judge(known["next_update"] and crl.parse_iso(known["next_update"]), 0, crl.now())
+    end = known["next_update"] and crl.parse_iso(known["next_update"])
+    return crl_store.judge(crl.parse_iso(known["this_update"]), end, 0, crl.now())
 
 
 def _told(slot: Slot, verdicts: list[Verdict], options: dict[str, Any]) -> dict[str, Any]:
@@ -257,6 +258,11 @@ def _consequence(state: str, known: dict[str, Any]) -> str:
         return (
             f"The one in place EXPIRED on {known['next_update']}, so clients refuse everything that this CA signed. See"
             " whether the CA still publishes; remove_expired: true has what it revoked accepted instead."
+        )
+    if state == "not_yet_valid":
+        return (
+            f"The one in place is not valid before {known['this_update']}, so clients refuse everything that this CA"
+            " signed, unless this controller's clock is wrong."
         )
     if state == "damaged":
         return "What is in place is damaged, or no CRL of this CA, so clients cannot use it."

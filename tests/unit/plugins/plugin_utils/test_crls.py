@@ -193,6 +193,7 @@ def test_lists_of_others_are_left_alone(site: Site) -> None:
         (None, "missing", "certificates that this CA revoked are accepted"),
         (pki.revoke(ROOT, [], number=3), "fresh", "The one in place stays; it is good until"),
         (pki.revoke(ROOT, [], start=-20, days=10), "expired", "EXPIRED on .* refuse everything"),
+        (pki.revoke(ROOT, [], start=3), "not_yet_valid", "is not valid before .* refuse everything"),
         (pki.revoke(OTHER, []), "damaged", "no CRL of this CA"),
     ],
 )
