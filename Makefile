@@ -9,7 +9,8 @@ SOURCES := $(shell git ls-files)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 # Named apart from the roles: ansible-test would run the role itself in place of a target of the same name.
-INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors role_voms_client
+INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors \
+	role_crl_updates role_voms_client
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
 .PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners bench machine clean
@@ -35,7 +36,8 @@ lint: $(TREE)/MANIFEST.json
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck .ci/run playbooks/demo/run tests/support/ansible-test tests/support/find-python \
 		tests/support/machine \
-		tests/integration/targets/setup_credentials/files/authority
+		tests/integration/targets/setup_credentials/files/authority \
+		tests/integration/targets/role_crl_updates/files/authority
 	$(BIN)/antsibull-changelog lint
 	cd $(TREE) && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --nocolor --config-file $(CURDIR)/.ansible-lint
 

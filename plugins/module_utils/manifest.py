@@ -17,12 +17,13 @@ import re
 import stat
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import secure_fs
+from ansible_collections.grid.security.plugins.module_utils import crl, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["digest", "line", "missing", "scan"]
 
-_LARGEST = 1 << 20  # bytes; of a larger file only the presence is told
+_LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
+_MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -43,8 +44,8 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
 def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
     """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch).
 
-    :param observe: whether to add the ``content`` of files, in Base64; only of those that everybody may read, because a
-        directory that is given by mistake may hold keys.
+    :param observe: whether to add the ``content`` of files up to 1 MiB, in Base64; only of those that everybody may
+        read, because a directory that is given by mistake may hold keys.
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
@@ -78,15 +79,24 @@ def _facts(seen: secure_fs.Observed, observe: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
     if seen.kind == "link":
         return {**facts, "target": seen.target}
-    if observe and seen.content is not None and seen.mode & stat.S_IROTH:
-        facts["content"] = base64.b64encode(seen.content).decode()
-    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(seen.content or b"")}
+    content = seen.content or b""
+    if observe and seen.content is not None and len(content) <= _MOST_OBSERVED and seen.mode & stat.S_IROTH:
+        facts["content"] = base64.b64encode(content).decode()
+    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(content), **_crl(content)}
 
 
 def _fingerprint(content: bytes) -> str | None:
     """The SHA-256 fingerprint of the first certificate in a PEM file."""
     block = _CERTIFICATE.search(content)
     return _digest_of(block.group(1)) if block else None
+
+
+def _crl(content: bytes) -> dict[str, Any]:
+    """What a CRL in PEM says of itself, under the name ``crl``; nothing if it is none, or damaged."""
+    try:
+        return {"crl": crl.facts(crl.read(crl.decode(content)))}
+    except crl.CrlError:
+        return {}
 
 
 def _digest_of(block: bytes) -> str | None:

@@ -35,7 +35,7 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
 
-__all__ = ["place", "read_options", "result"]
+__all__ = ["OPTIONS", "place", "read_groups", "read_options", "read_source", "result"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "raw", "required": True},
@@ -94,7 +94,7 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
     options = validated(OPTIONS, arguments)
-    options["sources"] = [_source(one, f"sources[{number}]: ") for number, one in enumerate(options["sources"])]
+    options["sources"] = [read_source(one, f"sources[{number}]: ") for number, one in enumerate(options["sources"])]
     _check_paths(options)
     return options
 
@@ -113,7 +113,8 @@ def _check_paths(options: dict[str, Any]) -> None:
         taken[path] = name
 
 
-def _source(given: Any, where: str) -> dict[str, Any]:
+def read_source(given: Any, where: str) -> dict[str, Any]:
+    """One item of ``sources`` as a complete dictionary. :param where: what messages start with."""
     if isinstance(given, str):
         given = {"content": given} if "-----BEGIN" in given else {"src": given}
     if not isinstance(given, dict):
@@ -134,14 +135,22 @@ def _render_once(action: GridAction, options: dict[str, Any], family: str | None
     :param family: of systems, as :func:`system_store.detect` says, if the system's trust store is to have them too.
     :raises GridSecurityError: whatever is wrong with the sources.
     """
-    groups = []
-    for source in options["sources"]:
-        groups += anchor_sources.read(source, action.find, _fetch_once)
-    parts = [json.dumps([options, family]).encode()]
-    for group in groups:
-        parts += [group.where.encode(), *(part for name in group.files for part in (name.encode(), group.files[name]))]
+    groups, parts = read_groups(action, options["sources"])
+    parts.append(json.dumps([options, family]).encode())
     rendered = memo.memoize(parts, lambda: _render(groups, options, family))
     return [Place(**one) for one in rendered["places"]], rendered["warnings"]
+
+
+def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> tuple[list[anchor_sources.Group], list[bytes]]:
+    """What the sources hold, and the same as parts of a key for :func:`memo.memoize`.
+
+    :raises GridSecurityError: whatever is wrong with reading them.
+    """
+    groups = [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once)]
+    parts = []
+    for group in groups:
+        parts += [group.where.encode(), *(part for name in group.files for part in (name.encode(), group.files[name]))]
+    return groups, parts
 
 
 def _fetch_once(url: str) -> bytes:

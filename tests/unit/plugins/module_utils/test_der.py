@@ -38,3 +38,12 @@ def test_depth_and_count_are_bounded() -> None:
     for data in (b"\x30\x80" * 100_000, b"\x30\x84\x00\x0f\x42\x40" + b"\x05\x00" * 500_000):
         with pytest.raises(der.DerError):
             der.read(data)
+
+
+def test_split_leaves_the_inside_unread() -> None:
+    first, second = der.split(bytes.fromhex("30 03 02 01 05 30 02 ff ff"))
+    assert (first.children, next(der.split(first.content)).integer()) == ((), 5)
+    assert second.content == b"\xff\xff"
+    for data in ("30", "30 03 04", "05 00 30", "30 80 00 00"):
+        with pytest.raises(der.DerError):
+            list(der.split(bytes.fromhex(data)))
