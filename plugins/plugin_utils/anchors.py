@@ -113,6 +113,8 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         own = dict(files) if single else {}
         anchor = Anchor(alias, certificate, pem, own, _profiles(group, info), f"{group.where}: {name}")
         _add_policy(anchor, group.subjects)
+        if group.crl_urls:
+            anchor.files.setdefault("crl_url", "".join(f"{url}\n" for url in group.crl_urls).encode())
         yield anchor
 
 

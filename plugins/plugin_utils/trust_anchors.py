@@ -9,6 +9,7 @@ import base64
 import glob
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -51,6 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "system_store": {"type": "bool", "default": False},
     "accounts": {"type": "list", "elements": "str", "default": []},
 }
+_CRL_URL = re.compile(r"https?://[!-~]+")
 SOURCE: dict[str, dict[str, Any]] = {
     "src": {"type": "str"},
     "content": {"type": "str"},
@@ -60,6 +62,7 @@ SOURCE: dict[str, dict[str, Any]] = {
     "keyring": {"type": "str"},
     "name": {"type": "str"},
     "subjects": {"type": "list", "elements": "str", "default": []},
+    "crl_urls": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -126,6 +129,9 @@ def read_source(given: Any, where: str) -> dict[str, Any]:
         raise AnsibleActionFail(f"{where}a url needs a checksum: write sha256: or sha512: and the digits.")
     if bool(source["signature"]) != bool(source["keyring"]):
         raise AnsibleActionFail(f"{where}signature and keyring belong together.")
+    for url in source["crl_urls"]:
+        if not _CRL_URL.fullmatch(url):
+            raise AnsibleActionFail(f"{where}crl_urls: {url!r} is no http or https URL.")
     return source
 
 
