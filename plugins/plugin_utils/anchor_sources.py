@@ -31,7 +31,7 @@ class Group:
     """Files that lie in one directory of a source.
 
     :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
-    :param subjects: patterns for a signing policy, and :param crl_urls: where CRLs are, stated for a CA that brings none.
+    :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
     """
 
     where: str

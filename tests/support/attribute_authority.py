@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stands for a VOMS server, which needs a database: hands out attribute certificates that were made beforehand.
 
-Runs on a node, with its host credential: ``attribute_authority.py PORT HOSTCERT HOSTKEY CA ATTRIBUTES``. ATTRIBUTES is a
-directory with a file ``<common name>.pem`` for each user, as ``voms-proxy-fake -separate`` writes it. The clients'
+Runs on a node, with its host credential: ``attribute_authority.py PORT HOSTCERT HOSTKEY CA ATTRIBUTES``. ATTRIBUTES is
+a directory with a file ``<common name>.pem`` for each user, as ``voms-proxy-fake -separate`` writes it. The clients'
 request and the answer they take are those of VOMS's ``vomsd-rest.cc`` and ``vomsdata::ContactRESTRaw``.
 """
 
