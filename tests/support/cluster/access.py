@@ -78,7 +78,8 @@ def _config(plan: Plan) -> str:
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
         "BatchMode": "yes",
-        # A connection to a node that was destroyed must not be waited for.
+        # A node that is disconnected or was destroyed must not be waited for.
+        "ConnectTimeout": "5",
         "ServerAliveInterval": "2",
         "ServerAliveCountMax": "3",
     }

@@ -82,6 +82,8 @@ def _build(image: Image) -> str:
 
 def _command(image: Image, target: Path) -> list[str]:
     return [
+        # As root, it mounts /proc and /sys in the image where all can see them, and stay if it is killed.
+        *("unshare", "--mount", "--propagation", "private"),
         "mmdebstrap",
         "--mode=root",
         "--format=directory",
