@@ -13,7 +13,7 @@ INTEGRATION := pkcs12_pem file_set role_user_credentials role_trust_anchors
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
 # Real nodes (molecule/), which need root's rights or sudo without a password.
-CLUSTER := cd tests/support && "$(CURDIR)/$(BIN)/python" -m cluster
+CLUSTER := cd tests/support && $(CURDIR)/$(BIN)/python -m cluster
 PRIVILEGED := tests/support/privileged
 DO := list
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
@@ -48,11 +48,13 @@ lint: $(TREE)/MANIFEST.json
 		tests/integration/targets/setup_credentials/files/authority
 	$(BIN)/antsibull-changelog lint
 	cd $(TREE) && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --nocolor --config-file $(CURDIR)/.ansible-lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --nocolor molecule .config
 
 types: $(TREE)/MANIFEST.json
 	cd build/collections && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
 		-p ansible_collections.grid.security.plugins
-	cd tests/support && MYPYPATH=. "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p cluster
+	cd tests/support && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p cluster
+	$(BIN)/mypy molecule tests/cluster
 
 unit: $(TREE)/MANIFEST.json
 	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/unit
@@ -84,6 +86,7 @@ cluster: $(VENV)/ready
 	$(PRIVILEGED) "the nodes" $(MAKE) cluster-create
 
 molecule-run: cluster-packages cluster-destroy
+	$(BIN)/pytest -q tests/cluster
 	PATH="$(CURDIR)/$(BIN):$$PATH" molecule test --all
 
 scenario-run: cluster-create

@@ -44,7 +44,7 @@ class Clone:
         return said
 
     def ssh(self, node: str, command: str) -> str:
-        words = ["ssh", "-F", self.root / "build/cluster/ssh_config", node, command]
+        words = ["ssh", "-F", str(self.root / "build/cluster/ssh_config"), node, command]
         return subprocess.check_output(words, text=True).strip()
 
 
@@ -98,7 +98,7 @@ def test_from_nothing_to_nothing(clone: Clone) -> None:
     assert "nothing to destroy" in clone.run("destroy")
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0])
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.1, 1.6])
 def test_killed_while_nodes_boot(clone: Clone, seconds: float) -> None:
     before = traces(clone)
     _kill_after(clone, seconds)
@@ -110,7 +110,7 @@ def test_killed_while_nodes_boot(clone: Clone, seconds: float) -> None:
     assert traces(clone) == before
 
 
-@pytest.mark.parametrize("seconds", [0.5, 3, 8])
+@pytest.mark.parametrize("seconds", [0.5, 6])
 def test_killed_while_images_are_built(tmp_path: Path, seconds: float) -> None:
     clone = Clone(tmp_path / "a clone")
     (clone.root / "build").mkdir()
@@ -143,6 +143,13 @@ def test_single_nodes_come_and_go(clone: Clone) -> None:
         clone.ssh("wn1", "true")
     clone.run("connect", "wn1")
     assert clone.ssh("wn1", "ls") == "kept"
+
+
+def test_reboot_keeps_what_is_on_disk(clone: Clone) -> None:
+    clone.run("create", "wn2")
+    clone.ssh("wn2", "touch kept; sudo touch /run/forgotten; sudo systemctl reboot >/dev/null 2>&1 || true")
+    assert "nothing changed" in clone.run("create", "wn2")
+    assert clone.ssh("wn2", "ls; ls /run/forgotten 2>/dev/null || true") == "kept"
 
 
 def test_node_is_made_anew_when_the_plan_changes(clone: Clone) -> None:

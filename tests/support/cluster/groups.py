@@ -60,7 +60,7 @@ def kill(part: str = "") -> None:
 def remove(part: str = "") -> None:
     """Remove the groups of the part, or of the whole cluster, which has no process any more."""
     for mount in _mounts():
-        for directory, _, _ in os.walk(mount / _NAME / part, topdown=False):
+        for directory, _parts, _files in os.walk(mount / _NAME / part, topdown=False):
             os.rmdir(directory)
 
 
