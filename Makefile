@@ -15,6 +15,7 @@ ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE
 # Real nodes (molecule/), which need root's rights or sudo without a password.
 CLUSTER := cd tests/support && $(CURDIR)/$(BIN)/python -m cluster
 PRIVILEGED := tests/support/privileged
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 DO := list
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
 export MOLECULE_COMMAND_BORDERS := false
@@ -86,7 +87,7 @@ cluster: $(VENV)/ready
 	$(PRIVILEGED) "the nodes" $(MAKE) cluster-create
 
 molecule-run: cluster-packages cluster-destroy
-	$(BIN)/pytest -q tests/cluster
+	$(SUDO) $(BIN)/python -B -m pytest -q tests/cluster
 	PATH="$(CURDIR)/$(BIN):$$PATH" molecule test --all
 
 scenario-run: cluster-create
@@ -117,4 +118,5 @@ $(TREE)/MANIFEST.json: $(VENV)/ready $(SOURCES)
 
 clean:
 	! test -e build/cluster || $(MAKE) cluster-destroy
+	! test -e build/images || $(SUDO) rm -rf build/images
 	rm -rf build

@@ -111,7 +111,8 @@ def _anything() -> bool:
 
 def _become_root(arguments: list[str]) -> None:
     if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", sys.executable, "-m", __package__ or "", *arguments])
+        # Without compiled files, which would be root's in the user's clone.
+        os.execvp("sudo", ["sudo", sys.executable, "-B", "-m", "cluster", *arguments])
 
 
 def _alone() -> socket.socket:
