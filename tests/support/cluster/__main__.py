@@ -140,7 +140,10 @@ def _refuse_others() -> None:
     """Two clones would have the same addresses, so there is one cluster at a time."""
     owner = Path(_OWNER.read_text()) if _OWNER.exists() else ROOT
     if owner != ROOT and owner.is_dir() and groups.exists():
-        raise ClusterError(f"the cluster on this machine is that of {owner}: run 'make cluster-destroy' there first.")
+        raise ClusterError(
+            f"the cluster on this machine is that of {owner}. "
+            "Before there can be another: python -m cluster destroy, in its tests/support."
+        )
 
 
 if __name__ == "__main__":
