@@ -32,8 +32,9 @@ def create(plan: Plan, selected: list[Node]) -> list[str]:
     if network.create(plan.controller):
         said.append(f"bridge {network.BRIDGE}: created")
     started = [node for node in selected if nodes.start(node, plan)]
+    said += [f"{node.name}: connected" for node in selected if node not in started and network.plug(node.name)]
     for node in selected:
-        nodes.wait(node, _BOOT_LIMIT)
+        nodes.wait(node, _BOOT_LIMIT, all_services=node in started)
     return said + [f"{node.name}: booted ({node.image.release}, {node.address})" for node in started]
 
 
@@ -56,18 +57,10 @@ def destroy(plan: Plan, selected: list[Node]) -> list[str]:
 
 
 def disconnect(_plan: Plan, selected: list[Node]) -> list[str]:
-    """Pull the nodes' network cables: they run on, and nobody reaches them."""
+    """Pull the nodes' network cables: they run on, and nobody reaches them until ``create`` plugs them in again."""
     for node in selected:
-        network.plug(node.name, False)
+        network.unplug(node.name)
     return [f"{node.name}: disconnected" for node in selected]
-
-
-def connect(_plan: Plan, selected: list[Node]) -> list[str]:
-    """Plug the nodes' network cables in again."""
-    for node in selected:
-        network.plug(node.name, True)
-        nodes.wait(node, _BOOT_LIMIT)
-    return [f"{node.name}: connected" for node in selected]
 
 
 def status(_plan: Plan, selected: list[Node]) -> list[str]:
@@ -80,12 +73,12 @@ _COMMANDS: dict[str, Callable[[Plan, list[Node]], list[str]]] = {
     "create": create,
     "destroy": destroy,
     "disconnect": disconnect,
-    "connect": connect,
     "status": status,
 }
 
 
 def main(arguments: list[str]) -> None:
+    os.umask(0o022)  # much of what is made here is a node's, and others read it there
     parser = argparse.ArgumentParser(prog="cluster", description="Real Debian nodes for the scenarios in molecule/.")
     parser.add_argument("command", choices=_COMMANDS, help="what to do")
     parser.add_argument("nodes", nargs="*", metavar="NODE", help="with these nodes only")

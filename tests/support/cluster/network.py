@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import ClusterError
 
-__all__ = ["BRIDGE", "create", "exists", "plug", "remove"]
+__all__ = ["BRIDGE", "create", "exists", "plug", "remove", "unplug"]
 
 BRIDGE = "gs-cluster"
 _LINKS = "vb-gs-"  # nspawn's prefix, and the nodes'
@@ -53,9 +53,18 @@ def remove() -> list[str]:
     return found
 
 
-def plug(node: str, plugged: bool) -> None:
-    """Plug the node's cable into the bridge, or pull it out; the node itself sees no difference."""
-    _ip("link", "set", _LINKS + node, *(["master", BRIDGE] if plugged else ["nomaster"]))
+def plug(node: str) -> bool:
+    """Plug the node's cable into the bridge; return whether that was necessary."""
+    found = [one.get("master") for one in _show("link", "show") if one["ifname"] == _LINKS + node]
+    if found in ([], [BRIDGE]):  # without a link it is about to boot again, and will have one then
+        return False
+    _ip("link", "set", _LINKS + node, "master", BRIDGE)
+    return True
+
+
+def unplug(node: str) -> None:
+    """Pull the node's cable out of the bridge; the node sees no difference, but nobody answers."""
+    _ip("link", "set", _LINKS + node, "nomaster")
 
 
 def _addresses(found: list[dict[str, Any]]) -> list[str]:
