@@ -10,10 +10,25 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-__all__ = ["CERTIFICATES", "INVENTORY", "ROOT", "Run", "as_user", "as_user_fails", "facts", "play", "site"]
+__all__ = [
+    "AUTHORITY",
+    "CERTIFICATES",
+    "INVENTORY",
+    "PKI",
+    "ROOT",
+    "Run",
+    "as_user",
+    "as_user_fails",
+    "authority",
+    "facts",
+    "play",
+    "site",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "molecule/inventory"
+PKI = ROOT / "build/molecule/pki"
+AUTHORITY = ROOT / "tests/integration/targets/setup_credentials/files/authority"
 CERTIFICATES = "/etc/grid-security/certificates"
 
 _RECAP = re.compile(r"^(\w+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -49,6 +64,11 @@ def play(playbook: str, *options: str) -> Run:
         {host: failed for host, _c, _u, failed in recap},
         {host: unreachable for host, _c, unreachable, _f in recap},
     )
+
+
+def authority(*arguments: str) -> None:
+    """Have the test authority issue or revoke something; see its own words."""
+    subprocess.run([AUTHORITY, PKI, *arguments], check=True)
 
 
 def as_user(host: Host, user: str, command: str, given: str = "") -> str:
