@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "molecule/inventory"
-PKI = ROOT / "build/molecule/pki"
+PKI = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "pki"
 AUTHORITY = ROOT / "tests/integration/targets/setup_credentials/files/authority"
 CERTIFICATES = "/etc/grid-security/certificates"
 

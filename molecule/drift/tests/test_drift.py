@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One thing is broken on a node: the client fails, a dry run names just that, a run mends just that, the client works."""
+"""One thing breaks on a node: the client fails, a dry run names just that, a run mends just that, the client works."""
 
 from __future__ import annotations
 
