@@ -138,6 +138,12 @@ replaced:
   type: list
   elements: dict
   contains: *named
+files:
+  description: Files and links of CAs that stay which differed, and how.
+  returned: success
+  type: list
+  elements: str
+  sample: ["our-ca.signing_policy: replaced", "1a2b3c4d.0: created"]
 places:
   description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
   returned: success

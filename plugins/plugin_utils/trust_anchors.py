@@ -52,6 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "system_store": {"type": "bool", "default": False},
     "accounts": {"type": "list", "elements": "str", "default": []},
 }
+_MOST_SHOWN = 50  # files in a diff
 _CRL_URL = re.compile(r"https?://[!-~]+")
 SOURCE: dict[str, dict[str, Any]] = {
     "src": {"type": "str"},
@@ -195,17 +196,30 @@ def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -
     needed = [update for update in updates if update.is_needed]
     what = _describe(updates[0].place.wanted, updates[0].found)
     told: dict[str, Any] = {"changed": bool(needed), "warnings": warnings, **what}
+    told["files"] = list(_other_files(updates[0], {one["alias"] for named in what.values() for one in named}))
     told["places"] = [update.place.name for update in needed]
     if diff and needed:
-        told["diff"] = [{"prepared": "".join(_lines(what, needed))}]
+        told["diff"] = [{"prepared": "".join(f"{line}\n" for line in _lines(told, needed))}]
     return told
 
 
-def _lines(what: dict[str, list[dict[str, Any]]], needed: list[trust_store.Update]) -> Iterator[str]:
+def _other_files(update: trust_store.Update, changed: set[str]) -> Iterator[str]:
+    """What differs of CAs that stay. :param changed: the aliases of those that do not, which are told by name."""
+    for path in (entry["path"] for entry in update.entries):
+        before, after = update.found.get(path), update.place.wanted.get(path)
+        known = [facts.get("target") or path for facts in (before, after) if facts]  # links are called by a hash
+        if known and not {name.rpartition(".")[0] for name in known} & changed:
+            yield f"{path}: {places.words(before, after)}"
+
+
+def _lines(told: dict[str, Any], needed: list[trust_store.Update]) -> Iterator[str]:
     for sign, key in (("-", "removed"), ("+", "added"), ("~", "replaced")):
-        yield from (f"{sign} {one['alias']} ({one['sha256_fingerprint']})\n" for one in what[key])
+        yield from (f"{sign} {one['alias']} ({one['sha256_fingerprint']})" for one in told[key])
+    yield from told["files"][:_MOST_SHOWN]
+    if len(told["files"]) > _MOST_SHOWN:
+        yield f"and {len(told['files']) - _MOST_SHOWN} files and links more"
     for update in needed:
-        yield f"{update.place.name}: {len(update.entries)} files and links differ\n"
+        yield f"{update.place.name}: {len(update.entries)} files and links differ"
 
 
 def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:

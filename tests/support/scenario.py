@@ -57,7 +57,8 @@ def site(*options: str) -> Run:
 def play(playbook: str, *options: str) -> Run:
     """Any playbook of the scenarios or of the collection."""
     command = ["ansible-playbook", "--inventory", str(INVENTORY), *options, playbook]
-    done = subprocess.run(command, cwd=ROOT / "molecule", capture_output=True, text=True, check=False)
+    plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT / "molecule", env=plain, capture_output=True, text=True, check=False)
     recap = [(host, int(c), int(u), int(f)) for host, c, u, f in _RECAP.findall(done.stdout)]
     return Run(
         done.stdout + done.stderr,
