@@ -63,7 +63,7 @@ unit: $(TREE)/MANIFEST.json
 
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
 functional: $(TREE)/MANIFEST.json
-	tests/support/machine gpg:gnupg keytool:default-jre-headless openssl:openssl
+	tests/support/machine gpg:gnupg ssh:openssh-client keytool:default-jre-headless openssl:openssl
 	$(PYTEST) -n auto --dist loadfile $(TREE)/tests/functional
 
 sanity: $(TREE)/MANIFEST.json

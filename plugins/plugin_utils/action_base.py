@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
@@ -43,6 +43,8 @@ class GridAction(ActionBase):
         try:
             result: dict[str, Any] = conversation.hold(self.converse(), self.send)
             return result
+        except AnsibleConnectionFailure:
+            raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:
             return {**error.result, "failed": True, "msg": str(error)}
         except AnsibleError as error:
