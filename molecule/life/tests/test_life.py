@@ -97,6 +97,8 @@ def test_another_passphrase_of_the_stored_key(wn1: Host) -> None:
 
 def test_revocation(wn1: Host) -> None:
     """The authority publishes it, the timer's service fetches it, and the storage element refuses bob but not alice."""
+    authority("bob.p12", "bob", "300", "import-bob")
+    good(site())
     fetch(wn1, "bob", BOB)
     authority("--crl", "30", "bob")
     se = node("se")
