@@ -51,7 +51,7 @@ class Clone:
 def traces(clone: Clone) -> set[str]:
     """All that a cluster could leave on this machine, where others work at the same time."""
     links = [one["ifname"] for one in json.loads(subprocess.check_output(["ip", "-json", "link"]))]
-    groups = [path for mount in Path("/sys/fs/cgroup").iterdir() for path in mount.glob("grid-*/**")]
+    groups = [path for pattern in ("grid-*/**", "*/grid-*/**") for path in Path("/sys/fs/cgroup").glob(pattern)]
     files = [path for pattern in ("grid-*", "systemd/**/gs-*") for path in Path("/run").glob(pattern)]
     files += [*(clone.root / "build").glob("*"), *(clone.root / "build/images").glob("*.partial")]
     places = [" /run ", "overlay", str(clone.root.parent), str(ROOT / "build")]
