@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from scenario import CERTIFICATES, as_user, as_user_fails, site
+from scenario import CERTIFICATES, as_user, as_user_fails, play, site
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://wn1"]
@@ -63,12 +63,12 @@ def test_what_breaks_is_named_and_mended(host: Host, name: str) -> None:
     with host.sudo():
         host.check_output("sh -c %s", one.command)
     as_user_fails(host, "alice", *one.client)
-    dry = site("--limit", "wn1", "--check", "--diff")
+    dry = play("drift/node.yml", "--limit", "wn1", "--check", "--diff")
     assert dry.is_good, dry.output
     assert dry.changed == {"wn1": 1}
     assert one.named in dry.output
     as_user_fails(host, "alice", *one.client)
-    mended = site("--limit", "wn1")
+    mended = play("drift/node.yml", "--limit", "wn1")
     assert mended.is_good, mended.output
     assert mended.changed == {"wn1": 1}
     works(host, one.client)
