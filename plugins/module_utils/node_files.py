@@ -31,7 +31,7 @@ def read(path: str, owner: str | None) -> bytes:
     except GridSecurityError as error:
         if error.kind != "not_roots" or owner is None:
             raise
-    result = owners.run_job(_read, owners.Job(account, {"path": path}, _TIME), secret=False)
+    result = owners.run_job(_read, owners.Job(account, {"path": path}, _TIME), secret=True)
     if result.get("failed"):
         raise GridSecurityError(result["kind"], result["msg"])
     return base64.b64decode(result["content"])
