@@ -164,8 +164,6 @@ class _Steward:
     def _fork(self, theirs: socket.socket) -> int:
         pid = os.fork()
         if pid == 0:
-            for one in (self, *_fresh.values()):  # workers must not be able to ask stewards for anything
-                one._socket.close()
             _run_and_exit(lambda: _serve(theirs, self._handler))
         return pid
 
@@ -245,7 +243,7 @@ def _run_and_exit(work: Callable[[], None]) -> None:
 
 
 def _serve(control: socket.socket, handler: Handler) -> None:
-    _let_go_of_standard_descriptors()
+    _let_go_of_descriptors(control.fileno())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would free process ids at once
     while True:
         message, descriptors, _flags, _address = socket.recv_fds(control, 1, 1)
@@ -266,12 +264,14 @@ def _serve(control: socket.socket, handler: Handler) -> None:
         control.sendall(pid.to_bytes(_PID_BYTES, "big"))
 
 
-def _let_go_of_standard_descriptors() -> None:
-    """A worker that hangs in a file system cannot be killed: it must not keep the pipes that ansible waits for."""
+def _let_go_of_descriptors(kept: int) -> None:
+    """Let all but one lead nowhere. A worker that hangs in a file system cannot be killed: it must not keep the pipes
+    that ansible waits for. Nor is the rest a worker's business, other stewards least of all.
+    """
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    inherited = {int(name) for name in os.listdir("/dev/fd")} if os.path.isdir("/dev/fd") else set()
+    for descriptor in (inherited | {0, 1, 2}) - {kept, nowhere}:
+        os.dup2(nowhere, descriptor)  # not closed: what still thinks it has this one might close its successor
 
 
 def _work(channel: socket.socket, handler: Handler) -> None:

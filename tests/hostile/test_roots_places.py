@@ -7,6 +7,8 @@ import fcntl
 import os
 import stat
 import struct
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -282,6 +284,24 @@ def test_file_system_that_does_not_say_whose_it_is(world: Any) -> None:
         run = Engine(sets, encoded(*TEXTS), limit=1.5).result()
     assert run.kinds() == {"attacked": "timeout", "bystander": "changed"}
     assert run.seconds < 20
+
+
+READ = """
+import sys
+from ansible_collections.grid.security.plugins.module_utils import node_files
+node_files._TIME = 1.5
+node_files.read(*sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(not fuse.available(), reason="needs FUSE and root")
+def test_archive_in_a_file_system_that_does_not_answer(world: Any) -> None:
+    home = world.home(world.mallory)
+    served = fuse.Served({1: fuse.Node(stat.S_IFDIR | 0o755, 0)}, {fuse.GETATTR: fuse.HANG, fuse.LOOKUP: fuse.HANG})
+    with fuse.mounted(home, world.mallory, served, "allow_other"):
+        command = [sys.executable, "-c", READ, str(home / "archives/mallory.p12"), world.mallory.pw_name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert "did not finish in 1.5 s" in done.stderr
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------

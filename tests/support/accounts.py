@@ -19,6 +19,7 @@ __all__ = ["PREFIX", "acting_as", "created", "processes_of"]
 
 PREFIX = "gridtest"
 _NAME = re.compile(rf"{PREFIX}(\d+)-\w+")
+_STATUS = re.compile(r"^State:\t(?P<state>\w).*^Uid:\t(?P<uid>\d+)", re.MULTILINE | re.DOTALL)
 _BUSY = 10.0  # seconds; the password files may be locked by others
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -63,12 +64,12 @@ def _persist(command: list[str | bytes]) -> None:
 
 
 def processes_of(uid: int) -> list[int]:
-    """The processes that run with this real user id now."""
+    """The processes that run with this real user id now, not counting those that have ended and are still listed."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
-            ids = re.search(r"^Uid:\t(\d+)", status.read_text("utf-8"), re.MULTILINE)
-            if ids and int(ids[1]) == uid:
+            match = _STATUS.search(status.read_text("utf-8"))
+            if match and match["state"] != "Z" and int(match["uid"]) == uid:
                 found.append(int(status.parent.name))
     return found
 
