@@ -12,11 +12,13 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors role_voms_client
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
-.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners bench machine clean
+.PHONY: help demo test test-fast lint types unit functional hostile hostile-long sanity integration matrix matrix-corners bench machine clean
 help:
 	@echo "make demo            run the main job below build/demo"
 	@echo "make test            everything that CI runs"
 	@echo "make test-fast       lint, types, unit tests"
+	@echo "make hostile         users who attack the engine in their homes; as root, with accounts made for it"
+	@echo "make hostile-long    the same with many more rounds of each race"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
 	@echo "make bench           what users would pick instead, measured side by side; writes bench/results"
@@ -25,7 +27,7 @@ help:
 demo: $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" playbooks/demo/run build/demo
 
-test: test-fast sanity functional integration matrix-corners demo
+test: test-fast sanity functional hostile integration matrix-corners demo
 
 test-fast: lint types unit
 
@@ -50,6 +52,14 @@ unit: $(TREE)/MANIFEST.json
 functional: machine $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
 		$(BIN)/pytest -q -ra -n auto --dist loadfile -c pyproject.toml $(TREE)/tests/functional
+
+hostile: $(TREE)/MANIFEST.json
+	tests/support/machine strace:strace bindfs:bindfs setpriv:util-linux chattr:e2fsprogs useradd:passwd
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
+		$(BIN)/pytest -q -ra -n auto --dist loadfile -c pyproject.toml $(TREE)/tests/hostile
+
+hostile-long: export HOSTILE_LONG = 1
+hostile-long: hostile
 
 sanity: $(TREE)/MANIFEST.json
 	$(ANSIBLE_TEST) sanity --venv --color no

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import time
@@ -25,6 +26,7 @@ LONG = bool(os.environ.get("HOSTILE_LONG"))
 ROUNDS = 100 if LONG else 4
 SETS = 12
 PAIRS = {name: (f"certificate {name} " * 500, f"key {name} " * 500) for name in ("one", "two", "three")}
+LOCK = ".grid-security-lock.tmp"
 NAMES = ("usercert.pem", "userkey.pem")
 
 
@@ -88,10 +90,10 @@ def layout(path: Path, *authorities: str) -> Place:
     return Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["."])
 
 
-def converse(place: Place) -> conversation.Conversation:
+def converse(place: Place, purge: bool = True) -> conversation.Conversation:
     """What the action does: compare, and change what differs."""
     (outcome,) = yield Request([places.compare_set(place)])
-    update = trust_store.Update(place, outcome)
+    update = trust_store.Update(place, outcome, purge)
     if update.is_needed:
         (result,) = yield Request([update.request], update.contents)
         return "changed" if not result.get("failed") else result["kind"]
@@ -146,12 +148,30 @@ def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
     assert state(trust[0]) == wanted_state(trust[0])
 
 
-@pytest.mark.parametrize("name", [".grid-security-lock.tmp", ".grid-security-0123.tmp"])
-def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(trust: tuple[Place, Place], name: str) -> None:
+def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place, Place]) -> None:
+    """Both have seen that there is something to do, and wait for the lock that a third one holds."""
+    talk = converse(trust[0])
+    request = talk.send(None)
+    request = talk.send(send(request.sets, request.contents))
+    with open(Path(trust[0].directory, LOCK), "w") as lock:
+        os.fchmod(lock.fileno(), 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        engines = [Engine(request.sets, request.contents) for _number in range(2)]
+        time.sleep(1.5)
+    assert [engine.result().kinds() for engine in engines] == [{"trust anchors": "changed"}] * 2
+    assert state(trust[0]) == wanted_state(trust[0])
+    assert LOCK not in os.listdir(trust[0].directory)
+
+
+@pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("name", [LOCK, ".grid-security-0123.tmp"])
+def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
+    trust: tuple[Place, Place], name: str, purge: bool
+) -> None:
     conversation.hold(converse(trust[0]), send)
     Path(trust[0].directory, name).touch()
-    assert conversation.hold(converse(trust[0]), send) == "changed"
-    assert conversation.hold(converse(trust[0]), send) == "unchanged"
+    assert conversation.hold(converse(trust[0], purge), send) == "changed"
+    assert conversation.hold(converse(trust[0], purge), send) == "unchanged"
     assert not Path(trust[0].directory, name).exists()
 
 

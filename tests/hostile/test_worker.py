@@ -120,6 +120,18 @@ def test_worker_and_steward_hold_nobody_else_s_bytes(
     assert (prying.memory_holds(engine.process.pid, MARKS) != []) is placing  # the search finds what there is
 
 
+def test_groups_of_the_engine_are_given_up(world: Any) -> None:
+    """Root may be in groups that let it in where the user must not go."""
+    place = world.homes / "of a group"
+    place.mkdir()
+    os.chown(place, 0, world.bob.pw_gid)
+    place.chmod(0o770)
+    one = credential_set("attacked", world.mallory.pw_name, str(place), TEXTS)
+    groups = ("setpriv", "--groups", f"0,{world.bob.pw_gid}")
+    for contents in ({}, ALL):
+        assert Engine([one], contents, prefix=groups).result().kinds() == {"attacked": "no_access"}
+
+
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +154,7 @@ def test_signals(world: Any, name: str) -> None:
     assert set(run.kinds().values()) <= {"changed", "unchanged", "killed", "timeout"}
     assert run.seconds < count * limit + SLACK
     assert counter.value() > 3
+    assert accounts.processes_of(world.mallory.pw_uid) == []  # nobody goes on after the run has said that it did not
     calm = Engine(sets(world), ALL).result()
     assert set(calm.kinds().values()) <= {"changed", "unchanged"}
     names = os.listdir(world.home(world.mallory) / ".globus")

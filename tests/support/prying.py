@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from ansible_collections.grid.security.tests.support.accounts import processes_o
 __all__ = ["ATTEMPTS", "memory_holds", "pry", "wait_for_worker"]
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PTRACE_ATTACH, _PTRACE_SEIZE, _PTRACE_DETACH = 16, 0x4206, 17
+_PTRACE_ATTACH, _PTRACE_SEIZE = 16, 0x4206
 _PIDFD_OPEN, _PIDFD_GETFD, _KCMP = 434, 438, 312  # system calls on x86_64; the first two are the same everywhere
 _FILES = ("mem", "environ", "maps", "smaps", "numa_maps", "auxv", "syscall", "stack", "io", "pagemap", "personality")
 _LINKS = ("cwd", "root", "exe", "fd/0", "fd/1", "fd/2", "fd/3", "fd/4", "fd/5", "ns/mnt")
@@ -68,12 +67,11 @@ def _open_for_writing(path: str) -> None:
 
 
 def _attach(pid: int, how: int) -> bool:
-    if _LIBC.ptrace(how, pid, 0, 0) != 0:
-        return False
-    os.kill(pid, signal.SIGSTOP)
-    os.waitpid(pid, 0x40000000)  # __WALL
-    _LIBC.ptrace(_PTRACE_DETACH, pid, 0, 0)
-    return True
+    """By a process of its own, whose end lets the other one go."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_LIBC.ptrace(how, pid, 0, 0) != 0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _read_memory(pid: int) -> bool:
