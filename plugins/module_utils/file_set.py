@@ -438,13 +438,14 @@ def _make_directory(entry: Entry) -> None:
 
 def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str, int]:
     opened: dict[str, int] = {}
+    needed = {os.path.dirname(entry.path) for entry in entries if entry.state in ("file", "link")}
     for parent in sorted({os.path.dirname(entry.path) for entry in entries if entry.state != "directory"}):
         try:
             opened[parent] = stack.enter_context(secure_fs.open_directory(parent))
         except GridSecurityError as error:
-            if error.kind != "no_directory":
+            if error.kind != "no_directory" or parent in needed:
                 raise
-            continue  # only absences lie there, or the plan would have failed
+            continue
         stack.enter_context(secure_fs.locked(opened[parent], parent))
         secure_fs.clear_leftovers(opened[parent])
     return opened

@@ -14,7 +14,13 @@ import pytest
 
 from ansible_collections.grid.security.tests.support import accounts, snapshot, syscalls
 from ansible_collections.grid.security.tests.support.counter import Counter
-from ansible_collections.grid.security.tests.support.engine import Engine, credential_set, encoded, removal_set
+from ansible_collections.grid.security.tests.support.engine import (
+    Engine,
+    Run,
+    credential_set,
+    encoded,
+    removal_set,
+)
 from ansible_collections.grid.security.tests.support.swapping import swapping
 
 LONG = bool(os.environ.get("HOSTILE_LONG"))
@@ -23,8 +29,7 @@ SETS = 40
 PAIRS = [("certificate one of mallory", "key one of mallory"), ("certificate two of mallory", "key two of mallory")]
 BYSTANDERS = ("certificate of alice", "key of alice")
 CONTENTS = encoded(*PAIRS[0], *PAIRS[1], *BYSTANDERS)
-CLEAR = {"changed", "unchanged", "not_a_directory", "is_directory", "no_directory", "no_access", "os_error"}
-CLEAR |= {"changed_meanwhile"}
+CLEAR = {"not_a_directory", "is_directory", "no_directory", "no_access", "os_error", "changed_meanwhile"}
 
 Prepare = Callable[[Path, Any], list[tuple[Path, Path]]]
 RACES: dict[str, Prepare] = {}
@@ -132,7 +137,7 @@ def test_race(world: Any, tmp_path: Path, record_property: Callable[[str, int], 
     ignored = ("nlink", "ctime_ns") if "hard" in name else ()  # removing a link of one's own changes these
     assert snapshot.differences(before, others(world), ignored) == []
     assert [run.kinds()["bystander"] for run in runs] == ["changed"] + ["unchanged"] * ROUNDS
-    assert {kind for run in runs for kind in run.kinds().values()} <= CLEAR
+    check_clear(runs)
     assert len({told(outcome) for run in runs for outcome in run.outcomes.values()}) > 5  # the race is on
     calls = syscalls.read(tmp_path / "trace")
     assert [call for call in calls if call.uid == 0 and call.touches(world.homes)] == []
@@ -143,6 +148,12 @@ def test_race(world: Any, tmp_path: Path, record_property: Callable[[str, int], 
 
 def told(outcome: dict[str, Any]) -> str:
     return str(outcome.get("msg") or [entry["changes"] for entry in outcome["entries"]])
+
+
+def check_clear(runs: list[Run]) -> None:
+    """Each set converged, or there is one error of a known kind."""
+    outcomes = [outcome for run in runs for outcome in run.outcomes.values()]
+    assert [one for one in outcomes if one.get("failed") and (one["kind"] not in CLEAR or not one["msg"])] == []
 
 
 def others(world: Any) -> snapshot.Tree:
@@ -163,7 +174,7 @@ def test_temporaries_and_backups_are_exchanged(world: Any, target: str) -> None:
     with accounts.acting_as(world.mallory, _meddle, place, victim, counter):
         runs = [Engine(sets_for(world, "~/.globus"), CONTENTS).result() for _round in range(ROUNDS)]
     assert snapshot.differences(before, others(world)) == []
-    assert {kind for run in runs for kind in run.kinds().values()} <= CLEAR
+    check_clear(runs)
     assert [run.kinds()["bystander"] for run in runs] == ["changed"] + ["unchanged"] * (ROUNDS - 1)
     assert counter.value() > 10
 
@@ -201,7 +212,7 @@ def test_home_that_comes_and_goes(world: Any) -> None:
     with accounts.acting_as(world.mallory, _come_and_go, world.home(world.mallory) / ".globus", counter):
         runs = [Engine(sets_for(world, "~/.globus"), CONTENTS).result() for _round in range(ROUNDS)]
     assert snapshot.differences(before, others(world)) == []
-    assert {kind for run in runs for kind in run.kinds().values()} <= CLEAR
+    check_clear(runs)
     assert counter.value() > 100
 
 
