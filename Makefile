@@ -23,12 +23,14 @@ DO := list
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
 export MOLECULE_COMMAND_BORDERS := false
 
-.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean
+.PHONY: help demo test test-fast lint types unit functional hostile hostile-long sanity integration matrix matrix-corners clean
 .PHONY: molecule molecule-run scenario scenario-run cluster cluster-create cluster-destroy cluster-packages bench bench-run
 help:
 	@echo "make demo            run the main job below build/demo"
 	@echo "make test            everything that CI runs"
 	@echo "make test-fast       lint, types, unit tests"
+	@echo "make hostile         users who attack the engine in their homes; as root, with accounts made for it"
+	@echo "make hostile-long    the same with many more rounds of each race"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
 	@echo "make molecule        all scenarios on real Debian nodes, from their creation to their destruction"
@@ -40,7 +42,7 @@ help:
 demo: $(TREE)/MANIFEST.json
 	playbooks/demo/run build/demo
 
-test: test-fast sanity functional integration matrix-corners demo molecule
+test: test-fast sanity functional hostile integration matrix-corners demo molecule
 
 test-fast: lint types unit
 
@@ -65,6 +67,13 @@ unit: $(TREE)/MANIFEST.json
 functional: $(TREE)/MANIFEST.json
 	tests/support/machine gpg:gnupg ssh:openssh-client keytool:default-jre-headless openssl:openssl
 	$(PYTEST) -n auto --dist loadfile $(TREE)/tests/functional
+
+hostile: $(TREE)/MANIFEST.json
+	tests/support/machine strace:strace bindfs:bindfs setpriv:util-linux chattr:e2fsprogs useradd:passwd
+	$(PYTEST) -n auto --dist loadfile $(TREE)/tests/hostile
+
+hostile-long: export HOSTILE_LONG = 1
+hostile-long: hostile
 
 sanity: $(TREE)/MANIFEST.json
 	$(ANSIBLE_TEST) sanity --venv --color no

@@ -26,6 +26,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["DEFAULT_LIMIT", "converge", "work"]
 
 DEFAULT_LIMIT = 60.0  # seconds for one set
+_LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
@@ -65,28 +66,35 @@ class Step:
 
 
 def converge(
-    sets: list[dict[str, Any]], contents: dict[str, str], check: bool, diff: bool, limit: float = DEFAULT_LIMIT
+    sets: list[dict[str, Any]],
+    contents: dict[str, str],
+    check: bool,
+    diff: bool,
+    limit: float = DEFAULT_LIMIT,
+    secret: bool = False,
 ) -> list[dict[str, Any]]:
     """Converge every set, each with its owner's rights, and return a result for each, in order.
 
     :param sets: as the option ``sets`` of the module ``file_set``.
     :param contents: Base64 by SHA-256. A set whose plan wants more than that is not touched; its result has ``needs``.
+    :param secret: this process's memory holds what is for one owner only, even without contents.
     """
     results: list[dict[str, Any]] = [{} for _set in sets]
     paths: list[list[str]] = [[] for _set in sets]
     jobs = []
-    for index, one in enumerate(sets):
-        try:
-            account, entries = _whose(one)
-        except GridSecurityError as error:
-            results[index] = _without_account(one, error)
+    for index, (one, whose) in enumerate(zip(sets, _whose(sets))):
+        if isinstance(whose, GridSecurityError):
+            results[index] = _without_account(one, whose)
             continue
+        account, entries = whose
         paths[index] = [entry["path"] for entry in entries]
         argument = {"entries": entries, "contents": _own(one, contents), "check": check, "diff": diff}
         if one.get("manifest"):
             argument["manifest"] = {**one["manifest"], "directory": owners.expand_home(one["directory"], account)}
+        argument["basis"] = one.get("basis") or []
         jobs.append((index, owners.Job(account, argument, limit)))
-    for (index, _job), result in zip(jobs, owners.run_jobs(work, [job for _i, job in jobs], bool(contents))):
+    done = owners.run_jobs(work, [job for _index, job in jobs], secret or bool(contents))
+    for (index, _job), result in zip(jobs, done):
         results[index] = result
     return [
         {"name": one["name"], "paths": expanded, "changed": False, **result}
@@ -94,18 +102,61 @@ def converge(
     ]
 
 
-def _whose(one: dict[str, Any]) -> tuple[owners.Account, list[dict[str, Any]]]:
-    """With whose rights a set is handled, and its entries with absolute paths.
+# --- with whose rights ------------------------------------------------------------------------------------------------
+
+_Whose = tuple[owners.Account, list[dict[str, Any]]]
+
+
+def _whose(sets: list[dict[str, Any]]) -> list[_Whose | GridSecurityError]:
+    """With whose rights each set is handled, and its entries with absolute paths.
 
     Those of its owner; but where only root can change anything root has to work, and gives the files away.
     """
-    account = owners.find_account(one.get("owner"))
-    entries = _expanded(one, account)
-    directory = one.get("directory") or "/"
-    touched = {os.path.dirname(entry["path"]) for entry in entries} or {directory}
-    if account.is_caller or directory.startswith("~") or not all(secure_fs.is_roots(path) for path in touched):
-        return account, entries
-    return owners.find_account(None), [_given_to(account.name, entry) for entry in entries]
+    found = [_owners(one) for one in sets]
+    doubtful = {
+        index: whose
+        for index, whose in enumerate(found)
+        if not isinstance(whose, GridSecurityError) and _may_be_roots(sets[index], whose[0])
+    }
+    places = [_touched(sets[index], entries) for index, (_account, entries) in doubtful.items()]
+    for (index, (account, entries)), is_roots in zip(doubtful.items(), _are_roots(places)):
+        if is_roots:
+            found[index] = owners.find_account(None), [_given_to(account.name, entry) for entry in entries]
+    return found
+
+
+def _owners(one: dict[str, Any]) -> _Whose | GridSecurityError:
+    try:
+        account = owners.find_account(one.get("owner"))
+        return account, _expanded(one, account)
+    except GridSecurityError as error:
+        return error
+
+
+def _may_be_roots(one: dict[str, Any], account: owners.Account) -> bool:
+    home = (one.get("directory") or "/").startswith("~")
+    return os.geteuid() == 0 and not account.is_caller and not home
+
+
+def _touched(one: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+    """The directories in which something may be changed."""
+    return sorted({os.path.dirname(entry["path"]) for entry in entries} or {one.get("directory") or "/"})
+
+
+def _are_roots(places: list[list[str]]) -> Iterator[bool]:
+    """Whether only root can change anything at all the paths of each place.
+
+    That is found out apart and with a time limit, because the path may lead to a file system that never answers.
+    """
+    if places:
+        root = owners.find_account(None)
+        jobs = [owners.Job(root, {"paths": paths}, _LOOK_LIMIT, apart=True) for paths in places]
+        for answer in owners.run_jobs(_look_whether_roots, jobs, secret=False):
+            yield answer.get("roots") is True
+
+
+def _look_whether_roots(argument: dict[str, Any]) -> dict[str, Any]:
+    return {"roots": all(secure_fs.is_roots(path) for path in argument["paths"])}
 
 
 def _given_to(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +199,7 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
     result = _report(steps, contents, argument["diff"])
     if argument["check"] or result.get("needs") or not result["changed"]:
         return result
-    backups = _apply(entries, contents)
+    backups = _apply(entries, contents, argument["basis"])
     for entry in result["entries"]:
         if entry["path"] in backups:
             entry["backup_file"] = backups[entry["path"]]
@@ -158,9 +209,15 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
 def _compare(expected: dict[str, Any]) -> dict[str, Any]:
     found = manifest.scan(expected["directory"], expected["patterns"], bool(expected.get("observe")))
     lacking = manifest.missing(found, expected["bundle"]) if expected.get("bundle") else []
+    seen = {"entries": [], "seen": _digest(found)}
     if manifest.digest(found) == expected["sha256"] and not lacking:
-        return {"changed": False, "entries": []}
-    return {"changed": True, "entries": [], "found": found, "missing": lacking}
+        return {"changed": False, **seen}
+    return {"changed": True, **seen, "found": found, "missing": lacking}
+
+
+def _digest(found: dict[str, dict[str, Any]]) -> str:
+    """The digest of what runs place, without what they need while they do."""
+    return manifest.digest({name: facts for name, facts in found.items() if not secure_fs.is_leftover(name)})
 
 
 def _entry(fields: dict[str, Any]) -> Entry:
@@ -185,25 +242,54 @@ def _parse_mode(mode: Any, path: str) -> int:
 # --- plan -------------------------------------------------------------------------------------------------------------
 
 
-def _plan(entries: list[Entry]) -> list[Step]:
+def _plan(entries: list[Entry], locked: bool = False) -> list[Step]:
+    """What is to be done for each entry. :param locked: leftovers have been cleared, and our own files are none."""
     made = {entry.path for entry in entries if entry.state == "directory"}
-    return [_plan_entry(entry, made) for entry in sorted(entries, key=lambda entry: _ORDER[entry.state])]
+    steps = [_plan_entry(entry, made) for entry in sorted(entries, key=lambda entry: _ORDER[entry.state])]
+    if not locked:
+        _note_leftovers([step for step in steps if step.entry.state in ("file", "link")])
+    return steps
 
 
 def _plan_entry(entry: Entry, made: set[str]) -> Step:
-    parent = os.path.dirname(entry.path)
     try:
-        with secure_fs.parent_directory(entry.path) as (directory, name):
+        with secure_fs.parent_directory(entry.path) as (directory, name), _looked_at(entry.path):
             step = Step(entry, _look(directory, name, entry))
-            leftover = bool(secure_fs.leftovers(directory)) if entry.state in ("file", "link") else False
     except GridSecurityError as error:
-        if error.kind != "no_directory" or (entry.state != "absent" and parent not in made):
+        if error.kind != "no_directory" or (entry.state != "absent" and os.path.dirname(entry.path) not in made):
             raise
-        step, leftover = Step(entry, secure_fs.Observed("absent")), False
+        step = Step(entry, secure_fs.Observed("absent"))
     _PLANNERS[entry.state](step)
-    if leftover:
-        step.changes.append("leftover of an interrupted run cleared")
     return step
+
+
+def _note_leftovers(steps: list[Step]) -> None:
+    """Each directory is looked through once, however many entries lie there."""
+    for parent in {os.path.dirname(step.entry.path) for step in steps}:
+        if _has_leftovers(parent):
+            for step in steps:
+                if os.path.dirname(step.entry.path) == parent:
+                    step.changes.append("leftover of an interrupted run cleared")
+
+
+def _has_leftovers(path: str) -> bool:
+    try:
+        with secure_fs.open_directory(path) as directory, _looked_at(path):
+            return secure_fs.has_leftovers(directory)
+    except GridSecurityError as error:
+        if error.kind != "no_directory":
+            raise
+        return False
+
+
+@contextlib.contextmanager
+def _looked_at(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise GridSecurityError(
+            "os_error", f"{path} cannot be looked at: {error.strerror}. Mend the cause, then run again."
+        ) from error
 
 
 def _look(directory: int, name: str, entry: Entry) -> secure_fs.Observed:
@@ -311,19 +397,32 @@ def _diff(step: Step, contents: dict[str, bytes]) -> dict[str, str]:
 # --- apply ------------------------------------------------------------------------------------------------------------
 
 
-def _apply(entries: list[Entry], contents: dict[str, bytes]) -> dict[str, str]:
-    """Make it so: directories, then all new files under temporary names, then renames and links, then removals."""
+def _apply(entries: list[Entry], contents: dict[str, bytes], basis: list[dict[str, Any]]) -> dict[str, str]:
+    """Make it so: directories, then all new files under temporary names, then renames and links, then removals.
+
+    :param basis: directories as they were when the entries were made.
+    """
     for entry in entries:
         if entry.state == "directory":
             _make_directory(entry)
     with contextlib.ExitStack() as stack:
         opened = _open_parents(entries, stack)
-        steps = _plan([entry for entry in entries if entry.state != "directory"])  # anew: now under the lock
+        # Anew, for now nobody else works here.
+        steps = _plan([entry for entry in entries if not _is_done(entry)], locked=True)
+        if any(step.changes for step in steps):
+            _check(basis)
         with _temporaries(steps, opened, contents) as temporaries:
             backups = _rename(steps, opened, temporaries)
         for directory in opened.values():
             os.fsync(directory)
     return backups
+
+
+def _is_done(entry: Entry) -> bool:
+    """Whether it was seen to before: directories are made, leftovers are cleared, and there may be new ones, ours."""
+    return entry.state == "directory" or (
+        entry.state == "absent" and secure_fs.is_leftover(os.path.basename(entry.path))
+    )
 
 
 def _make_directory(entry: Entry) -> None:
@@ -339,16 +438,24 @@ def _make_directory(entry: Entry) -> None:
 
 def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str, int]:
     opened: dict[str, int] = {}
+    needed = {os.path.dirname(entry.path) for entry in entries if entry.state in ("file", "link")}
     for parent in sorted({os.path.dirname(entry.path) for entry in entries if entry.state != "directory"}):
         try:
             opened[parent] = stack.enter_context(secure_fs.open_directory(parent))
         except GridSecurityError as error:
-            if error.kind != "no_directory":
+            if error.kind != "no_directory" or parent in needed:
                 raise
-            continue  # only absences lie there, or the plan would have failed
+            continue
         stack.enter_context(secure_fs.locked(opened[parent], parent))
         secure_fs.clear_leftovers(opened[parent])
     return opened
+
+
+def _check(basis: list[dict[str, Any]]) -> None:
+    """Entries that say what differs are right for that state only: with another they would make a mixture."""
+    for one in basis:
+        if _digest(manifest.scan(one["directory"], one["patterns"])) != one["sha256"]:
+            raise _changed_meanwhile(one["directory"])
 
 
 @contextlib.contextmanager
@@ -368,7 +475,7 @@ def _temporaries(steps: list[Step], opened: dict[str, int], contents: dict[str, 
         yield made
     finally:
         for path, temporary in made.items():
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # what made it fail is what has to be told
                 os.unlink(temporary, dir_fd=opened[os.path.dirname(path)])
 
 
@@ -376,9 +483,11 @@ def _content(entry: Entry, contents: dict[str, bytes]) -> bytes:
     try:
         return contents[str(entry.sha256)]
     except KeyError:
-        raise GridSecurityError(
-            "changed_meanwhile", f"{entry.path} was changed by somebody else during the run. Run again."
-        ) from None
+        raise _changed_meanwhile(entry.path) from None
+
+
+def _changed_meanwhile(path: str) -> GridSecurityError:
+    return GridSecurityError("changed_meanwhile", f"{path} was changed by somebody else during the run. Run again.")
 
 
 def _rename(steps: list[Step], opened: dict[str, int], temporaries: dict[str, str]) -> dict[str, str]:
@@ -406,7 +515,12 @@ def _carry_out(step: Step, directory: int, name: str, temporary: str | None) -> 
     elif temporary is not None:
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     elif entry.mode is not None and step.before.mode != entry.mode:
-        secure_fs.change_mode(directory, name, entry.mode)
+        _change_mode(step, directory, name, entry.mode)
+
+
+def _change_mode(step: Step, directory: int, name: str, mode: int) -> None:
+    if not secure_fs.change_mode(directory, name, mode, step.before.uid):
+        raise _changed_meanwhile(step.entry.path)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import base64
 import binascii
 import fnmatch
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -24,6 +25,7 @@ __all__ = ["digest", "line", "missing", "scan"]
 
 _LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
 _MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
+_MOST = 20000  # files in one directory; the IGTF's set has a thousand
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -42,7 +44,8 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
 
 
 def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
-    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch).
+    """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch), and what killed
+    runs left there.
 
     :param observe: whether to add the ``content`` of files up to 1 MiB, in Base64; only of those that everybody may
         read, because a directory that is given by mistake may hold keys.
@@ -50,13 +53,22 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
         with secure_fs.open_directory(path) as directory:
-            names = [name for name in os.listdir(directory) if wanted.match(name)]
-            found = {name: _facts(secure_fs.observe(directory, name, _LARGEST), observe) for name in names}
+            names = secure_fs.names(directory, lambda name: bool(wanted.match(name)) or secure_fs.is_leftover(name))
+            chosen = list(itertools.islice(names, _MOST + 1))
+            _refuse_many(path, chosen)
+            found = {name: _facts(secure_fs.observe(directory, name, _LARGEST), observe) for name in chosen}
     except GridSecurityError as error:
         if error.kind != "no_directory":
             raise
         return {}
     return {name: facts for name, facts in found.items() if facts["kind"] != "absent"}
+
+
+def _refuse_many(path: str, names: list[str]) -> None:
+    if len(names) > _MOST:
+        raise GridSecurityError(
+            "too_many_files", f"{path} has more than {_MOST} files of interest. Look whether it is the right directory."
+        )
 
 
 def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:

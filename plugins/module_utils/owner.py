@@ -9,12 +9,13 @@ let a file system hang), so it is given a time limit, and it is forked from a *s
 
 Steward and engine talk over a Unix socket pair. For each job the engine hands one end of a fresh socket pair to the
 steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and result then travel
-between engine and worker only. When contents are at stake the steward is a freshly executed interpreter: a fork would
-inherit the engine's memory, which holds the contents for all owners.
+between engine and worker only. When the engine's memory holds anything that is for one owner only, contents or
+passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import json
@@ -36,6 +37,8 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PID_BYTES = 8
+_NONE = 0  # in place of a process id
+_START = 30.0  # seconds for a steward, at most
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class Job:
     """One piece of work for one owner: a JSON-serializable argument for the handler.
 
     :param limit: seconds the worker may take.
+    :param apart: in a process of its own even if this one has the rights, because it may hang.
     """
 
     account: Account
     argument: dict[str, Any]
     limit: float
+    apart: bool = False
 
 
 def find_account(owner: str | None) -> Account:
@@ -100,18 +105,32 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
     A result is what ``handler`` returned, or ``{"failed": True, "kind": …, "msg": …}``: a job that fails, is killed or
     overruns its limit does not stop the others.
 
-    :param secret: the jobs carry contents, so workers must not descend from this process's memory.
+    :param secret: this process's memory holds what is for one owner only, so workers must not descend from it.
     """
-    with contextlib.ExitStack() as stack:
-        steward: _Steward | None = None
+    forked: dict[Handler, _Steward] = {}
+    try:
         for job in jobs:
-            if job.account.is_caller:
+            if job.account.is_caller and not job.apart:
                 yield _guarded(handler, job.argument)
             elif os.geteuid() != 0:
                 yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
             else:
-                steward = steward or stack.enter_context(_Steward(handler, fresh=secret))
-                yield steward.run(job)
+                yield _run_apart(handler, job, _fresh if secret else forked)
+    finally:
+        for steward in forked.values():
+            steward.dismiss()
+
+
+def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward]) -> dict[str, Any]:
+    """Have the steward for the handler do it; if that one is lost, the next job gets another."""
+    try:
+        if handler not in stewards:
+            stewards[handler] = _Steward(handler, fresh=stewards is _fresh)
+        return stewards[handler].run(job)
+    except (OSError, EOFError):
+        if handler in stewards:
+            stewards.pop(handler).dismiss()
+        return _failure("no_process", _NO_PROCESS.format(job.account.name))
 
 
 def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
@@ -136,17 +155,15 @@ class _Steward:
         with theirs:
             self._pid = self._execute(theirs) if fresh else self._fork(theirs)
 
-    def __enter__(self) -> _Steward:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
+    def dismiss(self) -> None:
+        """Let it end, which it does when nobody can ask it for anything any more."""
         self._socket.close()
-        os.waitpid(self._pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
 
     def _fork(self, theirs: socket.socket) -> int:
         pid = os.fork()
         if pid == 0:
-            self._socket.close()
             _run_and_exit(lambda: _serve(theirs, self._handler))
         return pid
 
@@ -162,13 +179,18 @@ class _Steward:
         return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[no_input])
 
     def run(self, job: Job) -> dict[str, Any]:
-        """One job, from handing over the socket to the answer."""
-        deadline = time.monotonic() + job.limit
+        """One job, from handing over the socket to the answer.
+
+        :raises OSError, EOFError: there is no process to be had, or the steward itself is lost.
+        """
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
                 socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
-            pid = int.from_bytes(_receive(self._socket, _PID_BYTES, deadline), "big")
+            pid = int.from_bytes(_receive(self._socket, _PID_BYTES, time.monotonic() + _START), "big")
+            if pid == _NONE:
+                return _failure("no_process", _NO_PROCESS.format(job.account.name))
+            deadline = time.monotonic() + job.limit
             try:
                 _send(ours, {"account": vars(job.account), "argument": job.argument}, deadline)
                 return _read(ours, deadline)
@@ -182,9 +204,22 @@ class _Steward:
                     os.kill(pid, signal.SIGKILL)
 
 
+_fresh: dict[Handler, _Steward] = {}  # kept until this process ends: to start one takes longer than most jobs
+
+
+@atexit.register
+def _dismiss_fresh() -> None:
+    for steward in _fresh.values():
+        steward.dismiss()
+
+
 _OVERRUN = (
     "the process working as {0} did not finish in {1:g} s and was stopped. A file system that hangs, or somebody"
     " stopping the process, does that. Look at the processes and mounts of {0}, then run again."
+)
+_NO_PROCESS = (
+    "no process can be started to work as {0}: this node is short of processes or memory. Look for what uses them up,"
+    " then run again."
 )
 _KILLED = "the process working as {0} was killed before it finished. Nothing is half-written; run again."
 
@@ -208,11 +243,18 @@ def _run_and_exit(work: Callable[[], None]) -> None:
 
 
 def _serve(control: socket.socket, handler: Handler) -> None:
+    _let_go_of_descriptors(control.fileno())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would free process ids at once
     while True:
         message, descriptors, _flags, _address = socket.recv_fds(control, 1, 1)
         if not message:
             return
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            control.sendall(_NONE.to_bytes(_PID_BYTES, "big"))
+            os.close(descriptors[0])
+            continue
         if pid == 0:
             control.close()
             with socket.socket(fileno=descriptors[0]) as channel:
@@ -222,12 +264,23 @@ def _serve(control: socket.socket, handler: Handler) -> None:
         control.sendall(pid.to_bytes(_PID_BYTES, "big"))
 
 
+def _let_go_of_descriptors(kept: int) -> None:
+    """Let all but one lead nowhere. A worker that hangs in a file system cannot be killed: it must not keep the pipes
+    that ansible waits for. Nor is the rest a worker's business, other stewards least of all.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    inherited = {int(name) for name in os.listdir("/dev/fd")} if os.path.isdir("/dev/fd") else set()
+    for descriptor in (inherited | {0, 1, 2}) - {kept, nowhere}:
+        os.dup2(nowhere, descriptor)  # not closed: what still thinks it has this one might close its successor
+
+
 def _work(channel: socket.socket, handler: Handler) -> None:
     """The worker: become the owner first, do the work, answer."""
     message = _read(channel, None)
     account = Account(**message["account"])
     try:
-        _drop_to(account)
+        if not account.is_caller:
+            _drop_to(account)
         result = _guarded(handler, message["argument"])
     except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer
         result = _failure("internal", f"{type(error).__name__}: {error}")

@@ -14,13 +14,15 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
+import re
 import secrets
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import selinux
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
@@ -30,10 +32,11 @@ __all__ = [
     "back_up",
     "change_mode",
     "clear_leftovers",
+    "has_leftovers",
     "is_leftover",
     "is_roots",
-    "leftovers",
     "locked",
+    "names",
     "observe",
     "open_directory",
     "parent_directory",
@@ -46,9 +49,12 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel: MAXSYMLINKS
+_OPTION = re.compile(r"(\w+)=([^,]*)")  # of a mount
 
 _TEMPORARY_PREFIX = ".grid-security-"
 _TEMPORARY_SUFFIX = ".tmp"
+_LOCK = f"{_TEMPORARY_PREFIX}lock{_TEMPORARY_SUFFIX}"
+_OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK_WAIT = 20.0  # seconds for another run to finish with a directory
 _LOCK_PAUSE = 0.05  # seconds between two tries
 
@@ -104,7 +110,7 @@ def is_roots(path: str) -> bool:
     except (GridSecurityError, OSError):
         return False
     try:
-        return not os.fstat(descriptor).st_mode & stat.S_IWOTH  # in /tmp a user does as well
+        return not _others_may_write(os.fstat(descriptor), descriptor)  # in /tmp a user does as well
     finally:
         os.close(descriptor)
 
@@ -125,7 +131,7 @@ def _walk_as_root(path: str) -> int:
         while todo:
             name = todo.pop()
             status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            _check_root_owned(path, name, status)
+            _check_roots(path, name, status)
             if stat.S_ISLNK(status.st_mode) and todo:
                 links += 1
                 if links > _MOST_LINKS:
@@ -136,24 +142,59 @@ def _walk_as_root(path: str) -> int:
             else:
                 following = name
             child = os.open(following, _DIRECTORY, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = child
-            _check_root_owned(path, name, os.fstat(descriptor))
+            above, descriptor = descriptor, child
+            _check_mount(path, name, above, descriptor)
+            os.close(above)
+            _check_roots(path, name, os.fstat(descriptor), descriptor)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check_root_owned(path: str, name: str, status: os.stat_result) -> None:
+def _check_roots(path: str, name: str, status: os.stat_result, descriptor: int | None = None) -> None:
     """Whoever owns a directory, or may write to it, can exchange what is below: root stays out of there."""
-    open_to_all = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
-    if status.st_uid != 0 or (open_to_all and not stat.S_ISLNK(status.st_mode)):
-        raise GridSecurityError(
-            "not_roots",
-            f"{path}: root does not work here, because {name!r} on the way belongs to user id {status.st_uid} or is"
-            " writable by everybody. Name the user whose rights are to be used in owner.",
-        )
+    shared = not stat.S_ISLNK(status.st_mode) and _others_may_write(status, descriptor)
+    if status.st_uid != 0 or (shared and not status.st_mode & stat.S_ISVTX):
+        raise _not_roots(path, f"{name!r} on the way belongs to user id {status.st_uid} or can be written by others")
+
+
+def _others_may_write(status: os.stat_result, descriptor: int | None) -> bool:
+    """Whether somebody but root may put something into a directory of root. Where it has an ACL, the bits of the group
+    say what that allows at most."""
+    by_group = status.st_mode & stat.S_IWGRP and (status.st_gid != 0 or _has_acl(descriptor))
+    return bool(status.st_mode & stat.S_IWOTH or by_group)
+
+
+def _has_acl(descriptor: int | None) -> bool:
+    try:
+        return descriptor is not None and bool(os.getxattr(descriptor, "system.posix_acl_access"))
+    except (AttributeError, OSError):  # none, or a system that has none
+        return False
+
+
+def _check_mount(path: str, name: str, above: int, descriptor: int) -> None:
+    """In a file system that a user serves (FUSE), owners and links are what that user says: root stays out of there."""
+    device = os.fstat(descriptor).st_dev
+    if device != os.fstat(above).st_dev and _is_served_by_user(device):
+        raise _not_roots(path, f"{name!r} on the way is a file system that a user mounted")
+
+
+def _is_served_by_user(device: int) -> bool:
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            options = [line.split()[-1] for line in mounts if line.split()[2] == number]
+    except OSError:  # not Linux
+        return False
+    return any(name == "user_id" and value != "0" for one in options for name, value in _OPTION.findall(one))
+
+
+def _not_roots(path: str, cause: str) -> GridSecurityError:
+    return GridSecurityError(
+        "not_roots",
+        f"{path}: root does not work here, because {cause}. Name the user whose rights are to be used in owner.",
+    )
 
 
 def _directory_error(path: str, error: OSError) -> GridSecurityError:
@@ -232,14 +273,22 @@ def _temporary_name() -> str:
 
 def back_up(directory: int, name: str, mode: int) -> str:
     """A second name for the present file, in ansible's pattern for backups; its mode narrowed to ``mode``."""
-    backup = f"{name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S~')}"
-    with contextlib.suppress(FileExistsError):
-        os.link(name, backup, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
-    if observe(directory, backup).kind == "file":
-        descriptor = os.open(backup, _READ, dir_fd=directory)
-        with os.fdopen(descriptor, "rb"):
-            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & mode)
+    backup = _link(directory, name, f"{name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}")
+    status = os.stat(backup, dir_fd=directory, follow_symlinks=False)
+    present = stat.S_IMODE(status.st_mode)
+    if stat.S_ISREG(status.st_mode) and present & ~mode:
+        change_mode(directory, backup, present & mode, status.st_uid)
     return backup
+
+
+def _link(directory: int, name: str, stem: str) -> str:
+    """A name for the file that nothing had so far."""
+    for number in itertools.count():
+        backup = f"{stem}.{number}~" if number else f"{stem}~"
+        with contextlib.suppress(FileExistsError):
+            os.link(name, backup, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+            return backup
+    raise AssertionError  # numbers do not end
 
 
 def replace_link(directory: int, name: str, target: str) -> None:
@@ -249,32 +298,69 @@ def replace_link(directory: int, name: str, target: str) -> None:
     os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def change_mode(directory: int, name: str, mode: int) -> None:
-    """Set the mode of a regular file, through a descriptor so that no exchanged link is followed."""
+def change_mode(directory: int, name: str, mode: int, uid: int) -> bool:
+    """Set the mode of a regular file of user ``uid``, by descriptor; False if that is no longer what has this name."""
     descriptor = os.open(name, _READ, dir_fd=directory)
     try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != uid:
+            return False
         os.fchmod(descriptor, mode)
+        return True
     finally:
         os.close(descriptor)
 
 
 @contextlib.contextmanager
 def locked(directory: int, path: str) -> Iterator[None]:
-    """Let no second run work in ``directory`` at the same time. Where the file system cannot lock, go on without."""
+    """Let no second run work in ``directory`` at the same time. Where no file can be made or locked, go on without.
+
+    The lock is on a file of our own: whoever may only read a directory could lock that one for as long as they like.
+    """
+    descriptor = _lock(directory, path)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(_LOCK, dir_fd=directory)
+            os.close(descriptor)
+
+
+def _lock(directory: int, path: str) -> int | None:
     deadline = time.monotonic() + _LOCK_WAIT
     while True:
         try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise GridSecurityError(
-                    "locked", f"{path} is locked by another process. Wait until it is done, then run again."
-                ) from None
-            time.sleep(_LOCK_PAUSE)
+            descriptor = os.open(_LOCK, _OPEN_LOCK, 0o600, dir_fd=directory)
         except OSError:
-            break
-    yield  # closing the descriptor unlocks
+            return None
+        held = _try_lock(directory, descriptor)
+        if held:
+            return descriptor
+        os.close(descriptor)
+        if held is None:
+            return None
+        if time.monotonic() > deadline:
+            raise GridSecurityError(
+                "locked", f"{path} is locked by another run. Wait until that is done, then run again."
+            )
+        time.sleep(_LOCK_PAUSE)
+
+
+def _try_lock(directory: int, descriptor: int) -> bool | None:
+    """Whether the lock is ours now; None if this file does not serve as one."""
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it has removed it since, and the next run may have made another.
+        return os.path.samestat(os.fstat(descriptor), os.stat(_LOCK, dir_fd=directory, follow_symlinks=False))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(_LOCK, dir_fd=directory)
+        return None
 
 
 def is_leftover(name: str) -> bool:
@@ -282,13 +368,36 @@ def is_leftover(name: str) -> bool:
     return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
 
 
-def leftovers(directory: int) -> list[str]:
-    """Temporary files that a killed run left in ``directory``."""
-    return [name for name in os.listdir(directory) if is_leftover(name)]
+def has_leftovers(directory: int) -> bool:
+    """Whether a killed run left something in ``directory``, or one that goes on has something there."""
+    return any(True for _name in _leftovers(directory))
 
 
 def clear_leftovers(directory: int) -> None:
     """Remove them; to be called under the lock, so that they are nobody's work in progress."""
-    for name in leftovers(directory):
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=directory)
+    for name in _leftovers(directory):
+        if name != _LOCK:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=directory)
+
+
+def _leftovers(directory: int) -> Iterator[str]:
+    return (name for name in names(directory, is_leftover) if _is_left_by_us(directory, name))
+
+
+def _is_left_by_us(directory: int, name: str) -> bool:
+    """Only files and links are, and they belong to whom the run worked for. Others would be found anew in every run."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    usual = stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and name != _LOCK)
+    return usual and os.geteuid() in (0, status.st_uid)
+
+
+def names(directory: int, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """The names in ``directory`` that are wanted, one by one: there may be more than fit into memory, or no end."""
+    with os.scandir(directory) as found:
+        for entry in found:
+            if wanted(entry.name):
+                yield entry.name

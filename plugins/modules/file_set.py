@@ -117,6 +117,27 @@ options:
             description: Return the contents of files in RV(sets[].found) too, if everybody may read them.
             type: bool
             default: false
+      basis:
+        description:
+          - The set is applied only if these directories are still as they were when it was made, because another run may have
+            changed them since. Set by the controller, from RV(sets[].seen).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          directory:
+            description: The directory.
+            type: str
+            required: true
+          patterns:
+            description: Shell patterns of the names that count.
+            type: list
+            elements: str
+            required: true
+          sha256:
+            description: The digest of what was found there.
+            type: str
+            required: true
   contents:
     description: Contents in Base64 by digest. Set by the controller, in the second call.
     type: dict
@@ -178,6 +199,10 @@ sets:
       description: What is in the directory, by name.
       returned: when O(sets[].manifest) differs
       type: dict
+    seen:
+      description: The digest of what is in the directory.
+      returned: when O(sets[].manifest) is given
+      type: str
     missing:
       description: Files whose certificate is not in the bundle.
       returned: when O(sets[].manifest) differs
@@ -229,6 +254,16 @@ SET = {
             "sha256": {"type": "str", "required": True},
             "bundle": {"type": "str"},
             "observe": {"type": "bool", "default": False},
+        },
+    },
+    "basis": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "directory": {"type": "str", "required": True},
+            "patterns": {"type": "list", "elements": "str", "required": True},
+            "sha256": {"type": "str", "required": True},
         },
     },
 }

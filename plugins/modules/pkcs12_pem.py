@@ -330,7 +330,7 @@ def main() -> None:
         return credential.render(data or b"", options, credentials.label(options), key)
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        return file_set.converge(sets, contents, module.check_mode, False)
+        return file_set.converge(sets, contents, module.check_mode, False, secret=True)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
     results = conversation.hold(credentials.converge(options, render, module.check_mode), send)

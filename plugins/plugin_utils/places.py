@@ -17,6 +17,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = [
     "Facts",
     "Place",
+    "basis",
     "compare_set",
     "entry",
     "file_facts",
@@ -110,10 +111,15 @@ def compare_set(place: Place) -> dict[str, Any]:
     return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
 
 
-def update_set(place: Place, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The file set that changes what differs."""
+def basis(place: Place, outcome: dict[str, Any]) -> dict[str, Any]:
+    """What the place was when it was compared. :param outcome: the engine's answer to :func:`compare_set`."""
+    return {"directory": place.directory, "patterns": place.patterns, "sha256": outcome["seen"]}
+
+
+def update_set(place: Place, entries: list[dict[str, Any]], seen: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The file set that changes what differs. :param seen: the :func:`basis` of each place that entries are for."""
     made = [{"path": path, "state": "directory", "initial_mode": "0755"} for path in place.made]
-    return {"name": place.name, "directory": place.directory, "entries": made + entries}
+    return {"name": place.name, "directory": place.directory, "entries": made + entries, "basis": seen or []}
 
 
 def raise_failure(outcomes: list[dict[str, Any]]) -> None:

@@ -25,7 +25,7 @@ def compare_sets(accounts: list[str]) -> list[dict[str, Any]]:
 
 def warnings(outcomes: list[dict[str, Any]], path: str) -> list[str]:
     """One line for all who have one. :param path: the trust directory that their clients do not see."""
-    having = [one["name"] for one in outcomes if one.get("found")]
+    having = [one["name"] for one in outcomes if _NAME in one.get("found", {})]
     if not having:
         return []
     return [

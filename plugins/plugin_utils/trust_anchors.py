@@ -86,7 +86,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
 
 def _apply(action: GridAction, needed: list[trust_store.Update], family: str | None) -> Conversation:
     contents = {digest: content for one in needed for digest, content in one.contents.items()}
-    places.raise_failure((yield Request([places.update_set(one.place, one.entries) for one in needed], contents)))
+    places.raise_failure((yield Request([one.request for one in needed], contents)))
     for update in needed:
         if family and update.place.name == system_store.NAME:
             yield from system_store.refresh(action, family, update.place, update.found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import manifest, names
+from ansible_collections.grid.security.plugins.module_utils import manifest, names, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
@@ -92,19 +92,28 @@ class Update:
     entries: list[dict[str, Any]] = field(init=False)
     contents: dict[str, str] = field(init=False)
     missing: list[str] = field(init=False)
+    seen: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self, outcome: dict[str, Any], purge: bool) -> None:
         found = outcome["found"] if outcome["changed"] else self.place.wanted
         self.found = {
-            name: facts for name, facts in found.items() if name in self.place.wanted or self._is_ours(facts, purge)
+            name: facts
+            for name, facts in found.items()
+            if name in self.place.wanted or self._is_ours(name, facts, purge)
         }
         self.entries, self.contents = difference(self.place.wanted, self.found)
         self.missing = outcome.get("missing", [])
+        self.seen = [places.basis(self.place, outcome)] if "seen" in outcome else []
 
     @staticmethod
-    def _is_ours(facts: dict[str, Any], purge: bool) -> bool:
+    def _is_ours(name: str, facts: dict[str, Any], purge: bool) -> bool:
         """Directories are nothing that a trust directory has, whatever they are called."""
-        return purge and facts["kind"] != "directory"
+        return (purge or secure_fs.is_leftover(name)) and facts["kind"] != "directory"
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The file set that does it, unless somebody else did something meanwhile."""
+        return places.update_set(self.place, self.entries, self.seen)
 
     @property
     def is_needed(self) -> bool:

@@ -42,7 +42,8 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     comparison = Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
     if comparison.changes and not action.check_mode:
         contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
-        places.raise_failure((yield Request([voms_files.update_set(wanted, comparison.changes)], contents)))
+        update = voms_files.update_set(wanted, comparison.changes, outcomes)
+        places.raise_failure((yield Request([update], contents)))
     return result(comparison, warnings + comparison.warnings, action.diff)
 
 

@@ -195,12 +195,16 @@ def _complaints(name: str, facts: dict[str, Any]) -> Iterator[str]:
             yield f": {line.text!r} {error}. Java clients stop there, whatever the VO. Correct or remove it."
 
 
-def update_set(wanted: list[Place], changes: list[Change]) -> dict[str, Any]:
-    """One file set for all changes, so that whatever is removed is removed after everything new is there."""
+def update_set(wanted: list[Place], changes: list[Change], outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    """One file set for all changes, so that whatever is removed is removed after everything new is there.
+
+    :param outcomes: the engine's answers to the comparisons, which the changes are made from.
+    """
     written = {os.path.dirname(one.path) for one in changes if one.after}
     paths = {os.path.join(one.directory, made) for one in wanted if one.directory in written for made in one.made}
     made = sorted({os.path.normpath(path) for path in paths} - {"/"})
     entries = [
         places.entry(one.path, one.after) if one.after else {"path": one.path, "state": "absent"} for one in changes
     ]
-    return places.update_set(Place("VOMS", "/", [], {}, made), entries)
+    seen = [places.basis(*pair) for pair in zip(wanted, outcomes)]
+    return places.update_set(Place("VOMS", "/", [], {}, made), entries, seen)

@@ -118,6 +118,22 @@ def test_link_entries(home: Path) -> None:
     assert not converge(home, key(), link)["changed"]
 
 
+def test_directory_that_comes_and_goes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_parents = file_set._open_parents
+
+    def late(*arguments: Any) -> dict[str, int]:
+        (home / "new").rmdir()
+        try:
+            return open_parents(*arguments)
+        finally:
+            (home / "new").mkdir()
+
+    monkeypatch.setattr(file_set, "_open_parents", late)
+    result = converge(home, {"path": "new", "state": "directory"}, key(path="new/key"))
+    assert result["kind"] == "no_directory"
+    assert not list((home / "new").iterdir())
+
+
 def place_for(user: str, directory: str) -> dict[str, Any]:
     entries = [key(state="file"), {"path": ".", "state": "directory"}]
     one = {"name": "test", "owner": user, "directory": directory, "entries": entries}

@@ -37,6 +37,17 @@ def die(_argument: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def end_steward(_argument: dict[str, Any]) -> dict[str, Any]:
+    os.kill(os.getppid(), 9)
+    return {"steward": os.getppid()}
+
+
+def descriptors(_argument: dict[str, Any]) -> dict[str, Any]:
+    """Where each descriptor leads; the one that lists them is gone by then."""
+    paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return {"open": [os.readlink(path) for path in paths if os.path.exists(path)]}
+
+
 def crash(_argument: dict[str, Any]) -> dict[str, Any]:
     raise ValueError("unexpected")
 
@@ -58,6 +69,42 @@ def test_overrun_is_ended_and_others_go_on() -> None:
 @pytest.mark.parametrize(("handler", "kind"), [(die, "killed"), (crash, "internal")])
 def test_death_and_defects_are_reported(handler: Any, kind: str) -> None:
     assert owner.run_job(handler, owner.Job(account(), {}, 20), False)["kind"] == kind
+
+
+def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a user has used all of them up: told for this job, and the steward goes on."""
+    fork, calls = os.fork, []
+
+    def refuse_second() -> int:
+        calls.append(1)  # in the steward this goes on from what it was when that was forked
+        if len(calls) == 2:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refuse_second)
+    jobs = [owner.Job(account(), {}, 20)] * 2
+    results = list(owner.run_jobs(identity, jobs, False))
+    assert results[0]["kind"] == "no_process"
+    assert "Uid" in results[1]
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_lost_steward_is_replaced(secret: bool) -> None:
+    root = owner.find_account(None)
+    jobs = [owner.Job(root, {}, 20, apart=True)] * 4
+    results = list(owner.run_jobs(end_steward, jobs, secret))
+    assert [result.get("kind") for result in results] in ([None, "no_process"] * 2, [None, None, "no_process", None])
+    assert len({result["steward"] for result in results if "steward" in result}) >= 2
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_no_descriptor_is_taken_along(secret: bool) -> None:
+    """Neither a pipe that ansible waits for, nor a way to the stewards of other handlers."""
+    owner.run_job(identity, owner.Job(account(), {}, 20), True)
+    found = owner.run_job(descriptors, owner.Job(account(), {}, 20), secret)
+    sockets = [path for path in found["open"] if path != os.devnull]
+    assert len(sockets) == 1
+    assert sockets[0].startswith("socket:")
 
 
 def test_unknown_account() -> None:

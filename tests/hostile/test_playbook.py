@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same as a user of the collection has it: pkcs12_pem in a run of ansible-playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.tests.hostile.cases import CASES, Home
+from ansible_collections.grid.security.tests.support import accounts, fuse, pki, prying, snapshot, syscalls
+
+CHOSEN = {
+    "nothing there": None,
+    "directory is a link to root's files": "not_a_directory",
+    "directory is a link to another user's": "not_a_directory",
+    "directory is a FIFO": "not_a_directory",
+    "directory without any mode": "no_access",
+    "home of another user": "os_error",
+    "userkey.pem is a link to another user's": None,
+    "userkey.pem is a FIFO": None,
+    "usercert.pem is a device": None,
+    "key is a hard link to root's secret": None,
+    "key is a directory with a file in it": "is_directory",
+}
+WORDS = {name: (f"import of {name} 4711", f"storing for {name} 0815") for name in ("mallory", "alice")}
+
+
+@dataclass
+class Controller:
+    """A directory with archives, and a node that is this machine."""
+
+    root: Path
+
+    def play(self, credentials: list[dict[str, Any]], traces: Path | None = None) -> subprocess.Popen[str]:
+        """Start a run that leaves its results in a file. :param traces: where system calls are to be written."""
+        tasks = [
+            {"grid.security.pkcs12_pem": {"credentials": credentials}, "register": "result", "ignore_errors": True},
+            {"ansible.builtin.copy": {"content": "{{ result.credentials }}", "dest": str(self.root / "result.json")}},
+        ]
+        (self.root / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+        interpreter = self._traced(traces) if traces else sys.executable
+        host = f"node ansible_connection=local ansible_python_interpreter={interpreter}\n"
+        (self.root / "hosts").write_text(host)
+        temporary = {f"ANSIBLE_{side}_TEMP": str(self.root / side) for side in ("LOCAL", "REMOTE")}
+        return subprocess.Popen(
+            ["ansible-playbook", "-i", "hosts", "play.json"],
+            cwd=self.root,
+            env={**os.environ, **temporary, "ANSIBLE_PIPELINING": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _traced(self, traces: Path) -> Path:
+        """An interpreter for the node's modules whose calls are traced."""
+        path = self.root / "python"
+        command = " ".join(syscalls.command(traces / "trace.$$"))
+        path.write_text(f'#!/bin/sh\nexec {command} "{sys.executable}" "$@"\n')
+        path.chmod(0o755)
+        return path
+
+    def results(self, run: subprocess.Popen[str]) -> list[dict[str, Any]]:
+        """What became of each credential."""
+        output, _errors = run.communicate(timeout=120)
+        assert run.returncode == 0, output
+        results: list[dict[str, Any]] = json.loads((self.root / "result.json").read_text())
+        return results
+
+    def archive(self, name: str) -> str:
+        path = self.root / f"{name}.p12"
+        path.write_bytes(pki.issue(name).archive(WORDS[name][0]))
+        return str(path)
+
+
+@pytest.fixture(name="controller")
+def _controller(tmp_path: Path) -> Controller:
+    return Controller(tmp_path.resolve())
+
+
+def credential(account: Any, **fields: Any) -> dict[str, Any]:
+    name = account.pw_name.split("-")[1]
+    words = {"passphrase": WORDS[name][0], "privatekey_passphrase": WORDS[name][1]}
+    return {"owner": account.pw_name, **words, **fields}
+
+
+def test_hostile_homes(
+    world: Any, controller: Controller, tmp_path: Path, record_property: Callable[[str, int], None]
+) -> None:
+    items = []
+    archive = controller.archive("mallory")
+    for number, name in enumerate(CHOSEN):
+        home = Home(world.home(world.mallory) / f"case{number}", world.mallory, world.bob, world.roots)
+        home.directory("")
+        CASES[name].prepare(home)
+        items.append(credential(world.mallory, src=archive, directory=f"~/case{number}/.globus"))
+    items.append(credential(world.alice, src=controller.archive("alice")))
+    before = snapshot.take(world.home(world.bob), world.roots)
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    results = controller.results(controller.play(items, traces))
+    assert [result.get("kind") for result in results] == [*CHOSEN.values(), None]
+    assert [result["changed"] for result in results] == [kind is None for kind in [*CHOSEN.values(), None]]
+    unlinked = ("nlink", "ctime_ns")  # of the secret that there was a hard link to
+    assert snapshot.differences(before, snapshot.take(world.home(world.bob), world.roots), unlinked) == []
+    calls = [call for trace in traces.iterdir() for call in syscalls.read(trace)]
+    below = [call for call in calls if call.touches(world.homes)]
+    assert {call.uid for call in below} == {world.mallory.pw_uid, world.alice.pw_uid}
+    record_property("system calls traced", len(calls))
+
+
+def test_archives_in_hostile_homes(world: Any, controller: Controller, tmp_path: Path) -> None:
+    """The archive lies on the node, in the user's hands: what it is must be read with the user's rights."""
+    mine, hers = world.home(world.mallory), world.home(world.alice)
+    (hers / "alice.p12").write_bytes(Path(controller.archive("alice")).read_bytes())
+    world.own(world.alice, hers / "alice.p12")
+    (hers / "alice.p12").chmod(0o600)
+    (mine / "link.p12").symlink_to(hers / "alice.p12")
+    (mine / "outside.p12").symlink_to(world.roots / "secret")
+    os.mkfifo(mine / "fifo.p12")
+    (mine / "directory").symlink_to(hers)
+    world.own(world.mallory, *mine.iterdir())
+    names = ("link.p12", "outside.p12", "fifo.p12", "directory/alice.p12", "none.p12")
+    items = [
+        credential(world.mallory, src=f"{mine}/{name}", remote_src=True, passphrase=WORDS["alice"][0]) for name in names
+    ]
+    for number, item in enumerate(items):
+        item["directory"] = f"~/globus{number}"
+    items.append(credential(world.alice, src=f"{hers}/alice.p12", remote_src=True))
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    results = controller.results(controller.play(items, traces))
+    calls = [call for trace in traces.iterdir() for call in syscalls.read(trace)]
+    assert [call for call in calls if call.uid == 0 and (call.touches(mine) or call.touches(hers))] == []
+    assert [result.get("kind") for result in results] == [
+        "no_source",
+        "no_source",
+        "no_source",
+        "not_a_directory",
+        "no_source",
+        None,
+    ]
+    assert not [path for path in mine.iterdir() if path.name.startswith("globus")]
+    assert (hers / ".globus/userkey.pem").stat().st_uid == world.alice.pw_uid
+
+
+@contextmanager
+def hanging(place: Path, world: Any) -> Iterator[None]:
+    directory = fuse.Node(stat.S_IFDIR | 0o700, world.mallory.pw_uid)
+    with fuse.mounted(place, world.mallory, fuse.Served({1: directory}, {fuse.LOOKUP: fuse.HANG})):
+        yield
+
+
+@pytest.mark.skipif(not fuse.available(), reason="needs FUSE and root")
+@pytest.mark.parametrize("where", ["archive", "target"])
+def test_workers_of_a_conversion_hold_nobody_else_s_secrets(world: Any, controller: Controller, where: str) -> None:
+    """When archives are converted on the node, the module holds everybody's passphrases and keys."""
+    mine, hers = world.home(world.mallory), world.home(world.alice)
+    place = mine / ("archives" if where == "archive" else ".globus")
+    place.mkdir()
+    for path, name in ((mine / "mallory.p12", "mallory"), (hers / "alice.p12", "alice")):
+        path.write_bytes(Path(controller.archive(name)).read_bytes())
+    world.own(world.mallory, place, mine / "mallory.p12")
+    world.own(world.alice, hers / "alice.p12")
+    src = f"{mine}/archives/mallory.p12" if where == "archive" else f"{mine}/mallory.p12"
+    items = [credential(world.alice, src=f"{hers}/alice.p12", remote_src=True)]
+    items.append(credential(world.mallory, src=src, remote_src=True))
+    with hanging(place, world):
+        known = tuple(accounts.processes_of(world.mallory.pw_uid))
+        run = controller.play(items)
+        worker = until_it_hangs(world, known)
+        steward = parent(worker)
+        words = [word.encode() for word in WORDS["alice"]]
+        held = {pid: prying.memory_holds(pid, words) for pid in (worker, steward, parent(steward))}
+    results = controller.results(run)
+    assert held == {worker: [], steward: [], parent_of(held): words}
+    assert results[0].get("kind") is None
+    assert results[1]["kind"] in ("os_error", "no_access")
+
+
+def parent_of(held: dict[int, list[bytes]]) -> int:
+    """The engine, which comes last."""
+    return list(held)[-1]
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().split()[3])
+
+
+def until_it_hangs(world: Any, known: tuple[int, ...]) -> int:
+    """The worker that waits for the file system; those that only pass do not count."""
+    while True:
+        pid = prying.wait_for_worker(world.mallory.pw_uid, 60, known)
+        time.sleep(0.3)
+        if pid in accounts.processes_of(world.mallory.pw_uid):
+            return pid

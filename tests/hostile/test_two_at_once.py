@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two runs with different content at the same time: what is there afterwards is what one of them wanted, whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.plugins.module_utils import conversation, file_set, manifest
+from ansible_collections.grid.security.plugins.module_utils.conversation import Request
+from ansible_collections.grid.security.plugins.plugin_utils import places, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts, link_facts
+from ansible_collections.grid.security.tests.support import accounts
+from ansible_collections.grid.security.tests.support.counter import Counter
+from ansible_collections.grid.security.tests.support.engine import Engine, credential_set, encoded
+
+LONG = bool(os.environ.get("HOSTILE_LONG"))
+ROUNDS = 100 if LONG else 4
+SETS = 12
+PAIRS = {name: (f"certificate {name} " * 500, f"key {name} " * 500) for name in ("one", "two", "three")}
+LOCK = ".grid-security-lock.tmp"
+NAMES = ("usercert.pem", "userkey.pem")
+
+
+def texts_of(place: Path) -> tuple[str, ...]:
+    return tuple((place / name).read_text() for name in NAMES)
+
+
+@pytest.mark.parametrize("owner", ["alice", None])
+def test_one_home(world: Any, owner: str | None, record_property: Callable[[str, int], None]) -> None:
+    """Each process places the same pair many times, so that the two are at every point of it at the same time."""
+    place = world.home(world.alice) / ".globus" if owner else world.roots / ".globus"
+    directory = "~/.globus" if owner else str(place)
+    name = world.alice.pw_name if owner else None
+    for number in range(ROUNDS):
+        chosen = [PAIRS[one] for one in ("one", "two", "three")[: 2 + number % 2]]
+        engines = [
+            Engine([credential_set(str(n), name, directory, pair) for n in range(SETS)], encoded(*pair))
+            for pair in chosen
+        ]
+        runs = [engine.result() for engine in engines]
+        assert {kind for run in runs for kind in run.kinds().values()} <= {"changed", "unchanged"}
+        assert texts_of(place) in chosen
+        assert sorted(os.listdir(place)) == list(NAMES)
+    record_property("runs at the same time", ROUNDS * SETS * 2)
+
+
+def test_readers_see_whole_files_only(world: Any) -> None:
+    place = world.home(world.alice) / ".globus"
+    start = credential_set("start", world.alice.pw_name, "~/.globus", PAIRS["one"])
+    Engine([start], encoded(*PAIRS["one"])).result()
+    seen, odd = Counter(), Counter()
+    with accounts.acting_as(world.alice, _read, place, seen, odd):
+        engines = [
+            Engine(
+                [credential_set(str(n), world.alice.pw_name, "~/.globus", PAIRS[name]) for n in range(SETS)],
+                encoded(*PAIRS[name]),
+            )
+            for name in ("one", "two")
+        ]
+        for engine in engines:
+            engine.result()
+    assert odd.value() == 0
+    assert seen.value() > 100
+
+
+def _read(place: Path, seen: Counter, odd: Counter) -> None:
+    whole = {text for pair in PAIRS.values() for text in pair}
+    while True:
+        for name in NAMES:
+            (seen if (place / name).read_text() in whole else odd).add()
+
+
+# --- a trust directory ------------------------------------------------------------------------------------------------
+
+
+def layout(path: Path, *authorities: str) -> Place:
+    """A trust directory with these authorities; all have the same name, so they share a hash."""
+    wanted = {f"{name}.pem": file_facts(f"certificate of {name}".encode()) for name in authorities}
+    wanted.update({f"{name}.signing_policy": file_facts(f"policy of {name}".encode()) for name in authorities})
+    wanted.update({f"01234567.{number}": link_facts(f"{name}.pem") for number, name in enumerate(authorities)})
+    return Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["."])
+
+
+def converse(place: Place, purge: bool = True) -> conversation.Conversation:
+    """What the action does: compare, and change what differs."""
+    (outcome,) = yield Request([places.compare_set(place)])
+    update = trust_store.Update(place, outcome, purge)
+    if update.is_needed:
+        (result,) = yield Request([update.request], update.contents)
+        return "changed" if not result.get("failed") else result["kind"]
+    return "unchanged"
+
+
+def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+    return file_set.converge(sets, contents, False, False)
+
+
+def state(place: Place) -> str:
+    return manifest.digest(manifest.scan(place.directory, place.patterns))
+
+
+def wanted_state(place: Place) -> str:
+    return manifest.digest(place.wanted)
+
+
+@pytest.fixture(name="trust")
+def _trust(world: Any) -> tuple[Place, Place]:
+    """Two wishes for one directory, which has a third so far."""
+    path = world.roots / "certificates"
+    assert conversation.hold(converse(layout(path, "old", "common")), send) == "changed"
+    return layout(path, "common", "first"), layout(path, "second", "common", "third")
+
+
+def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place]) -> None:
+    """Both look, then both change: the second learns that what it looked at is no more."""
+    talks = [converse(place) for place in trust]
+    asked = [talk.send(None) for talk in talks]
+    changes = [talk.send(send(request.sets, request.contents)) for talk, request in zip(talks, asked)]
+    kinds = []
+    for talk, request in zip(talks, changes):
+        with pytest.raises(StopIteration) as end:
+            talk.send(send(request.sets, request.contents))
+        kinds.append(end.value.value)
+    assert kinds == ["changed", "changed_meanwhile"]
+    assert state(trust[0]) == wanted_state(trust[0])
+    assert conversation.hold(converse(trust[1]), send) == "changed"
+    assert state(trust[1]) == wanted_state(trust[1])
+
+
+def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
+    """Both look, then both change, but they want the same: as on a directory that many nodes share."""
+    talks = [converse(trust[0]), converse(trust[0])]
+    asked = [talk.send(None) for talk in talks]
+    changes = [talk.send(send(request.sets, request.contents)) for talk, request in zip(talks, asked)]
+    for talk, request in zip(talks, changes):
+        with pytest.raises(StopIteration) as end:
+            talk.send(send(request.sets, request.contents))
+        assert end.value.value == "changed"
+    assert state(trust[0]) == wanted_state(trust[0])
+
+
+def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place, Place]) -> None:
+    """Both have seen that there is something to do, and wait for the lock that a third one holds."""
+    talk = converse(trust[0])
+    request = talk.send(None)
+    request = talk.send(send(request.sets, request.contents))
+    with open(Path(trust[0].directory, LOCK), "w") as lock:
+        os.fchmod(lock.fileno(), 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        engines = [Engine(request.sets, request.contents) for _number in range(2)]
+        time.sleep(1.5)
+    assert [engine.result().kinds() for engine in engines] == [{"trust anchors": "changed"}] * 2
+    assert state(trust[0]) == wanted_state(trust[0])
+    assert LOCK not in os.listdir(trust[0].directory)
+
+
+@pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("name", [LOCK, ".grid-security-0123.tmp"])
+def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
+    trust: tuple[Place, Place], name: str, purge: bool
+) -> None:
+    conversation.hold(converse(trust[0]), send)
+    Path(trust[0].directory, name).touch()
+    assert conversation.hold(converse(trust[0], purge), send) == "changed"
+    assert conversation.hold(converse(trust[0], purge), send) == "unchanged"
+    assert not Path(trust[0].directory, name).exists()
+
+
+@contextmanager
+def turning(place: Place, counter: Counter) -> Iterator[None]:
+    """Another process of root that wants something else, again and again."""
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            conversation.hold(converse(place), send)
+            counter.add()
+            time.sleep(random.random() * 0.05)
+    try:
+        yield
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def test_one_trust_directory_in_many_rounds(trust: tuple[Place, Place]) -> None:
+    counter = Counter()
+    kinds = set()
+    with turning(trust[0], counter):
+        while counter.value() < 10 * ROUNDS:
+            kinds.add(conversation.hold(converse(trust[1]), send))
+    assert kinds <= {"changed", "unchanged", "changed_meanwhile"}
+    assert "changed" in kinds
+    assert conversation.hold(converse(trust[1]), send) in ("changed", "unchanged")  # the other one was killed anywhere
+    assert state(trust[1]) == wanted_state(trust[1])
+    assert not [name for name in os.listdir(trust[1].directory) if name.startswith(".")]
