@@ -102,15 +102,13 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
 
     :param secret: the jobs carry contents, so workers must not descend from this process's memory.
     """
-    with contextlib.ExitStack() as stack:
-        steward: _Steward | None = None
+    with contextlib.closing(_Steward(handler, fresh=secret)) as steward:
         for job in jobs:
             if job.account.is_caller:
                 yield _guarded(handler, job.argument)
             elif os.geteuid() != 0:
                 yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
             else:
-                steward = steward or stack.enter_context(_Steward(handler, fresh=secret))
                 yield steward.run(job)
 
 
@@ -121,6 +119,8 @@ def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
         return _failure(error.kind, error.message)
     except OSError as error:
         return _failure("os_error", f"{error.filename or 'a file'}: {error.strerror}. Mend the cause, then run again.")
+    except MemoryError:
+        return _failure("no_memory", _NO_MEMORY)
 
 
 def _failure(kind: str, message: str) -> dict[str, Any]:
@@ -128,20 +128,28 @@ def _failure(kind: str, message: str) -> dict[str, Any]:
 
 
 class _Steward:
-    """The process that forks workers, and the engine's side of the talk with it."""
+    """The process that forks workers, and the engine's side of the talk with it. It is started when it is needed."""
 
     def __init__(self, handler: Handler, fresh: bool) -> None:
         self._handler = handler
+        self._fresh = fresh
+        self._pid: int | None = None
+
+    def _start(self) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._pid = self._execute(theirs) if fresh else self._fork(theirs)
+            try:
+                self._pid = self._execute(theirs) if self._fresh else self._fork(theirs)
+            except BaseException:
+                self._socket.close()
+                raise
 
-    def __enter__(self) -> _Steward:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._socket.close()
-        os.waitpid(self._pid, 0)
+    def close(self) -> None:
+        """Let it end."""
+        if self._pid is not None:
+            self._socket.close()
+            os.waitpid(self._pid, 0)
+            self._pid = None
 
     def _fork(self, theirs: socket.socket) -> int:
         pid = os.fork()
@@ -162,7 +170,21 @@ class _Steward:
         return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[no_input])
 
     def run(self, job: Job) -> dict[str, Any]:
-        """One job, from handing over the socket to the answer."""
+        """One job, from handing over the socket to the answer. After a failure the next one gets a new steward."""
+        try:
+            if self._pid is None:
+                self._start()
+            return self._run(job)
+        except (EOFError, ConnectionError):
+            result = _failure("killed", _KILLED.format(job.account.name))
+        except OSError as error:
+            result = _failure("os_error", _NO_PROCESS.format(job.account.name, error.strerror or error))
+        except MemoryError:
+            result = _failure("no_memory", _NO_MEMORY)
+        self.close()
+        return result
+
+    def _run(self, job: Job) -> dict[str, Any]:
         deadline = time.monotonic() + job.limit
         ours, theirs = socket.socketpair()
         with ours:
@@ -186,7 +208,13 @@ _OVERRUN = (
     "the process working as {0} did not finish in {1:g} s and was stopped. A file system that hangs, or somebody"
     " stopping the process, does that. Look at the processes and mounts of {0}, then run again."
 )
-_KILLED = "the process working as {0} was killed before it finished. Nothing is half-written; run again."
+_WHOLE = "Every file is whole, the old one or the new one"
+_KILLED = f"the process working as {{0}} was killed before it finished. {_WHOLE}; run again."
+_NO_PROCESS = (
+    f"no process can work as {{0}}: {{1}}. {_WHOLE}. Look at memory and at the limits on processes and open files, then"
+    " run again."
+)
+_NO_MEMORY = f"the node has not enough memory. {_WHOLE}. Look at it, and at the limits on it, then run again."
 
 
 def serve_forever() -> None:
@@ -229,6 +257,8 @@ def _work(channel: socket.socket, handler: Handler) -> None:
     try:
         _drop_to(account)
         result = _guarded(handler, message["argument"])
+    except OSError as error:
+        result = _failure("os_error", _NO_PROCESS.format(account.name, error.strerror))
     except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer
         result = _failure("internal", f"{type(error).__name__}: {error}")
     _send(channel, result, None)
