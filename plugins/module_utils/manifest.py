@@ -20,7 +20,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["digest", "line", "missing", "scan"]
+__all__ = ["digest", "leftovers", "line", "missing", "scan"]
 
 _LARGEST = 1 << 20  # bytes; of a larger file only the presence is told
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
@@ -48,7 +48,7 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
-        with secure_fs.open_directory(path) as directory:
+        with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
             names = [name for name in os.listdir(directory) if wanted.match(name)]
             found = {name: _facts(secure_fs.observe(directory, name, _LARGEST), observe) for name in names}
     except GridSecurityError as error:
@@ -56,6 +56,17 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
             raise
         return {}
     return {name: facts for name, facts in found.items() if facts["kind"] != "absent"}
+
+
+def leftovers(path: str) -> list[str]:
+    """The names of files that an interrupted run left in the directory ``path``."""
+    try:
+        with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
+            return secure_fs.leftovers(directory)
+    except GridSecurityError as error:
+        if error.kind != "no_directory":
+            raise
+        return []
 
 
 def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:
@@ -66,7 +77,7 @@ def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:
 
 def _read(path: str) -> bytes:
     try:
-        with secure_fs.parent_directory(path) as (directory, name):
+        with secure_fs.parent_directory(path) as (directory, name), secure_fs.explained(path, "looked at"):
             return secure_fs.observe(directory, name, _LARGEST_BUNDLE).content or b""
     except GridSecurityError as error:
         if error.kind != "no_directory":

@@ -15,6 +15,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import stat
 import time
@@ -26,18 +27,24 @@ from ansible_collections.grid.security.plugins.module_utils import selinux
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = [
+    "INTACT",
     "Observed",
     "back_up",
     "change_mode",
     "clear_leftovers",
+    "explain",
+    "explained",
     "is_leftover",
     "is_roots",
+    "keep",
     "leftovers",
     "locked",
+    "make_directory",
     "observe",
     "open_directory",
     "parent_directory",
     "replace_link",
+    "sync",
     "write_temporary",
 ]
 
@@ -51,6 +58,34 @@ _TEMPORARY_PREFIX = ".grid-security-"
 _TEMPORARY_SUFFIX = ".tmp"
 _LOCK_WAIT = 20.0  # seconds for another run to finish with a directory
 _LOCK_PAUSE = 0.05  # seconds between two tries
+
+# What says that a file cannot be read, not that reading failed: not allowed, or exchanged for a link or a socket.
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENOENT}
+# What file systems without hard links say, and kernels that protect other users' files from them.
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.ENOENT}
+_NOTHING_TO_SYNC = {errno.EINVAL, errno.ENOTSUP}
+
+
+INTACT = "What was there before is intact."
+_REMEDY = "Mend the cause (rights, owner, space, quota, read-only file system), then run again."
+
+
+@contextlib.contextmanager
+def explained(path: str, what: str, state: str = INTACT) -> Iterator[None]:
+    """Turn what the system says into a message; see :func:`explain`."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(path, what, state, error) from error
+
+
+def explain(path: str, what: str, state: str, error: OSError) -> GridSecurityError:
+    """What went wrong: ``path`` cannot be ``what`` (a participle).
+
+    :param state: what is there now; unless that is what was there before, the kind is ``incomplete``.
+    """
+    kind = "os_error" if state == INTACT else "incomplete"
+    return GridSecurityError(kind, f"{path} cannot be {what}: {error.strerror}. {state} {_REMEDY}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +125,13 @@ def open_directory(path: str) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        _close(descriptor)
+
+
+def _close(directory: int) -> None:
+    """Nothing was written through it, so there is nothing to lose if the system complains."""
+    with contextlib.suppress(OSError):
+        os.close(directory)
 
 
 def is_roots(path: str) -> bool:
@@ -106,7 +147,7 @@ def is_roots(path: str) -> bool:
     try:
         return not os.fstat(descriptor).st_mode & stat.S_IWOTH  # in /tmp a user does as well
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 @contextlib.contextmanager
@@ -136,11 +177,11 @@ def _walk_as_root(path: str) -> int:
             else:
                 following = name
             child = os.open(following, _DIRECTORY, dir_fd=descriptor)
-            os.close(descriptor)
+            _close(descriptor)
             descriptor = child
             _check_root_owned(path, name, os.fstat(descriptor))
     except BaseException:
-        os.close(descriptor)
+        _close(descriptor)
         raise
     return descriptor
 
@@ -166,7 +207,7 @@ def _directory_error(path: str, error: OSError) -> GridSecurityError:
         return GridSecurityError(
             "no_access", f"{path} cannot be opened ({error.strerror}). Give its owner access (chmod u+rwx)."
         )
-    return GridSecurityError("os_error", f"{path} cannot be opened: {error.strerror}.")
+    return explain(path, "opened", INTACT, error)
 
 
 def observe(directory: int, name: str, limit: int | None = None) -> Observed:
@@ -193,8 +234,10 @@ def observe(directory: int, name: str, limit: int | None = None) -> Observed:
 def _observe_file(directory: int, name: str, limit: int, facts: dict[str, Any]) -> Observed:
     try:
         descriptor = os.open(name, _READ, dir_fd=directory)
-    except OSError:  # mode 000, or exchanged under us: it has to be written anew either way
-        return Observed("file", **facts)
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        return Observed("file", **facts)  # mode 000, or exchanged under us: it has to be written anew either way
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return Observed("other", **facts)
@@ -230,9 +273,49 @@ def _temporary_name() -> str:
     return f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
 
 
+def make_directory(parent: int, name: str, mode: int) -> bool:
+    """Create a directory, and say whether it was missing.
+
+    It has its mode from the first instant: nobody would know later that an interrupted run meant to change it.
+    """
+    mask = os.umask(0)
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+    except FileExistsError:
+        return False
+    finally:
+        os.umask(mask)
+    sync(parent)
+    return True
+
+
+def sync(directory: int) -> None:
+    """See that what was done in a directory is on disk, where the file system has one."""
+    try:
+        os.fsync(directory)
+    except OSError as error:
+        if error.errno not in _NOTHING_TO_SYNC:
+            raise
+
+
+def keep(directory: int, name: str) -> str | None:
+    """A second, temporary name for what is there now, to bring it back; None where there are no second names."""
+    temporary = _temporary_name()
+    try:
+        os.link(name, temporary, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return None
+    return temporary
+
+
 def back_up(directory: int, name: str, mode: int) -> str:
-    """A second name for the present file, in ansible's pattern for backups; its mode narrowed to ``mode``."""
-    backup = f"{name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S~')}"
+    """A second name for the present file, in ansible's pattern for backups; its mode narrowed to ``mode``.
+
+    That of a run which was interrupted before it replaced the file is taken over.
+    """
+    backup = _present_backup(directory, name) or f"{name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S~')}"
     with contextlib.suppress(FileExistsError):
         os.link(name, backup, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
     if observe(directory, backup).kind == "file":
@@ -242,11 +325,27 @@ def back_up(directory: int, name: str, mode: int) -> str:
     return backup
 
 
+def _present_backup(directory: int, name: str) -> str | None:
+    present = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if present.st_nlink < 2:
+        return None
+    pattern = re.compile(rf"{re.escape(name)}\.\d+\.[-\d]+@[:\d]+~")
+    for other in filter(pattern.fullmatch, os.listdir(directory)):
+        if os.path.samestat(present, os.stat(other, dir_fd=directory, follow_symlinks=False)):
+            return other
+    return None
+
+
 def replace_link(directory: int, name: str, target: str) -> None:
     """A symbolic link ``name`` to ``target``, put in place of whatever had that name in one step."""
     temporary = _temporary_name()
     os.symlink(target, temporary, dir_fd=directory)
-    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    try:
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
 
 
 def change_mode(directory: int, name: str, mode: int) -> None:
@@ -284,11 +383,21 @@ def is_leftover(name: str) -> bool:
 
 def leftovers(directory: int) -> list[str]:
     """Temporary files that a killed run left in ``directory``."""
-    return [name for name in os.listdir(directory) if is_leftover(name)]
+    return [name for name in os.listdir(directory) if is_leftover(name) and _is_ours(directory, name)]
 
 
-def clear_leftovers(directory: int) -> None:
+def _is_ours(directory: int, name: str) -> bool:
+    """What others put there under such a name they have to remove themselves."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:  # of a run that is at work, or not any more
+        return False
+    return not stat.S_ISDIR(status.st_mode) and os.geteuid() in (0, status.st_uid)
+
+
+def clear_leftovers(directory: int, path: str) -> None:
     """Remove them; to be called under the lock, so that they are nobody's work in progress."""
     for name in leftovers(directory):
-        with contextlib.suppress(OSError):
+        what = f"{path}/{name}, which an interrupted run left,"
+        with explained(what, "removed"), contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)

@@ -183,6 +183,11 @@ sets:
       returned: when O(sets[].manifest) differs
       type: list
       elements: str
+    leftovers:
+      description: Files that an interrupted run left in the directory.
+      returned: when O(sets[].manifest) differs
+      type: list
+      elements: str
     failed:
       description: Whether the set failed.
       returned: failure
