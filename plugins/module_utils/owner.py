@@ -214,7 +214,7 @@ _NO_PROCESS = (
     f"no process can work as {{0}}: {{1}}. {_WHOLE}. Look at memory and at the limits on processes and open files, then"
     " run again."
 )
-_NO_MEMORY = f"the node has not enough memory. {_WHOLE}. Look at it, and at the limits on it, then run again."
+_NO_MEMORY = f"the node has not enough memory. {_WHOLE}. Free some, or raise the limit on it, then run again."
 
 
 def serve_forever() -> None:

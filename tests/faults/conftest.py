@@ -49,13 +49,15 @@ def _room() -> Iterator[Path]:
         base = Path(name).resolve()
         base.chmod(0o755)
         (base / "home").mkdir(mode=0o755)
+        shutil.chown(base / "home", USER)
         yield base / "home"
 
 
 @pytest.fixture(name="change")
 def _change(request: pytest.FixtureRequest, engines: dict[str, Engine], room: Path) -> Change:
     name, who = request.param
-    shutil.chown(room, "root" if name in ROOTS else USER)
+    if name in ROOTS:
+        shutil.chown(room, "root")
     return CHANGES[name](engines[who], room, USER if who == "root" else None)
 
 

@@ -68,10 +68,10 @@ def _converge(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["gate"] == "work":
             file_set.work = gate.work
+        if request["memory"] is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         if request["user"]:
             _become(request["user"])
-        if request["memory"]:
-            resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         owner.find_account = functools.partial(_at_home, owner.find_account, request["home"])
         if request["gate"] == "engine":
             gate.pass_through()
@@ -81,7 +81,7 @@ def _converge(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size() -> int:
-    with open("/proc/self/statm", encoding="ascii") as stream:
+    with open("/proc/self/statm", encoding="utf-8") as stream:
         return int(stream.read().split()[0]) * resource.getpagesize()
 
 
@@ -128,7 +128,7 @@ def _open_gate(request: dict[str, Any], engine: int, worker: int) -> subprocess.
 
 
 def _parent(pid: int) -> int:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
         return int(stream.read().rpartition(")")[2].split()[1])
 
 
