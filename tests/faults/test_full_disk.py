@@ -42,7 +42,8 @@ def mounted(options: list[str]) -> Iterator[Path]:
         base = Path(name).resolve()
         base.chmod(0o755)
         (base / "disk").mkdir(mode=0o755)
-        command = ["mount", *options, *([] if "tmpfs" in options else [image(base / "image")]), base / "disk"]
+        device = [] if "tmpfs" in options else [str(image(base / "image"))]
+        command = ["mount", *options, *device, str(base / "disk")]
         done = subprocess.run(command, check=False, capture_output=True)
         if done.returncode:
             pytest.skip(f"this system does not do: mount {' '.join(options)}")
