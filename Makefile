@@ -12,11 +12,12 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors role_voms_client
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
-.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners bench machine clean
+.PHONY: help demo test test-fast lint types unit functional faults faults-long sanity integration matrix matrix-corners bench machine clean
 help:
 	@echo "make demo            run the main job below build/demo"
 	@echo "make test            everything that CI runs"
 	@echo "make test-fast       lint, types, unit tests"
+	@echo "make faults-long     kills and errors at every system call, all that make test takes a sample of"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
 	@echo "make bench           what users would pick instead, measured side by side; writes bench/results"
@@ -25,7 +26,7 @@ help:
 demo: $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" playbooks/demo/run build/demo
 
-test: test-fast sanity functional integration matrix-corners demo
+test: test-fast sanity functional faults integration matrix-corners demo
 
 test-fast: lint types unit
 
@@ -51,6 +52,16 @@ functional: machine $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
 		$(BIN)/pytest -q -ra -n auto --dist loadfile -c pyproject.toml $(TREE)/tests/functional
 
+# The engine killed and failing at its system calls, by strace: two workers, because each starts processes of its own.
+FAULTS := PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
+	$(BIN)/pytest -q -ra -n 2 -c pyproject.toml $(TREE)/tests/faults
+
+faults: machine $(TREE)/MANIFEST.json
+	$(FAULTS)
+
+faults-long: machine $(TREE)/MANIFEST.json
+	FAULTS_LONG=1 $(FAULTS)
+
 sanity: $(TREE)/MANIFEST.json
 	$(ANSIBLE_TEST) sanity --venv --color no
 
@@ -64,7 +75,7 @@ matrix-corners: $(TREE)/MANIFEST.json
 	$(BIN)/nox --noxfile tests/noxfile.py --tags corners
 
 machine:
-	tests/support/machine gpg:gnupg keytool:default-jre-headless openssl:openssl
+	tests/support/machine gpg:gnupg keytool:default-jre-headless openssl:openssl strace:strace
 
 bench: $(TREE)/MANIFEST.json build/bench-venv/ready
 	tests/support/machine rsync:rsync sshd:openssh-server

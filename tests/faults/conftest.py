@@ -20,7 +20,7 @@ from ansible_collections.grid.security.tests.support.faults.strace import Engine
 ROOT = os.geteuid() == 0
 USER = "games" if ROOT else getpass.getuser()  # an account that every machine has, and nothing runs as
 LONG = bool(os.environ.get("FAULTS_LONG"))
-CREDENTIALS = ["placement", "renewal", "renewal with backup", "passphrase", "narrowing", "removal"]
+CREDENTIALS = ["placement", "renewal", "resumption", "renewal with backup", "passphrase", "narrowing", "removal"]
 ROOTS = ["host credential"]  # root's own directories
 STORES = ["first anchors", "upgrade", "downgrade", "VOMS", "VOMS taken over"]
 
@@ -28,10 +28,13 @@ needs_root = pytest.mark.skipif(not ROOT, reason="only root can take another use
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace injects the faults, and it is missing")
 
 
-def cases(*names: str) -> list[Any]:
-    """Each change with the rights of the user who owns the directory, and each that root does for them or itself."""
+def cases(*names: str, by_root: list[str] | None = None) -> list[Any]:
+    """Each change with the rights of the user who owns the directory, and each that root does for them or itself.
+
+    :param by_root: in short runs only these of the latter, because for each an interpreter has to start.
+    """
     own = [pytest.param((name, "user"), id=name) for name in names if name not in ROOTS]
-    other = [name for name in names if name in (*CREDENTIALS, *ROOTS)]
+    other = [name for name in names if name in (*CREDENTIALS, *ROOTS) and (LONG or by_root is None or name in by_root)]
     return own + [pytest.param((name, "root"), id=f"{name} by root", marks=needs_root) for name in other]
 
 

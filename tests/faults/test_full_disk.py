@@ -98,7 +98,7 @@ def interrupted(change: Change, error: str) -> tuple[bool, list[str]]:
     (outcome,) = answer.get("outcomes", [answer])
     if outcome.get("failed"):
         problems = [*unclear(change, outcome, error), *change.wrong(tree)]
-        problems += ["changed"] if files(tree, change) != files(change.before, change) else []
+        problems += ["changed"] if files(tree) != files(change.before) else []
     else:
         problems = list(change.differs_from(change.after))
     return bool(outcome.get("failed")), problems

@@ -30,7 +30,7 @@ def placement(room: Path, owner: str | None) -> tuple[list[dict[str, Any]], dict
 def test_too_little_memory(engines: dict[str, Engine], room: Path, who: str, count: Any) -> None:
     request = placement(room, USER if who == "root" else None)
     seen: Counter[str] = Counter()
-    for kibibytes in range(0, 8 * KIBIBYTE, 64 if LONG else 256):
+    for kibibytes in range(0, 8 * KIBIBYTE, 64 if LONG else 640):
         (room / "file").unlink(missing_ok=True)
         answer = engines[who].ask(*request, memory=kibibytes * KIBIBYTE)
         assert "traceback" not in answer, f"with {kibibytes} KiB more: {answer}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import shutil
 import signal
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.tests.faults.conftest import LONG, needs_root, needs_strace
 from ansible_collections.grid.security.tests.support.faults import strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change
-from ansible_collections.grid.security.tests.support.faults.tree import snapshot
+from ansible_collections.grid.security.tests.support.faults.tree import leftovers, snapshot
 
 pytestmark = [needs_strace, needs_root]
 
@@ -40,15 +41,15 @@ def test_worker_finishes_when_the_steward_is_killed(change: Change) -> None:
 def test_next_run_waits_for_a_worker_that_is_left(change: Change) -> None:
     """It is slow at each rename, and the run that follows at once neither disturbs it nor is disturbed."""
     slow = "--inject=renameat,renameat2:delay_enter=300000"
-    first = threading.Thread(target=change.run, args=(slow,), kwargs={"kill_at_gate": ["engine"]})
-    with strace.Engine() as second:
+    with strace.Engine() as second, ThreadPoolExecutor() as pool:
         second.home = change.engine.home
-        first.start()
-        while not [name for name in snapshot(change.root) if "grid-security" in name]:
-            pass
+        first = pool.submit(change.run, slow, kill_at_gate=["engine"])
+        while not leftovers(snapshot(change.root)):
+            time.sleep(0.01)
         (result,) = hold(change.talk(), second.send)
-        first.join()
+        _answer, calls = first.result()
     assert not result.get("failed"), result
+    assert [call.error for call in calls if call.kind == "rename"] == [None, None]
     assert list(change.differs_from(change.after)) == []
 
 

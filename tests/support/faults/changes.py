@@ -35,7 +35,7 @@ _HASH_LINK = re.compile(r"(.*/)?([0-9a-f]{8})\.\d")
 class Change:
     """One call of the engine that leads a directory from one state to another.
 
-    :param root: the directory. :param request: the call.
+    :param root: the directory. :param request: the call. :param comparison: the one before it, if there was one.
     :param talk: the conversation that the call is part of.
     :param back: one that leads to the state before, if there is one.
     :param pair: certificate and key, by path below the root. :param rule: what else has to hold.
@@ -44,6 +44,7 @@ class Change:
     engine: Engine
     root: Path
     request: Request
+    comparison: Request | None
     before: Tree
     after: Tree
     talk: Talk
@@ -58,6 +59,12 @@ class Change:
         """The call from the state before, with faults; its answer and the system calls made."""
         self.reset()
         return self.engine.trace(self.request.sets, self.request.contents, *injections, **how)
+
+    def compare(self, *injections: str) -> tuple[dict[str, Any], list[Call]]:
+        """The comparison, in the same way."""
+        assert self.comparison
+        self.reset()
+        return self.engine.trace(self.comparison.sets, self.comparison.contents, *injections)
 
     def concerns(self, call: Call) -> bool:
         """Whether the call is about the directory or something in it."""
@@ -162,7 +169,9 @@ def prepare(
     assert _failures(hold(after(), send)) == []
     end = snapshot(root)
     assert end != start and not leftovers(end)
-    return Change(engine, root, requests[-1], start, end, after, back, pair, rule or (lambda _change, _tree: iter(())))
+    compared = requests[0] if len(requests) > 1 else None
+    rule = rule or (lambda _change, _tree: iter(()))
+    return Change(engine, root, requests[-1], compared, start, end, after, back, pair, rule)
 
 
 def _then_without(directory: Path, talk: Conversation) -> Conversation:
@@ -222,6 +231,21 @@ def placement(engine: Engine, root: Path, owner: str | None) -> Change:
 def renewal(engine: Engine, root: Path, owner: str | None) -> Change:
     old, new = _credential(owner, _OLD), _credential(owner, _NEW)
     return _credential_change(engine, root, old, new, old)
+
+
+def resumption(engine: Engine, root: Path, owner: str | None) -> Change:
+    """A renewal after one that was killed when the new key was complete."""
+    old, new = _credential(owner, _OLD), _credential(owner, _NEW)
+
+    def killed() -> Conversation:
+        results = yield from old()
+        left = root / ".globus/.grid-security-0123456789abcdef.tmp"
+        left.write_bytes(_NEW.pem)
+        left.chmod(0o600)
+        os.chown(left, root.stat().st_uid, root.stat().st_gid)
+        return results
+
+    return _credential_change(engine, root, killed, new, None)
 
 
 def renewal_with_backup(engine: Engine, root: Path, owner: str | None) -> Change:
@@ -422,6 +446,7 @@ def voms_taken_over(engine: Engine, root: Path, _owner: str | None) -> Change:
 CHANGES = {
     "placement": placement,
     "renewal": renewal,
+    "resumption": resumption,
     "renewal with backup": renewal_with_backup,
     "passphrase": passphrase,
     "narrowing": narrowing,
