@@ -27,6 +27,9 @@ __all__ = ["DEFAULT_LIMIT", "converge", "work"]
 
 DEFAULT_LIMIT = 60.0  # seconds for one set
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
+_WHOLE = "Every file is whole, the old one or the new one"
+_BEGUN = f"Other changes are made already. {_WHOLE}."
+_UNSAFE = "The changes so far are made, but a power failure might undo them."
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
@@ -401,7 +404,7 @@ def _content(entry: Entry, contents: dict[str, bytes]) -> bytes:
 def _changed_meanwhile(entry: Entry) -> GridSecurityError:
     return GridSecurityError(
         "changed_meanwhile",
-        f"{entry.path} was changed by somebody else during the run. Nothing was changed. Run again.",
+        f"{entry.path} was changed by somebody else during the run, so nothing was done. Run again.",
     )
 
 
@@ -518,11 +521,6 @@ def _remove(directory: int, name: str, _entry: Entry) -> None:
 
 
 _ACTIONS = {"file": _change_mode, "link": _replace_link, "absent": _remove}
-
-
-_WHOLE = "Every file is whole, the old one or the new one"
-_BEGUN = f"Other changes are made already. {_WHOLE}."
-_UNSAFE = "The changes so far are made, but a power failure might undo them."
 
 
 def _sync(steps: list[Step], opened: dict[str, int]) -> None:

@@ -65,7 +65,6 @@ _UNREADABLE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENOENT
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.ENOENT}
 _NOTHING_TO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
-
 INTACT = "What was there before is intact."
 _REMEDY = "Mend the cause (rights, owner, space, quota, read-only file system), then run again."
 

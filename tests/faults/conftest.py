@@ -21,7 +21,7 @@ ROOT = os.geteuid() == 0
 USER = "games" if ROOT else getpass.getuser()  # an account that every machine has, and nothing runs as
 LONG = bool(os.environ.get("FAULTS_LONG"))
 CREDENTIALS = ["placement", "renewal", "resumption", "renewal with backup", "passphrase", "narrowing", "removal"]
-ROOTS = ["host credential"]  # root's own directories
+ROOTS = ["host credential"]  # what only root does, in directories of its own
 STORES = ["first anchors", "upgrade", "downgrade", "VOMS", "VOMS taken over"]
 
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can take another user's rights")
@@ -31,10 +31,12 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 def cases(*names: str, by_root: list[str] | None = None) -> list[Any]:
     """Each change with the rights of the user who owns the directory, and each that root does for them or itself.
 
-    :param by_root: in short runs only these of the latter, because for each an interpreter has to start.
+    :param by_root: those of the latter that short runs have, where other than all credentials: for each of these an
+        interpreter has to start.
     """
+    by_root = [*CREDENTIALS, *ROOTS] if by_root is None else by_root
     own = [pytest.param((name, "user"), id=name) for name in names if name not in ROOTS]
-    other = [name for name in names if name in (*CREDENTIALS, *ROOTS) and (LONG or by_root is None or name in by_root)]
+    other = [name for name in names if LONG or name in by_root]
     return own + [pytest.param((name, "root"), id=f"{name} by root", marks=needs_root) for name in other]
 
 
@@ -59,7 +61,7 @@ def _room() -> Iterator[Path]:
 @pytest.fixture(name="change")
 def _change(request: pytest.FixtureRequest, engines: dict[str, Engine], room: Path) -> Change:
     name, who = request.param
-    if name in ROOTS:
+    if who == "root" and name not in CREDENTIALS:
         shutil.chown(room, "root")
     return CHANGES[name](engines[who], room, USER if who == "root" else None)
 

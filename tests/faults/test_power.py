@@ -16,6 +16,7 @@ from ansible_collections.grid.security.tests.support.faults.changes import Chang
 from ansible_collections.grid.security.tests.support.faults.strace import Call
 
 pytestmark = needs_strace
+ALL = cases(*CREDENTIALS, *ROOTS, *STORES, by_root=[*CREDENTIALS, *ROOTS, *STORES])
 
 
 class Disk:
@@ -56,7 +57,7 @@ def is_temporary(path: str) -> bool:
     return secure_fs.is_leftover(os.path.basename(path))
 
 
-@pytest.mark.parametrize("change", cases(*CREDENTIALS, *ROOTS, *STORES), indirect=True)
+@pytest.mark.parametrize("change", ALL, indirect=True)
 def test_all_is_on_disk_in_time(change: Change, count: Any) -> None:
     _answer, calls = change.run()
     disk = Disk()
@@ -71,7 +72,7 @@ def asked(change: Change, path: str) -> int:
     return change.after[str(Path(path).relative_to(change.root))].mode
 
 
-@pytest.mark.parametrize("change", cases(*CREDENTIALS, *ROOTS, *STORES), indirect=True)
+@pytest.mark.parametrize("change", ALL, indirect=True)
 def test_no_mode_is_ever_wider_than_asked(change: Change) -> None:
     _answer, calls = change.run()
     seen = [call for call in calls if change.concerns(call) and call.changes and not call.error]
