@@ -23,7 +23,7 @@ DO := list
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
 export MOLECULE_COMMAND_BORDERS := false
 
-.PHONY: help demo test test-fast lint types unit functional hostile hostile-long sanity integration matrix matrix-corners clean
+.PHONY: help demo test test-fast lint types unit functional hostile hostile-long faults faults-long sanity integration matrix matrix-corners clean
 .PHONY: molecule molecule-run scenario scenario-run cluster cluster-create cluster-destroy cluster-packages bench bench-run
 help:
 	@echo "make demo            run the main job below build/demo"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-fast       lint, types, unit tests"
 	@echo "make hostile         users who attack the engine in their homes; as root, with accounts made for it"
 	@echo "make hostile-long    the same with many more rounds of each race"
+	@echo "make faults-long     kills and errors at every system call, all that make test takes a sample of"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
 	@echo "make molecule        all scenarios on real Debian nodes, from their creation to their destruction"
@@ -42,7 +43,7 @@ help:
 demo: $(TREE)/MANIFEST.json
 	playbooks/demo/run build/demo
 
-test: test-fast sanity functional hostile integration matrix-corners demo molecule
+test: test-fast sanity functional hostile faults integration matrix-corners demo molecule
 
 test-fast: lint types unit
 
@@ -74,6 +75,14 @@ hostile: $(TREE)/MANIFEST.json
 
 hostile-long: export HOSTILE_LONG = 1
 hostile-long: hostile
+
+# The engine killed and failing at its system calls, by strace: two workers, because each starts processes of its own.
+faults: $(TREE)/MANIFEST.json
+	tests/support/machine strace:strace
+	$(PYTEST) -n 2 $(TREE)/tests/faults
+
+faults-long: export FAULTS_LONG = 1
+faults-long: faults
 
 sanity: $(TREE)/MANIFEST.json
 	$(ANSIBLE_TEST) sanity --venv --color no

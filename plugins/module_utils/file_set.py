@@ -28,6 +28,9 @@ __all__ = ["DEFAULT_LIMIT", "converge", "work"]
 DEFAULT_LIMIT = 60.0  # seconds for one set
 _LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
+_WHOLE = "Every file is whole, the old one or the new one"
+_BEGUN = f"Other changes are made already. {_WHOLE}."
+_UNSAFE = "The changes so far are made, but a power failure might undo them."
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
@@ -196,7 +199,10 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
     entries = [_entry(fields) for fields in argument["entries"]]
     contents = {digest: base64.b64decode(text) for digest, text in argument["contents"].items()}
     steps = _plan(entries)
+    _plan_clearing(steps)
     result = _report(steps, contents, argument["diff"])
+    if contents and result.get("needs"):  # it was asked for less
+        raise _changed_meanwhile(next(step.entry.path for step in steps if step.entry.sha256 in result["needs"]))
     if argument["check"] or result.get("needs") or not result["changed"]:
         return result
     backups = _apply(entries, contents, argument["basis"])
@@ -242,18 +248,14 @@ def _parse_mode(mode: Any, path: str) -> int:
 # --- plan -------------------------------------------------------------------------------------------------------------
 
 
-def _plan(entries: list[Entry], locked: bool = False) -> list[Step]:
-    """What is to be done for each entry. :param locked: leftovers have been cleared, and our own files are none."""
+def _plan(entries: list[Entry]) -> list[Step]:
     made = {entry.path for entry in entries if entry.state == "directory"}
-    steps = [_plan_entry(entry, made) for entry in sorted(entries, key=lambda entry: _ORDER[entry.state])]
-    if not locked:
-        _note_leftovers([step for step in steps if step.entry.state in ("file", "link")])
-    return steps
+    return [_plan_entry(entry, made) for entry in sorted(entries, key=lambda entry: _ORDER[entry.state])]
 
 
 def _plan_entry(entry: Entry, made: set[str]) -> Step:
     try:
-        with secure_fs.parent_directory(entry.path) as (directory, name), _looked_at(entry.path):
+        with secure_fs.parent_directory(entry.path) as (directory, name), secure_fs.explained(entry.path, "looked at"):
             step = Step(entry, _look(directory, name, entry))
     except GridSecurityError as error:
         if error.kind != "no_directory" or (entry.state != "absent" and os.path.dirname(entry.path) not in made):
@@ -263,33 +265,24 @@ def _plan_entry(entry: Entry, made: set[str]) -> Step:
     return step
 
 
-def _note_leftovers(steps: list[Step]) -> None:
-    """Each directory is looked through once, however many entries lie there."""
-    for parent in {os.path.dirname(step.entry.path) for step in steps}:
-        if _has_leftovers(parent):
-            for step in steps:
-                if os.path.dirname(step.entry.path) == parent:
-                    step.changes.append("leftover of an interrupted run cleared")
+def _plan_clearing(steps: list[Step]) -> None:
+    """What an interrupted run left is a change of whatever lies beside it: it may hold a key, even one that is gone."""
+    beside = [step for step in steps if step.entry.state != "directory"]
+    parents = {os.path.dirname(step.entry.path) for step in beside}
+    unclean = {parent for parent in parents if _has_leftovers(parent)}
+    for step in beside:
+        if os.path.dirname(step.entry.path) in unclean:
+            step.changes.append("leftover of an interrupted run cleared")
 
 
 def _has_leftovers(path: str) -> bool:
     try:
-        with secure_fs.open_directory(path) as directory, _looked_at(path):
+        with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
             return secure_fs.has_leftovers(directory)
     except GridSecurityError as error:
         if error.kind != "no_directory":
             raise
         return False
-
-
-@contextlib.contextmanager
-def _looked_at(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise GridSecurityError(
-            "os_error", f"{path} cannot be looked at: {error.strerror}. Mend the cause, then run again."
-        ) from error
 
 
 def _look(directory: int, name: str, entry: Entry) -> secure_fs.Observed:
@@ -398,7 +391,7 @@ def _diff(step: Step, contents: dict[str, bytes]) -> dict[str, str]:
 
 
 def _apply(entries: list[Entry], contents: dict[str, bytes], basis: list[dict[str, Any]]) -> dict[str, str]:
-    """Make it so: directories, then all new files under temporary names, then renames and links, then removals.
+    """Make it so: directories, then files, then links, then removals, each kind on disk before the next begins.
 
     :param basis: directories as they were when the entries were made.
     """
@@ -408,13 +401,14 @@ def _apply(entries: list[Entry], contents: dict[str, bytes], basis: list[dict[st
     with contextlib.ExitStack() as stack:
         opened = _open_parents(entries, stack)
         # Anew, for now nobody else works here.
-        steps = _plan([entry for entry in entries if not _is_done(entry)], locked=True)
-        if any(step.changes for step in steps):
+        steps = [step for step in _plan([entry for entry in entries if not _is_done(entry)]) if step.changes]
+        if steps:
             _check(basis)
-        with _temporaries(steps, opened, contents) as temporaries:
-            backups = _rename(steps, opened, temporaries)
-        for directory in opened.values():
-            os.fsync(directory)
+        new = [step for step in steps if step.rewrite]
+        with _temporaries(new, opened, contents) as temporaries:
+            backups = _back_up(steps, opened)
+            _replace(new, opened, temporaries)
+        _carry_out([step for step in steps if not step.rewrite], opened, begun=bool(new))
     return backups
 
 
@@ -426,12 +420,11 @@ def _is_done(entry: Entry) -> bool:
 
 
 def _make_directory(entry: Entry) -> None:
-    with secure_fs.parent_directory(entry.path) as (parent, name):
+    with secure_fs.explained(entry.path, "written"), secure_fs.parent_directory(entry.path) as (parent, name):
         mode = entry.mode
-        with contextlib.suppress(FileExistsError), _explained(entry.path):
-            os.mkdir(name, 0o700, dir_fd=parent)
-            mode = entry.initial_mode if mode is None else mode
-        with secure_fs.open_directory(entry.path) as directory, _explained(entry.path):
+        if secure_fs.make_directory(parent, name, entry.initial_mode if mode is None else mode) and mode is None:
+            mode = entry.initial_mode
+        with secure_fs.open_directory(entry.path) as directory:
             if mode is not None and stat.S_IMODE(os.fstat(directory).st_mode) != mode:
                 os.fchmod(directory, mode)
 
@@ -447,7 +440,8 @@ def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str
                 raise
             continue
         stack.enter_context(secure_fs.locked(opened[parent], parent))
-        secure_fs.clear_leftovers(opened[parent])
+        with secure_fs.explained(parent, "looked at"):
+            secure_fs.clear_leftovers(opened[parent], parent)
     return opened
 
 
@@ -458,25 +452,32 @@ def _check(basis: list[dict[str, Any]]) -> None:
             raise _changed_meanwhile(one["directory"])
 
 
+def _place_of(step: Step, opened: dict[str, int]) -> tuple[int, str]:
+    parent, name = os.path.split(step.entry.path)
+    return opened[parent], name
+
+
 @contextlib.contextmanager
 def _temporaries(steps: list[Step], opened: dict[str, int], contents: dict[str, bytes]) -> Iterator[dict[str, str]]:
     """All new files of the set, complete and on disk under temporary names; what is not renamed is removed again."""
     made: dict[str, str] = {}
     try:
         for step in steps:
-            entry = step.entry
-            if step.rewrite:
-                directory = opened[os.path.dirname(entry.path)]
-                mode = 0o600 if entry.mode is None else entry.mode
-                ids = entry.ids if entry.ids != (-1, -1) else None
-                with _explained(entry.path):
-                    content = _content(entry, contents)
-                    made[entry.path] = secure_fs.write_temporary(directory, entry.path, content, mode, ids)
+            entry, (directory, _name) = step.entry, _place_of(step, opened)
+            mode = 0o600 if entry.mode is None else entry.mode
+            ids = entry.ids if entry.ids != (-1, -1) else None
+            content = _content(entry, contents)
+            with secure_fs.explained(entry.path, "written"):
+                made[entry.path] = secure_fs.write_temporary(directory, entry.path, content, mode, ids)
         yield made
     finally:
-        for path, temporary in made.items():
-            with contextlib.suppress(OSError):  # what made it fail is what has to be told
-                os.unlink(temporary, dir_fd=opened[os.path.dirname(path)])
+        _discard(made, opened)
+
+
+def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:
+    for path, temporary in temporaries.items():
+        with contextlib.suppress(OSError):  # what cannot be removed now, the next run sees
+            os.unlink(temporary, dir_fd=opened[os.path.dirname(path)])
 
 
 def _content(entry: Entry, contents: dict[str, bytes]) -> bytes:
@@ -490,51 +491,126 @@ def _changed_meanwhile(path: str) -> GridSecurityError:
     return GridSecurityError("changed_meanwhile", f"{path} was changed by somebody else during the run. Run again.")
 
 
-def _rename(steps: list[Step], opened: dict[str, int], temporaries: dict[str, str]) -> dict[str, str]:
+def _back_up(steps: list[Step], opened: dict[str, int]) -> dict[str, str]:
+    """Backups of all files that go, before the first of them does; their paths."""
     backups = {}
     for step in steps:
-        entry, name = step.entry, os.path.basename(step.entry.path)
-        directory = opened.get(os.path.dirname(entry.path))
-        if not step.changes or directory is None:
-            continue
-        with _explained(entry.path):
-            if entry.backup and step.before.kind == "file" and (step.rewrite or entry.state == "absent"):
-                narrow = entry.mode if entry.mode is not None else 0o600
-                backup = secure_fs.back_up(directory, name, narrow)
-                backups[entry.path] = os.path.join(os.path.dirname(entry.path), backup)
-            _carry_out(step, directory, name, temporaries.get(entry.path))
+        entry = step.entry
+        if entry.backup and step.before.kind == "file" and (step.rewrite or entry.state == "absent"):
+            directory, name = _place_of(step, opened)
+            with secure_fs.explained(entry.path, "written"):
+                backup = secure_fs.back_up(directory, name, 0o600 if entry.mode is None else entry.mode)
+                secure_fs.sync(directory)
+            backups[entry.path] = os.path.join(os.path.dirname(entry.path), backup)
     return backups
 
 
-def _carry_out(step: Step, directory: int, name: str, temporary: str | None) -> None:
-    entry = step.entry
-    if entry.state == "absent":
-        os.unlink(name, dir_fd=directory)
-    elif entry.state == "link":
-        secure_fs.replace_link(directory, name, str(entry.target))
-    elif temporary is not None:
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-    elif entry.mode is not None and step.before.mode != entry.mode:
-        _change_mode(step, directory, name, entry.mode)
+def _replace(steps: list[Step], opened: dict[str, int], temporaries: dict[str, str]) -> None:
+    """Give all new files their names, or none of them: half of a credential is of no use.
 
-
-def _change_mode(step: Step, directory: int, name: str, mode: int) -> None:
-    if not secure_fs.change_mode(directory, name, mode, step.before.uid):
-        raise _changed_meanwhile(step.entry.path)
+    Nothing lies between two renames, so that a kill hardly ever does.
+    """
+    with _kept(steps if len(steps) > 1 else [], opened) as kept:
+        tried: list[Step] = []
+        try:
+            for step in steps:
+                tried.append(step)
+                directory, name = _place_of(step, opened)
+                os.rename(temporaries[step.entry.path], name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException as error:
+            stuck = _bring_back(tried, kept, opened)
+            if isinstance(error, OSError):
+                raise _not_replaced(tried[-1].entry.path, stuck, error) from error
+            raise
+        temporaries.clear()
+        _sync(steps, opened)
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _kept(steps: list[Step], opened: dict[str, int]) -> Iterator[dict[str, str]]:
+    """Second names for what is about to be replaced, so that it can be brought back."""
+    kept: dict[str, str] = {}
     try:
-        yield
-    except FileExistsError:
+        for step in steps:
+            directory, name = _place_of(step, opened)
+            with secure_fs.explained(step.entry.path, "written"):
+                temporary = secure_fs.keep(directory, name) if step.before.kind != "absent" else None
+            if temporary is not None:
+                kept[step.entry.path] = temporary
+        yield kept
+    except BaseException:
+        _discard(kept, opened)
         raise
-    except OSError as error:
-        raise GridSecurityError(
-            "os_error",
-            f"{path} cannot be written: {error.strerror}. What was there before is intact."
-            " Mend the cause (rights, owner, space, quota, read-only file system), then run again.",
-        ) from error
+    for path, temporary in kept.items():
+        parent = os.path.dirname(path)
+        with secure_fs.explained(os.path.join(parent, temporary), "removed", f"It is what {path} was before."):
+            os.unlink(temporary, dir_fd=opened[parent])
+
+
+def _bring_back(tried: list[Step], kept: dict[str, str], opened: dict[str, int]) -> list[str]:
+    """Undo renames, the last of which failed; the paths where that was not possible."""
+    stuck = [step.entry.path for step in reversed(tried) if not _is_back(step, kept, opened) and step is not tried[-1]]
+    with contextlib.suppress(GridSecurityError):
+        _sync(tried, opened)
+    return stuck
+
+
+def _is_back(step: Step, kept: dict[str, str], opened: dict[str, int]) -> bool:
+    directory, name = _place_of(step, opened)
+    try:
+        if step.entry.path in kept:
+            os.rename(kept[step.entry.path], name, src_dir_fd=directory, dst_dir_fd=directory)
+        elif step.before.kind == "absent":
+            os.unlink(name, dir_fd=directory)
+        else:
+            return False
+    except OSError:
+        return False
+    return True
+
+
+def _not_replaced(path: str, stuck: list[str], error: OSError) -> GridSecurityError:
+    if not stuck:
+        return secure_fs.explain(path, "written", secure_fs.INTACT, error)
+    state = f"Replaced already, and not to be put back, is {', '.join(stuck)}. {_WHOLE}, but old and new may not match."
+    return secure_fs.explain(path, "written", state, error)
+
+
+def _carry_out(steps: list[Step], opened: dict[str, int], begun: bool) -> None:
+    """The other changes: modes, then links, then removals.
+
+    :param begun: whether there is no way back any more.
+    """
+    for state, action in _ACTIONS.items():
+        chosen = [step for step in steps if step.entry.state == state]
+        for step in chosen:
+            with secure_fs.explained(step.entry.path, "written", _BEGUN if begun else secure_fs.INTACT):
+                action(step, *_place_of(step, opened))
+            begun = True
+        _sync(chosen, opened)
+
+
+def _change_mode(step: Step, directory: int, name: str) -> None:
+    if not secure_fs.change_mode(directory, name, int(step.entry.mode or 0), step.before.uid):
+        raise _changed_meanwhile(step.entry.path)
+
+
+def _replace_link(step: Step, directory: int, name: str) -> None:
+    secure_fs.replace_link(directory, name, str(step.entry.target))
+
+
+def _remove(_step: Step, directory: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
+_ACTIONS = {"file": _change_mode, "link": _replace_link, "absent": _remove}
+
+
+def _sync(steps: list[Step], opened: dict[str, int]) -> None:
+    for parent in sorted({os.path.dirname(step.entry.path) for step in steps}):
+        with secure_fs.explained(parent, "flushed to disk", _UNSAFE):
+            secure_fs.sync(opened[parent])
 
 
 def _group_id(group: str) -> int:

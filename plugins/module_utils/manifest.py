@@ -52,7 +52,7 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
-        with secure_fs.open_directory(path) as directory:
+        with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
             names = secure_fs.names(directory, lambda name: bool(wanted.match(name)) or secure_fs.is_leftover(name))
             chosen = list(itertools.islice(names, _MOST + 1))
             _refuse_many(path, chosen)
@@ -79,7 +79,7 @@ def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:
 
 def _read(path: str) -> bytes:
     try:
-        with secure_fs.parent_directory(path) as (directory, name):
+        with secure_fs.parent_directory(path) as (directory, name), secure_fs.explained(path, "looked at"):
             return secure_fs.observe(directory, name, _LARGEST_BUNDLE).content or b""
     except GridSecurityError as error:
         if error.kind != "no_directory":

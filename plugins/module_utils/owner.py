@@ -127,10 +127,15 @@ def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward]) ->
         if handler not in stewards:
             stewards[handler] = _Steward(handler, fresh=stewards is _fresh)
         return stewards[handler].run(job)
-    except (OSError, EOFError):
-        if handler in stewards:
-            stewards.pop(handler).dismiss()
-        return _failure("no_process", _NO_PROCESS.format(job.account.name))
+    except (EOFError, ConnectionError):
+        result = _failure("killed", _KILLED.format(job.account.name))
+    except OSError as error:
+        result = _failure("no_process", _NO_PROCESS.format(job.account.name, error.strerror or error))
+    except MemoryError:
+        result = _failure("no_memory", _NO_MEMORY)
+    if handler in stewards:
+        stewards.pop(handler).dismiss()
+    return result
 
 
 def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +145,8 @@ def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
         return _failure(error.kind, error.message)
     except OSError as error:
         return _failure("os_error", f"{error.filename or 'a file'}: {error.strerror}. Mend the cause, then run again.")
+    except MemoryError:
+        return _failure("no_memory", _NO_MEMORY)
 
 
 def _failure(kind: str, message: str) -> dict[str, Any]:
@@ -147,13 +154,17 @@ def _failure(kind: str, message: str) -> dict[str, Any]:
 
 
 class _Steward:
-    """The process that forks workers, and the engine's side of the talk with it."""
+    """The process that forks workers, and the engine's side of the talk with it. It is started when it is needed."""
 
     def __init__(self, handler: Handler, fresh: bool) -> None:
         self._handler = handler
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._pid = self._execute(theirs) if fresh else self._fork(theirs)
+            try:
+                self._pid = self._execute(theirs) if fresh else self._fork(theirs)
+            except BaseException:
+                self._socket.close()
+                raise
 
     def dismiss(self) -> None:
         """Let it end, which it does when nobody can ask it for anything any more."""
@@ -181,7 +192,7 @@ class _Steward:
     def run(self, job: Job) -> dict[str, Any]:
         """One job, from handing over the socket to the answer.
 
-        :raises OSError, EOFError: there is no process to be had, or the steward itself is lost.
+        :raises OSError, EOFError, MemoryError: there is no process to be had, or the steward itself is lost.
         """
         ours, theirs = socket.socketpair()
         with ours:
@@ -189,7 +200,7 @@ class _Steward:
                 socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
             pid = int.from_bytes(_receive(self._socket, _PID_BYTES, time.monotonic() + _START), "big")
             if pid == _NONE:
-                return _failure("no_process", _NO_PROCESS.format(job.account.name))
+                return _failure("no_process", _NO_PROCESS.format(job.account.name, "it cannot be started"))
             deadline = time.monotonic() + job.limit
             try:
                 _send(ours, {"account": vars(job.account), "argument": job.argument}, deadline)
@@ -217,11 +228,13 @@ _OVERRUN = (
     "the process working as {0} did not finish in {1:g} s and was stopped. A file system that hangs, or somebody"
     " stopping the process, does that. Look at the processes and mounts of {0}, then run again."
 )
+_WHOLE = "Every file is whole, the old one or the new one"
+_KILLED = f"the process working as {{0}} was killed before it finished. {_WHOLE}; run again."
 _NO_PROCESS = (
-    "no process can be started to work as {0}: this node is short of processes or memory. Look for what uses them up,"
-    " then run again."
+    f"no process can work as {{0}}: {{1}}. {_WHOLE}. Look at memory and at the limits on processes and open files, then"
+    " run again."
 )
-_KILLED = "the process working as {0} was killed before it finished. Nothing is half-written; run again."
+_NO_MEMORY = f"the node has not enough memory. {_WHOLE}. Free some, or raise the limit on it, then run again."
 
 
 def serve_forever() -> None:
@@ -282,6 +295,8 @@ def _work(channel: socket.socket, handler: Handler) -> None:
         if not account.is_caller:
             _drop_to(account)
         result = _guarded(handler, message["argument"])
+    except OSError as error:
+        result = _failure("os_error", _NO_PROCESS.format(account.name, error.strerror))
     except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer
         result = _failure("internal", f"{type(error).__name__}: {error}")
     _send(channel, result, None)

@@ -28,19 +28,25 @@ from ansible_collections.grid.security.plugins.module_utils import selinux
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = [
+    "INTACT",
     "Observed",
     "back_up",
     "change_mode",
     "clear_leftovers",
+    "explain",
+    "explained",
     "has_leftovers",
     "is_leftover",
     "is_roots",
+    "keep",
     "locked",
+    "make_directory",
     "names",
     "observe",
     "open_directory",
     "parent_directory",
     "replace_link",
+    "sync",
     "write_temporary",
 ]
 
@@ -57,6 +63,33 @@ _LOCK = f"{_TEMPORARY_PREFIX}lock{_TEMPORARY_SUFFIX}"
 _OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK_WAIT = 20.0  # seconds for another run to finish with a directory
 _LOCK_PAUSE = 0.05  # seconds between two tries
+
+# What says that a file cannot be read, not that reading failed: not allowed, or exchanged for a link or a socket.
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENOENT}
+# What file systems without hard links say, and kernels that protect other users' files from them.
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.ENOENT}
+_NOTHING_TO_SYNC = {errno.EINVAL, errno.ENOTSUP}
+
+INTACT = "What was there before is intact."
+_REMEDY = "Mend the cause (rights, owner, space, quota, read-only file system), then run again."
+
+
+@contextlib.contextmanager
+def explained(path: str, what: str, state: str = INTACT) -> Iterator[None]:
+    """Turn what the system says into a message; see :func:`explain`."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(path, what, state, error) from error
+
+
+def explain(path: str, what: str, state: str, error: OSError) -> GridSecurityError:
+    """What went wrong: ``path`` cannot be ``what`` (a participle).
+
+    :param state: what is there now; unless that is what was there before, the kind is ``incomplete``.
+    """
+    kind = "os_error" if state == INTACT else "incomplete"
+    return GridSecurityError(kind, f"{path} cannot be {what}: {error.strerror}. {state} {_REMEDY}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +129,13 @@ def open_directory(path: str) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        _close(descriptor)
+
+
+def _close(directory: int) -> None:
+    """Nothing was written through it, so there is nothing to lose if the system complains."""
+    with contextlib.suppress(OSError):
+        os.close(directory)
 
 
 def is_roots(path: str) -> bool:
@@ -112,7 +151,7 @@ def is_roots(path: str) -> bool:
     try:
         return not _others_may_write(os.fstat(descriptor), descriptor)  # in /tmp a user does as well
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 @contextlib.contextmanager
@@ -143,11 +182,13 @@ def _walk_as_root(path: str) -> int:
                 following = name
             child = os.open(following, _DIRECTORY, dir_fd=descriptor)
             above, descriptor = descriptor, child
-            _check_mount(path, name, above, descriptor)
-            os.close(above)
+            try:
+                _check_mount(path, name, above, descriptor)
+            finally:
+                _close(above)
             _check_roots(path, name, os.fstat(descriptor), descriptor)
     except BaseException:
-        os.close(descriptor)
+        _close(descriptor)
         raise
     return descriptor
 
@@ -207,7 +248,7 @@ def _directory_error(path: str, error: OSError) -> GridSecurityError:
         return GridSecurityError(
             "no_access", f"{path} cannot be opened ({error.strerror}). Give its owner access (chmod u+rwx)."
         )
-    return GridSecurityError("os_error", f"{path} cannot be opened: {error.strerror}.")
+    return explain(path, "opened", INTACT, error)
 
 
 def observe(directory: int, name: str, limit: int | None = None) -> Observed:
@@ -234,8 +275,10 @@ def observe(directory: int, name: str, limit: int | None = None) -> Observed:
 def _observe_file(directory: int, name: str, limit: int, facts: dict[str, Any]) -> Observed:
     try:
         descriptor = os.open(name, _READ, dir_fd=directory)
-    except OSError:  # mode 000, or exchanged under us: it has to be written anew either way
-        return Observed("file", **facts)
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        return Observed("file", **facts)  # mode 000, or exchanged under us: it has to be written anew either way
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return Observed("other", **facts)
@@ -271,14 +314,66 @@ def _temporary_name() -> str:
     return f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
 
 
+def make_directory(parent: int, name: str, mode: int) -> bool:
+    """Create a directory, and say whether it was missing.
+
+    It has its mode from the first instant: nobody would know later that an interrupted run meant to change it.
+    """
+    mask = os.umask(0)
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+    except FileExistsError:
+        return False
+    finally:
+        os.umask(mask)
+    sync(parent)
+    return True
+
+
+def sync(directory: int) -> None:
+    """See that what was done in a directory is on disk, where the file system has one."""
+    try:
+        os.fsync(directory)
+    except OSError as error:
+        if error.errno not in _NOTHING_TO_SYNC:
+            raise
+
+
+def keep(directory: int, name: str) -> str | None:
+    """A second, temporary name for what is there now, to bring it back; None where there are no second names."""
+    temporary = _temporary_name()
+    try:
+        os.link(name, temporary, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return None
+    return temporary
+
+
 def back_up(directory: int, name: str, mode: int) -> str:
-    """A second name for the present file, in ansible's pattern for backups; its mode narrowed to ``mode``."""
-    backup = _link(directory, name, f"{name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}")
+    """A second name for the present file, in ansible's pattern for backups; its mode narrowed to ``mode``.
+
+    That of a run which was interrupted before it replaced the file is taken over.
+    """
+    stem = f"{name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}"
+    backup = _present_backup(directory, name) or _link(directory, name, stem)
     status = os.stat(backup, dir_fd=directory, follow_symlinks=False)
     present = stat.S_IMODE(status.st_mode)
     if stat.S_ISREG(status.st_mode) and present & ~mode:
         change_mode(directory, backup, present & mode, status.st_uid)
     return backup
+
+
+def _present_backup(directory: int, name: str) -> str | None:
+    present = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if present.st_nlink < 2:
+        return None
+    pattern = re.compile(rf"{re.escape(name)}\.\d+\.[-\d]+@[:\d]+(\.\d+)?~")
+    for other in names(directory, lambda one: bool(pattern.fullmatch(one))):
+        if os.path.samestat(present, os.stat(other, dir_fd=directory, follow_symlinks=False)):
+            return other
+    return None
 
 
 def _link(directory: int, name: str, stem: str) -> str:
@@ -295,7 +390,12 @@ def replace_link(directory: int, name: str, target: str) -> None:
     """A symbolic link ``name`` to ``target``, put in place of whatever had that name in one step."""
     temporary = _temporary_name()
     os.symlink(target, temporary, dir_fd=directory)
-    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    try:
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
 
 
 def change_mode(directory: int, name: str, mode: int, uid: int) -> bool:
@@ -373,11 +473,12 @@ def has_leftovers(directory: int) -> bool:
     return any(True for _name in _leftovers(directory))
 
 
-def clear_leftovers(directory: int) -> None:
+def clear_leftovers(directory: int, path: str) -> None:
     """Remove them; to be called under the lock, so that they are nobody's work in progress."""
     for name in _leftovers(directory):
         if name != _LOCK:
-            with contextlib.suppress(OSError):
+            what = f"{path}/{name}, which an interrupted run left,"
+            with explained(what, "removed"), contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
 
 

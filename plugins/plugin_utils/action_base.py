@@ -131,6 +131,9 @@ class GridAction(ActionBase):
                 data = stream.read()
         except OSError as error:
             raise AnsibleActionFail(f"{src} cannot be read on the controller: {error.strerror}.") from error
-        if data.startswith(b"$ANSIBLE_VAULT"):
-            return bytes(self._loader._vault.decrypt(data, filename=path))
-        return data
+        if not data.startswith(b"$ANSIBLE_VAULT"):
+            return data
+        try:
+            return bytes(self._loader._vault.decrypt(data))
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"{src} cannot be decrypted on the controller: {error}") from error

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import hmac
+import io
 import json
 import os
 from pathlib import Path
@@ -31,21 +32,47 @@ def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[s
     :param parts: everything the result depends on.
     :param produce: gives a JSON-serializable result that holds nothing secret in clear; an exception is not kept.
     """
+    try:
+        stream = _open(parts)
+    except OSError:  # no room, or no right: then every worker computes for itself
+        return produce()
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # a second worker waits here until the first has written
+        known = _read(stream)
+        if known is None:
+            known = produce()
+            _keep(stream, json.dumps(known).encode())
+    return known
+
+
+def _open(parts: list[bytes]) -> io.FileIO:
     message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     directory = Path(C.DEFAULT_LOCAL_TMP) / "grid.security"
     directory.mkdir(mode=0o700, exist_ok=True)
     path = directory / hmac.new(_RUN_KEY, message, "sha256").hexdigest()
-    with open(path, "a+", encoding="utf-8", opener=_private) as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)  # a second worker waits here until the first has written
-        stream.seek(0)
-        known = stream.read()
-        if known:
-            result: dict[str, Any] = json.loads(known)
-            return result
-        result = produce()
-        stream.write(json.dumps(result))
-    return result
+    return io.FileIO(path, "a+", opener=_private)
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _read(stream: io.FileIO) -> dict[str, Any] | None:
+    """What another worker kept; None if there is none, or only part of it, because that worker was killed."""
+    stream.seek(0)
+    try:
+        known: dict[str, Any] = json.loads(stream.read())
+    except ValueError:
+        return None
+    return known
+
+
+def _keep(stream: io.FileIO, data: bytes) -> None:
+    """On a full disk nothing is kept, which costs time and nothing else."""
+    stream.truncate(0)
+    try:
+        whole = stream.write(data) == len(data)
+    except OSError:
+        whole = False
+    if not whole:
+        stream.truncate(0)

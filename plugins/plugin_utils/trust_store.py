@@ -127,7 +127,7 @@ def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[
         name for name in wanted if name not in found or manifest.line(wanted[name]) != manifest.line(found[name])
     ]
     entries = [places.entry(name, wanted[name]) for name in _ordered(differing, wanted, found)]
-    gone = sorted(set(found) - set(wanted))
+    gone = sorted(set(found) - set(wanted), key=lambda name: (found[name]["kind"] != "link", name))
     entries += [{"path": name, "state": "absent"} for name in [*gone, *_revocation_lists(gone, wanted)]]
     contents = {wanted[n]["sha256"]: wanted[n]["content"] for n in differing if wanted[n]["kind"] == "file"}
     return entries, contents

@@ -203,8 +203,8 @@ def update_set(wanted: list[Place], changes: list[Change], outcomes: list[dict[s
     written = {os.path.dirname(one.path) for one in changes if one.after}
     paths = {os.path.join(one.directory, made) for one in wanted if one.directory in written for made in one.made}
     made = sorted({os.path.normpath(path) for path in paths} - {"/"})
-    entries = [
-        places.entry(one.path, one.after) if one.after else {"path": one.path, "state": "absent"} for one in changes
-    ]
+    entries = [places.entry(one.path, one.after) for one in changes if one.after]
+    # What clients are told goes before what lets them believe it.
+    entries += [{"path": one.path, "state": "absent"} for one in reversed(changes) if not one.after]
     seen = [places.basis(*pair) for pair in zip(wanted, outcomes)]
     return places.update_set(Place("VOMS", "/", [], {}, made), entries, seen)

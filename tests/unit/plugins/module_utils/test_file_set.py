@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import file_set
+from ansible_collections.grid.security.plugins.module_utils import file_set, manifest
 
 CONTENT = b"key"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -109,6 +109,45 @@ def test_leftovers_are_cleared(home: Path) -> None:
     (home / ".grid-security-0123.tmp").write_bytes(b"half")
     assert converge(home, key(), send=False)["changed"]
     assert [path.name for path in home.iterdir()] == ["key"]
+
+
+def test_leftovers_are_cleared_where_nothing_else_is_to_be_removed(home: Path) -> None:
+    (home / ".grid-security-0123.tmp").write_bytes(b"a whole key")
+    assert converge(home, {"path": "key", "state": "absent"})["changed"]
+    assert not list(home.iterdir())
+
+
+def test_directory_under_a_temporary_name_is_somebody_else_s(home: Path) -> None:
+    converge(home, key())
+    (home / ".grid-security-0123.tmp").mkdir()
+    assert not converge(home, key(), send=False)["changed"]
+
+
+def test_leftovers_count_when_a_directory_is_compared(home: Path) -> None:
+    expected = {"patterns": ["*.pem"], "sha256": manifest.digest({})}
+    one = {"name": "test", "directory": str(home), "entries": [], "manifest": expected}
+    assert not file_set.converge([one], {}, False, False)[0]["changed"]
+    (home / ".grid-security-0123.tmp").write_bytes(b"half")
+    result = file_set.converge([one], {}, False, False)[0]
+    assert result["changed"]
+    assert result["leftovers"] == [".grid-security-0123.tmp"]
+
+
+def test_backup_of_an_interrupted_run_is_taken_over(home: Path) -> None:
+    (home / "key").write_bytes(b"old")
+    os.link(home / "key", home / "key.4711.2026-01-02@03:04:05~")
+    backup = converge(home, key(backup=True))["entries"][0]["backup_file"]
+    assert backup == str(home / "key.4711.2026-01-02@03:04:05~")
+    assert len(list(home.iterdir())) == 2
+
+
+def test_more_is_needed_than_was_asked_for(home: Path) -> None:
+    """Somebody changed another file between the two calls."""
+    other = key(path="other", sha256="0" * 64)
+    result = converge(home, key(), other)
+    assert result["kind"] == "changed_meanwhile"
+    assert str(home / "other") in result["msg"]
+    assert not list(home.iterdir())
 
 
 def test_link_entries(home: Path) -> None:

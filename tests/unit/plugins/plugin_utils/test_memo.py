@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +59,38 @@ def test_nobody_else_reads_it(local_tmp: Path) -> None:
     directory = local_tmp / "grid.security"
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert [stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()] == [0o600]
+
+
+@contextlib.contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """No file grows beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("room", [0, 5])
+def test_full_disk_costs_time_and_nothing_else(room: int) -> None:
+    with full_disk(room):
+        assert memo.memoize([b"x"], lambda: {"value": 2}) == {"value": 2}
+        assert memo.memoize([b"x"], lambda: {"value": 3}) == {"value": 3}
+    assert memo.memoize([b"x"], lambda: {"value": 4}) == {"value": 4}
+    assert memo.memoize([b"x"], lambda: {"value": 5}) == {"value": 4}
+
+
+def test_no_directory_to_keep_it_in(local_tmp: Path) -> None:
+    (local_tmp / "grid.security").write_bytes(b"")
+    assert memo.memoize([b"x"], lambda: {"value": 2}) == {"value": 2}
+
+
+def test_what_a_killed_process_left_is_written_anew(local_tmp: Path) -> None:
+    memo.memoize([b"x"], lambda: {"value": 2})
+    (path,) = (local_tmp / "grid.security").iterdir()
+    path.write_bytes(path.read_bytes()[:-3])
+    assert memo.memoize([b"x"], lambda: {"value": 3}) == {"value": 3}
+    assert memo.memoize([b"x"], lambda: {"value": 4}) == {"value": 3}

@@ -85,6 +85,28 @@ def test_only_what_differs_is_sent(store: Path) -> None:
     assert [entry["path"] for entry in converge(store, wanted)] == ["bob.pem"]
 
 
+@pytest.mark.parametrize("purge", [True, False])
+def test_what_an_interrupted_run_left_is_cleared(store: Path, purge: bool) -> None:
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    (store / ".grid-security-0123.tmp").write_text("half")
+    place = directory(store, wanted)
+    update = trust_store.Update(place, compare(place), purge)
+    assert update.is_needed
+    assert update.entries == [{"path": ".grid-security-0123.tmp", "state": "absent"}]
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+def test_links_go_before_what_they_lead_to(store: Path) -> None:
+    converge(store, trust_store.layout([ALICE, BOB]))
+    gone = [entry["path"] for entry in converge(store, trust_store.layout([BOB]))]
+    first = min(number for number, name in enumerate(gone) if name.startswith("alice."))
+    assert {name.partition(".")[0] for name in gone[:first]} == set(names.hashes(ALICE.certificate.subject))
+    assert {name.partition(".")[2] for name in gone[:first]} == {"0", "signing_policy"}
+    assert len(gone[:first]) == 4
+
+
 def test_of_a_changed_anchor_only_its_files_travel(store: Path) -> None:
     renewed = anchor("bob", "Bob CA")
     converge(store, trust_store.layout([ALICE, BOB]))

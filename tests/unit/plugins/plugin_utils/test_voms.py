@@ -261,16 +261,22 @@ def test_what_not_everybody_may_read_stays_on_the_node(node: Node) -> None:
 
 
 def test_new_trust_comes_before_and_old_trust_goes_after(node: Node) -> None:
-    node.run(vo("a", "one"))
+    node.run(vo("a", "one"), vo("b", "one"))
     sent: list[list[tuple[str, str]]] = []
 
     def record(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         sent.append([(one.get("state", ""), one["path"].rsplit("/", 1)[1]) for part in sets for one in part["entries"]])
         return node.send(sets, contents)
 
-    conversation.hold(node.talk(vo("a", "two")), record)
+    conversation.hold(node.talk(vo("a", "two"), {"name": "b", "state": "absent"}), record)
     files = [entry for entry in sent[1] if entry[0] != "directory"]
-    assert files == [("absent", "one.example.org.lsc"), ("file", "two.example.org.lsc"), ("file", "a")]
+    assert files == [
+        ("file", "two.example.org.lsc"),
+        ("file", "a"),
+        ("absent", "b"),
+        ("absent", "one.example.org.lsc"),
+        ("absent", "one.example.org.lsc"),
+    ]
     assert len(sent) == 2
 
 

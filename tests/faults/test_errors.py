@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every system call of a change fails, once or from then on, as on disks that are full, broken or read-only."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.tests.faults.conftest import (
+    CREDENTIALS,
+    LONG,
+    ROOTS,
+    STORES,
+    cases,
+    needs_strace,
+)
+from ansible_collections.grid.security.tests.support.faults import strace
+from ansible_collections.grid.security.tests.support.faults.changes import Change
+from ansible_collections.grid.security.tests.support.faults.tree import Tree, leftovers, snapshot
+
+pytestmark = needs_strace
+
+FULL = ["ENOSPC", "EDQUOT", "EROFS"]
+ERRORS = {
+    "open": ["EMFILE", "ENOMEM", "EIO", "EACCES"],
+    "write": ["ENOSPC", "EDQUOT", "EIO"],
+    "fsync": ["EIO", "ENOSPC", "EDQUOT"],
+    "close": ["EIO", "EDQUOT"],
+    "read": ["EIO", "ENOMEM"],
+    "getdents": ["EIO", "ENOMEM"],
+    "readlink": ["EIO", "ENOMEM"],
+    "stat": ["EIO", "ENOMEM", "EACCES"],
+    "chmod": ["EIO", "EROFS", "EACCES"],
+    "chown": ["EIO", "EROFS", "EPERM", "EDQUOT"],
+    "unlink": ["EIO", "EROFS", "EACCES", "ENOMEM"],
+    "flock": ["ENOLCK", "EIO", "ENOMEM"],
+    **{kind: [*FULL, "EIO", "EACCES", "ENOMEM"] for kind in ("rename", "mkdir", "link", "symlink")},
+}
+SOME = cases(*CREDENTIALS, *ROOTS, *STORES, by_root=["renewal", "host credential"])
+REMEDY = re.compile("then run again|Give its owner access")
+
+
+def errors(call: strace.Call) -> list[str]:
+    return ERRORS.get(call.kind, []) + (FULL if call.creates else [])
+
+
+def failed(change: Change, injections: list[str], error: str, once: bool) -> Iterator[str]:
+    """What is wrong after a run in which something failed, and after the next run."""
+    answer, calls = change.run(*injections)
+    if "outcomes" not in answer:
+        yield f"a traceback: {answer}"
+        return
+    (outcome,) = answer["outcomes"]
+    if outcome.get("failed"):
+        yield from unclear(change, outcome, error)
+        yield from wrong(change, outcome, once and "unlink" not in [call.kind for call in calls if call.error == error])
+    elif outcome.get("needs") and not change.request.contents:  # a file cannot be read, so it would be written anew
+        yield from (f"more is needed, and yet: {problem}" for problem in change.differs_from(change.before))
+    else:
+        yield from (f"though all went well: {problem}" for problem in change.differs_from(change.after))
+    yield from change.finish()
+
+
+def wrong(change: Change, outcome: dict[str, Any], undone: bool) -> Iterator[str]:
+    """What is wrong after a failure. :param undone: whether what was begun could be undone."""
+    tree = snapshot(change.root)
+    yield from change.wrong(tree)
+    if outcome["kind"] != "incomplete" and files(tree) != files(change.before):
+        yield f"{outcome['msg']} – but something has changed"
+    if undone and change.is_mixed(tree) and change.pair[0] in change.after:
+        yield "certificate and key do not match"
+    if undone and not leftovers(tree).keys() <= leftovers(change.before).keys():
+        yield f"left: {list(leftovers(tree))}"
+
+
+def unclear(change: Change, outcome: dict[str, Any], error: str) -> Iterator[str]:
+    """What a message lacks: the thing, the cause, the remedy."""
+    message, cause = outcome["msg"], os.strerror(getattr(errno, error))
+    if outcome["kind"] == "changed_meanwhile":  # so it looks if a file can suddenly not be read
+        return
+    if outcome["kind"] not in ("os_error", "incomplete", "no_access"):
+        yield f"kind {outcome['kind']}: {message}"
+    if str(change.root) not in message or cause not in message or not REMEDY.search(message):
+        yield f"unclear: {message}"
+
+
+def files(tree: Tree) -> Tree:
+    """Without directories, which may be there already, and what the next run clears; modes as they will be."""
+    kept = {name: item for name, item in tree.items() if item.kind != "directory" and name not in leftovers(tree)}
+    return {name: item._replace(mode=0) for name, item in kept.items() if "@" not in name}
+
+
+def chosen_calls(change: Change, calls: list[strace.Call]) -> list[int]:
+    """Those that fail, by index; in short runs all that change something, and some that only look."""
+    concerned = [index for index, call in enumerate(calls) if change.concerns(call)]
+    looking = [index for index in concerned if not calls[index].changes]
+    changing = [index for index in concerned if calls[index].changes]
+    if LONG:
+        return concerned
+    return sorted([*changing, *(looking[::6] if change.engine.is_quick else [])])
+
+
+@pytest.mark.parametrize("change", SOME, indirect=True)
+def test_each_call_fails_once(change: Change, count: Any) -> None:
+    _answer, calls = change.run()
+    tried = []
+    for number, index in enumerate(chosen_calls(change, calls)):
+        possible = errors(calls[index])
+        tried += [
+            (calls[index], error) for error in (possible if LONG else possible[number % len(possible or " ") :][:1])
+        ]
+    problems = {
+        f"{call}: {error}": found
+        for call, error in tried
+        if (found := list(failed(change, strace.fail(call, error), error, once=True)))
+    }
+    count("errors injected", len(tried))
+    assert problems == {}
+
+
+@pytest.mark.parametrize("change", SOME, indirect=True)
+def test_nothing_can_be_changed_from_a_call_on(change: Change, count: Any) -> None:
+    _answer, calls = change.run()
+    chosen = [index for index, call in enumerate(calls) if change.concerns(call) and call.changes]
+    kinds = itertools.cycle(["EROFS", "EIO", "ENOSPC"])
+    tried = [(index, error) for index in chosen for error in (["EROFS", "EIO", "ENOSPC"] if LONG else [next(kinds)])]
+    tried = tried if LONG or change.engine.is_quick else tried[::3]
+    problems = {
+        f"{calls[index]}: {error}": found
+        for index, error in tried
+        if (found := list(failed(change, strace.fail_from(calls, index, error), error, once=False)))
+    }
+    count("disks that failed for good", len(tried))
+    assert problems == {}
+
+
+def looks(call: strace.Call) -> list[str]:
+    """The errors of a call that only looks; a file that may not be read is one that has to be written anew."""
+    return [error for error in errors(call) if not (reads_file(call) and error == "EACCES")]
+
+
+def reads_file(call: strace.Call) -> bool:
+    return call.kind == "open" and "O_DIRECTORY" not in call.arguments
+
+
+@pytest.mark.parametrize("change", cases("renewal", "upgrade", "VOMS", by_root=["renewal"]), indirect=True)
+def test_comparison_is_right_or_fails(change: Change, count: Any) -> None:
+    """If it said that there is no certificate because it could not read it, the rules of renewal would not be asked."""
+    good, calls = change.compare()
+    chosen = [call for call in calls if change.concerns(call)]
+    chosen = [call for number, call in enumerate(chosen) if LONG or number % 3 == 0 or reads_file(call)]
+    tried = [(call, error) for call in chosen for error in looks(call)]
+    problems = {}
+    for call, error in tried:
+        answer, _calls = change.compare(*strace.fail(call, error))
+        found = [] if "outcomes" in answer else [answer]
+        for outcome, expected in zip(answer.get("outcomes", []), good["outcomes"]):
+            failure = bool(outcome.get("failed"))
+            found += unclear(change, outcome, error) if failure else [outcome] if outcome != expected else []
+        if found:
+            problems[f"{call}: {error}"] = found
+    count("errors injected", len(tried))
+    assert problems == {}

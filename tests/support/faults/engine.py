@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine as a process of its own: for each request on stdin a fresh child that converges file sets, or dies of it.
+
+Requests and answers are lines of JSON. The child is forked from a process that has imported the engine and never seen
+any contents, so it is what a fresh interpreter would be, without the time that takes to start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import pwd
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from typing import Any, Callable
+
+from ansible_collections.grid.security.plugins.module_utils import file_set, owner
+from ansible_collections.grid.security.tests.support.faults import gate
+
+
+def serve() -> None:
+    """Answer requests until stdin ends."""
+    for line in sys.stdin:
+        print(json.dumps(_answer(json.loads(line))), flush=True)
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    gate_end, gate_start = os.pipe()
+    result_end, result_start = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(gate_end)
+        os.close(result_end)
+        _child(request, gate_start, result_start)
+    os.close(gate_start)
+    os.close(result_start)
+    with contextlib.suppress(PermissionError):  # it was quicker, and is about to drop to another user
+        os.setpgid(pid, pid)
+    killer = threading.Timer(request["kill_after"] or 0, os.killpg, (pid, signal.SIGKILL))
+    if request["kill_after"] is not None:
+        killer.start()
+    said = _listen(request, pid, gate_end, result_end)
+    killer.cancel()
+    return {**json.loads(said or b"{}"), "status": os.waitpid(pid, 0)[1]}
+
+
+def _child(request: dict[str, Any], gate_start: int, result_start: int) -> None:
+    try:
+        os.setpgid(0, 0)
+        os.set_inheritable(gate_start, True)
+        os.environ[gate.PIPE] = str(gate_start)
+        told = json.dumps(_converge(request)).encode()
+        while told:  # by a system call of its own: others are made to fail
+            told = told[os.writev(result_start, [told]) :]
+    finally:
+        os._exit(0)
+
+
+def _converge(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if request["gate"] == "work":
+            file_set.work = gate.work
+        if request["memory"] is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
+        if request["user"]:
+            _become(request["user"])
+        owner.find_account = functools.partial(_at_home, owner.find_account, request["home"])
+        if request["gate"] == "engine":
+            gate.pass_through()
+        return {"outcomes": file_set.converge(request["sets"], request["contents"], False, False)}
+    except BaseException:  # what would be the module's traceback
+        return {"traceback": traceback.format_exc()}
+
+
+def _size() -> int:
+    with open("/proc/self/statm", encoding="utf-8") as stream:
+        return int(stream.read().split()[0]) * resource.getpagesize()
+
+
+def _at_home(find: Callable[[str | None], owner.Account], home: str, name: str | None) -> owner.Account:
+    """Users live where the test wants them to."""
+    return dataclasses.replace(find(name), home=home)
+
+
+def _become(user: str) -> None:
+    entry = pwd.getpwnam(user)
+    if os.geteuid() != entry.pw_uid:
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+
+
+def _listen(request: dict[str, Any], engine: int, gate_end: int, result_end: int) -> bytes:
+    """What the child says, until nobody is left who could say anything; strace is started for who comes to the gate."""
+    said = b""
+    tracers: list[subprocess.Popen[bytes]] = []
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (gate_end, result_end):
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _events in selector.select():
+                part = os.read(key.fd, 1 << 16)
+                if not part:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                elif key.fd == result_end:
+                    said += part
+                else:
+                    tracers.append(_open_gate(request, engine, int(part)))
+    for tracer in tracers:
+        tracer.wait()
+    return said
+
+
+def _open_gate(request: dict[str, Any], engine: int, worker: int) -> subprocess.Popen[bytes]:
+    victims = {"engine": engine, "steward": _parent(worker)}
+    for victim in request["kill_at_gate"]:
+        os.kill(victims[victim], signal.SIGKILL)
+    return subprocess.Popen(["strace", "-p", str(worker), *request["strace"]], stderr=subprocess.DEVNULL)
+
+
+def _parent(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
+        return int(stream.read().rpartition(")")[2].split()[1])
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything below a directory, to compare and to bring back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from ansible_collections.grid.security.plugins.module_utils import secure_fs
+
+__all__ = ["Item", "Tree", "leftovers", "restore", "snapshot"]
+
+
+class Item(NamedTuple):
+    """What is at a path: a ``file`` with its bytes, a ``link`` with its target or a ``directory``."""
+
+    kind: str
+    mode: int
+    ids: tuple[int, int]
+    content: bytes
+
+
+Tree = dict[str, Item]
+
+
+def snapshot(root: Path) -> Tree:
+    """All that is below ``root``, by path relative to it; a directory before what is in it."""
+    return {str(path.relative_to(root)): _item(path) for path in sorted(root.rglob("*"))}
+
+
+def _item(path: Path) -> Item:
+    status = path.lstat()
+    mode, ids = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+    if path.is_symlink():
+        return Item("link", 0, ids, os.fsencode(path.readlink()))
+    return Item("directory", mode, ids, b"") if path.is_dir() else Item("file", mode, ids, path.read_bytes())
+
+
+def restore(root: Path, tree: Tree) -> None:
+    """Make what is below ``root`` what ``tree`` says."""
+    for path in root.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for name, item in tree.items():
+        path = root / name
+        if item.kind == "link":
+            path.symlink_to(os.fsdecode(item.content))
+        elif item.kind == "directory":
+            path.mkdir()
+        else:
+            path.write_bytes(item.content)
+        os.chown(path, *item.ids, follow_symlinks=False)
+        if item.kind != "link":
+            path.chmod(item.mode)
+
+
+def leftovers(tree: Tree) -> Tree:
+    """What carries a temporary name."""
+    return {name: item for name, item in tree.items() if secure_fs.is_leftover(os.path.basename(name))}
