@@ -53,7 +53,9 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
         with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
-            names = secure_fs.names(directory, lambda name: bool(wanted.match(name)) or secure_fs.is_leftover(name))
+            names = secure_fs.names(
+                directory, lambda name: bool(wanted.match(name)) or secure_fs.is_left_by_us(directory, name)
+            )
             chosen = list(itertools.islice(names, _MOST + 1))
             _refuse_many(path, chosen)
             found = {name: _facts(secure_fs.observe(directory, name, _LARGEST), observe) for name in chosen}

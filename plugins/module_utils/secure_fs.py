@@ -36,6 +36,7 @@ __all__ = [
     "explain",
     "explained",
     "has_leftovers",
+    "is_left_by_us",
     "is_leftover",
     "is_roots",
     "keep",
@@ -483,11 +484,15 @@ def clear_leftovers(directory: int, path: str) -> None:
 
 
 def _leftovers(directory: int) -> Iterator[str]:
-    return (name for name in names(directory, is_leftover) if _is_left_by_us(directory, name))
+    return names(directory, lambda name: is_left_by_us(directory, name))
 
 
-def _is_left_by_us(directory: int, name: str) -> bool:
-    """Only files and links are, and they belong to whom the run worked for. Others would be found anew in every run."""
+def is_left_by_us(directory: int, name: str) -> bool:
+    """Whether ``name`` is what a killed run left. Only files and links are, and they belong to whom the run worked for:
+    others would be found anew in every run.
+    """
+    if not is_leftover(name):
+        return False
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except OSError:

@@ -130,7 +130,12 @@ def test_leftovers_count_when_a_directory_is_compared(home: Path) -> None:
     (home / ".grid-security-0123.tmp").write_bytes(b"half")
     result = file_set.converge([one], {}, False, False)[0]
     assert result["changed"]
-    assert result["leftovers"] == [".grid-security-0123.tmp"]
+    assert list(result["found"]) == [".grid-security-0123.tmp"]
+
+
+def test_directory_under_a_temporary_name_counts_for_nothing(home: Path) -> None:
+    (home / ".grid-security-0123.tmp").mkdir()
+    assert not manifest.scan(str(home), ["*.pem"])
 
 
 def test_backup_of_an_interrupted_run_is_taken_over(home: Path) -> None:
