@@ -38,6 +38,7 @@ _CONSTRUCTED = 0x20
 _MOST_DEPTH = 32
 _MOST_ELEMENTS = 20000
 _MOST_LENGTH_BYTES = 4
+_LARGEST_NUMBER = 256  # bytes of an integer or object identifier; larger ones take long to read and to print
 
 
 class DerError(ValueError):
@@ -73,14 +74,14 @@ class Element:
         return b"".join(piece.octets() for piece in self.children) if self.tag & _CONSTRUCTED else self.content
 
     def integer(self) -> int:
-        if self.tag != INTEGER or not self.content:
-            raise DerError("not an integer")
+        if self.tag != INTEGER or not 0 < len(self.content) <= _LARGEST_NUMBER:
+            raise DerError("not an integer, or an enormous one")
         return int.from_bytes(self.content, "big", signed=True)
 
     def oid(self) -> str:
         """The dotted form of an object identifier."""
-        if self.tag != OBJECT_IDENTIFIER or not self.content or self.content[-1] & 0x80:
-            raise DerError("not an object identifier")
+        if self.tag != OBJECT_IDENTIFIER or not 0 < len(self.content) <= _LARGEST_NUMBER or self.content[-1] & 0x80:
+            raise DerError("not an object identifier, or an enormous one")
         arcs = [0]
         for byte in self.content:
             arcs[-1] = arcs[-1] << 7 | byte & 0x7F

@@ -38,3 +38,11 @@ def test_depth_and_count_are_bounded() -> None:
     for data in (b"\x30\x80" * 100_000, b"\x30\x84\x00\x0f\x42\x40" + b"\x05\x00" * 500_000):
         with pytest.raises(der.DerError):
             der.read(data)
+
+
+def test_size_of_numbers_is_bounded() -> None:
+    enormous = der.encode(der.OBJECT_IDENTIFIER, b"\x81" * 500_000 + b"\1"), der.encode(der.INTEGER, b"\x7f" * 500_000)
+    with pytest.raises(der.DerError):
+        der.read(enormous[0]).oid()
+    with pytest.raises(der.DerError):
+        der.read(enormous[1]).integer()
