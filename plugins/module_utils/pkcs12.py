@@ -32,7 +32,6 @@ _DATA = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
 _SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
 _PBES2 = "1.2.840.113549.1.5.13"
-_PBKDF2 = "1.2.840.113549.1.5.12"
 _PBMAC1 = "1.2.840.113549.1.5.14"
 _NAMES = {
     "1.2.840.113549.1.12.1.1": "RC4-128",
@@ -320,10 +319,10 @@ def _verify_mac(pfx: der.Element, mac: der.Element, candidates: list[bytes | Non
 
 def _pbmac1(parameters: der.Element, passphrase: bytes | None, content: bytes) -> bytes:
     """RFC 9579: PBKDF2 gives the key of an HMAC."""
-    kdf, scheme = parameters.child(0), parameters.child(1)
-    if kdf.child(0).oid() != _PBKDF2:
+    derivation, scheme = parameters.child(0), parameters.child(1)
+    if derivation.child(0).oid() != kdf.PBKDF2:
         raise der.DerError("not PBKDF2")
-    values = kdf.child(1).children
+    values = derivation.child(1).children
     prf = [_HASHES[one.child(0).oid()] for one in values if one.tag == der.SEQUENCE]
     length = values[2].integer() if len(values) > 2 and values[2].tag == der.INTEGER else 32
     key = hashlib.pbkdf2_hmac(
