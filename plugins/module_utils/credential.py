@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import keypair, names, pem_pair, pkcs8, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import bounded, keypair, names, pem_pair, pkcs8, pkcs12
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
@@ -30,16 +30,28 @@ __all__ = [
 
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
+_SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
+_ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
 
 def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
     """The files and facts that an archive gives: a pure function of archive, passphrases and options.
 
+    The work is done in a process of its own, with a limit that grows with the rounds that the options allow.
+
     :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
     :param options: the options of one credential of ``pkcs12_pem``.
     :param name: what to call the archive in messages.
     :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
+    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``, ``kdf_iterations``, ``wrong_host``,
+        ``no_traditional_form`` or ``self_check``, and the kinds of :func:`pkcs12.load`, :func:`pem_pair.load` and
+        :func:`bounded.run`.
     """
+    seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ROUNDS_PER_SECOND
+    return bounded.run(lambda: _render(data, options, name, privatekey), seconds, name)
+
+
+def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None) -> dict[str, Any]:
     _check_key_options(options, name)
     pair = _open(data, privatekey, options, name)
     _check_host(pair.certificate, options["dns_name"], name)
@@ -75,6 +87,11 @@ def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) 
 
 
 def _check_key_options(options: dict[str, Any], name: str) -> None:
+    for option in ("passphrase", "privatekey_passphrase"):
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in options[option] or ""):
+            raise GridSecurityError(
+                "bad_passphrase", f"{name}: {option} holds half of a character, such as \\ud83d alone. Correct it."
+            )
     if options["encrypt_privatekey"] and not options["privatekey_passphrase"]:
         raise GridSecurityError(
             "no_privatekey_passphrase",
