@@ -8,7 +8,15 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import bounded, keypair, names, pem_pair, pkcs8, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import (
+    bounded,
+    keypair,
+    names,
+    pem_pair,
+    pkcs8,
+    pkcs12,
+    safe_x509,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
@@ -77,8 +85,15 @@ def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: 
 
 def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) -> None:
     """A certificate of another host is a common mistake, and clients tell it by "authorization denied"."""
-    known = names.dns_names(certificate)
-    if dns_name and not any(names.covers(pattern, dns_name) for pattern in known):
+    if not dns_name:
+        return
+    try:
+        known = names.dns_names(certificate)
+    except safe_x509.CertificateError as error:
+        raise GridSecurityError(
+            "malformed", f"{name}: what its certificate says of hosts is damaged ({error}). Ask the authority for another."
+        ) from None
+    if not any(names.covers(pattern, dns_name) for pattern in known):
         raise GridSecurityError(
             "wrong_host",
             f"{name}: it is for {', '.join(known) or names.slash_form(certificate.subject)}, not for {dns_name}. Name"
@@ -205,8 +220,8 @@ def _parse(text: str) -> datetime.datetime:
 def present(content: bytes) -> dict[str, str] | None:
     """The facts about the certificate in a file on the node, or None if there is none that can be read."""
     try:
-        return describe(x509.load_pem_x509_certificate(content))
-    except ValueError:
+        return describe(safe_x509.load(content))
+    except safe_x509.CertificateError:
         return None
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import warnings as python_warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, names, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import credential, names, safe_x509, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
@@ -123,11 +122,10 @@ def _guess(data: bytes) -> str:
 
 def _load(group: Group, name: str, block: bytes) -> x509.Certificate:
     try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")  # of serial numbers that are not positive: real roots have them
-            certificate = x509.load_pem_x509_certificate(block)
+        certificate = safe_x509.load(block)
+        with safe_x509.explained():
             is_ca = _is_ca(certificate)
-    except ValueError as error:
+    except safe_x509.CertificateError as error:
         raise GridSecurityError(
             "bad_certificate", f"{group.where}: {name} is damaged ({error}). Fetch it again."
         ) from None
@@ -261,9 +259,17 @@ def warnings(anchors: list[Anchor]) -> list[str]:
 
 
 def _signed_with_sha1(anchor: Anchor) -> bool:
-    return isinstance(anchor.certificate.signature_hash_algorithm, hashes.SHA1)
+    try:
+        with safe_x509.explained():
+            return isinstance(anchor.certificate.signature_hash_algorithm, hashes.SHA1)
+    except safe_x509.CertificateError:  # of an algorithm that cryptography does not know
+        return False
 
 
 def _is_weak(anchor: Anchor) -> bool:
-    key = anchor.certificate.public_key()
+    try:
+        with safe_x509.explained():
+            key = anchor.certificate.public_key()
+    except safe_x509.CertificateError:
+        return False
     return isinstance(key, rsa.RSAPublicKey) and key.key_size < _WEAK_RSA

@@ -112,6 +112,20 @@ def test_work_that_is_hidden_in_an_encrypted_part_is_stopped(monkeypatch: pytest
     assert time.process_time() - start < 1  # of this process
 
 
+@pytest.mark.parametrize("change", [(b"\x0c\x05Alice", b"\x03\x05Alice"), (b"\x55\x1d\x13", b"\x55\x1d\x11")])
+def test_certificates_that_are_damaged_inside(change: tuple[bytes, bytes]) -> None:
+    one = pki.issue(authority=True, host="alice.example.org")
+    damaged = one.archive("").replace(*change)
+    assert damaged != one.archive("")
+    version, content, _mac = (der.encode(part.tag, part.content) for part in der.read(damaged).children)
+    given = options(passphrase="", dns_name="alice.example.org")
+    expected = "malformed" if pki.CRYPTOGRAPHY >= 42 else "wrong_passphrase"  # older ones open nothing without MAC
+    assert kind_of(credential.render, der.encode_sequence(version, content), given, "alice.p12") == expected
+    certificate = one.certificate.public_bytes(serialization.Encoding.DER).replace(*change)
+    found = credential.present(pem.encode("CERTIFICATE", certificate))
+    assert found is None or found["subject_dn"] == "/DC=org/DC=example/CN=Alice"
+
+
 @pytest.mark.parametrize("option", ["passphrase", "privatekey_passphrase"])
 def test_passphrase_that_is_no_text(option: str) -> None:
     assert kind_of(credential.render, b"", options(**{option: "half \ud83d"}), "alice.p12") == "bad_passphrase"

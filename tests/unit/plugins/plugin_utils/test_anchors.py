@@ -15,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import signing_policy
+from ansible_collections.grid.security.plugins.module_utils import pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import anchor_sources, anchors, trust_anchors, verified
 from ansible_collections.grid.security.tests.support import pki
@@ -122,6 +122,27 @@ def test_broken_input() -> None:
     assert kind(pki.issue("User", issuer=ROOT).pem) == "not_a_ca"
     assert kind(ROOT.pem, subjects=["no slash"]) == "bad_signing_policy"
     assert kind(Path("/nonexistent/ca.pem")) == "no_source"
+
+
+def surgery(one: pki.Credential, old: bytes, new: bytes) -> bytes:
+    """The certificate as PEM, with a change that keeps all lengths."""
+    data = one.certificate.public_bytes(Encoding.DER)
+    assert old in data
+    return pem.encode("CERTIFICATE", data.replace(old, new))
+
+
+def test_damage_that_shows_when_a_part_is_asked_for() -> None:
+    both = pki.issue("Both", authority=True, host="ca.example.org")
+    assert kind(surgery(both, b"\x55\x1d\x13", b"\x55\x1d\x11")) == "bad_certificate"  # an extension twice
+    assert kind(surgery(ROOT, b"\x0c\x04Root", b"\x03\x04Root")) == "bad_certificate"  # a name that is no string
+    assert kind(surgery(ROOT, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07")) == "bad_certificate"  # version 8
+
+
+def test_algorithms_that_cryptography_does_not_know() -> None:
+    ecdsa_with_sha256, prime256v1 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d030107")
+    for known in (ecdsa_with_sha256, prime256v1):
+        found = read(surgery(ROOT, known, known[:-1] + b"\x66"), subjects=["/*"])
+        assert anchors.warnings(found) == []
 
 
 def test_policy_of_another_authority(release: Path) -> None:
