@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, names, safe_x509, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import credential, names, pem, safe_x509, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
@@ -27,7 +27,6 @@ except ImportError:  # ansible-core brings it; ansible-test imports this file wi
 __all__ = ["Anchor", "check", "collect", "select", "warnings"]
 
 COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
-_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\s*?\n?", re.DOTALL)
 _SOON = 30  # days
 _WEAK_RSA = 2048  # bits
 
@@ -96,7 +95,7 @@ def _anchors(group: Group) -> Iterator[Anchor]:
 
 
 def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Iterator[Anchor]:
-    blocks = _BLOCK.findall(data)
+    blocks = [block.text for block in pem.blocks(data) if block.label == "CERTIFICATE"]
     if not blocks or len(blocks) != data.count(b"-----BEGIN CERTIFICATE-----"):
         kind = "is truncated" if b"-----BEGIN CERT" in data else f"is no PEM certificate but {_guess(data)}"
         raise GridSecurityError("not_pem", f"{group.where}: {name} {kind}. Fetch it again.")
@@ -107,10 +106,10 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         single = len(blocks) == 1
         # Of a bundle, neither the file's name nor the files beside it say anything about one certificate.
         named = (group.alias or info.get("alias") or ("" if stem == "inline" else stem)) if single else ""
-        pem = data if single and files else certificate.public_bytes(Encoding.PEM)
+        text = data if single and files else certificate.public_bytes(Encoding.PEM)
         alias = _safe(named or _common_name(certificate))
         own = dict(files) if single else {}
-        anchor = Anchor(alias, certificate, pem, own, _profiles(group, info), f"{group.where}: {name}")
+        anchor = Anchor(alias, certificate, text, own, _profiles(group, info), f"{group.where}: {name}")
         _add_policy(anchor, group.subjects)
         yield anchor
 
