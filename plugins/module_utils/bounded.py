@@ -69,7 +69,7 @@ def _limit(seconds: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     signal.alarm(_PATIENCE * seconds)
-    with contextlib.suppress(OSError, ValueError):  # elsewhere than on Linux, and under a lower limit that holds already
+    with contextlib.suppress(OSError, ValueError):  # not Linux, or a lower limit holds
         with open("/proc/self/statm", encoding="ascii") as stream:
             present = int(stream.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (present + _MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -106,4 +106,4 @@ def _killed(name: str, seconds: int, overrun: bool) -> GridSecurityError:
             f"{name}: it was not open after {seconds} s of work. If the file can be trusted, raise max_kdf_iterations,"
             " and the time grows with it.",
         )
-    return GridSecurityError("internal", f"{name}: the process that converted it was killed. Look for why, and report it.")
+    return GridSecurityError("internal", f"{name}: the process that converted it was killed. Look for why, and report.")

@@ -51,9 +51,9 @@ def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | 
     :param options: the options of one credential of ``pkcs12_pem``.
     :param name: what to call the archive in messages.
     :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
-    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``, ``kdf_iterations``, ``wrong_host``,
-        ``no_traditional_form`` or ``self_check``, and the kinds of :func:`pkcs12.load`, :func:`pem_pair.load` and
-        :func:`bounded.run`.
+    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
+        ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
+        :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`bounded.run`.
     """
     seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ROUNDS_PER_SECOND
     return bounded.run(lambda: _render(data, options, name, privatekey), seconds, name)
@@ -91,7 +91,7 @@ def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) 
         known = names.dns_names(certificate)
     except safe_x509.CertificateError as error:
         raise GridSecurityError(
-            "malformed", f"{name}: what its certificate says of hosts is damaged ({error}). Ask the authority for another."
+            "malformed", f"{name}: the names of hosts in its certificate are damaged ({error}). Ask for another."
         ) from None
     if not any(names.covers(pattern, dns_name) for pattern in known):
         raise GridSecurityError(

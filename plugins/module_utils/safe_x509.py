@@ -54,7 +54,7 @@ def load(data: bytes) -> x509.Certificate:
 
 
 def check(certificate: x509.Certificate) -> None:
-    """:raises CertificateError: a part that every use needs cannot be read. Extensions and the key are not looked at."""
+    """:raises CertificateError: a part that every use needs cannot be read. Key and extensions are left out."""
     with explained():
         for name in _PARTS:
             getattr(certificate, name)

@@ -137,11 +137,22 @@ def _render_once(action: GridAction, options: dict[str, Any], family: str | None
     groups = []
     for source in options["sources"]:
         groups += anchor_sources.read(source, action.find, _fetch_once)
+    rendered = memo.memoize(_parts(groups, options, family), lambda: _render(groups, options, family))
+    return [Place(**one) for one in rendered["places"]], rendered["warnings"]
+
+
+def _parts(groups: list[anchor_sources.Group], options: dict[str, Any], family: str | None) -> list[bytes]:
+    """Everything that the rendered places depend on."""
     parts = [json.dumps([options, family]).encode()]
     for group in groups:
-        parts += [group.where.encode(), *(part for name in group.files for part in (name.encode(), group.files[name]))]
-    rendered = memo.memoize(parts, lambda: _render(groups, options, family))
-    return [Place(**one) for one in rendered["places"]], rendered["warnings"]
+        parts.append(_encoded(group.where))
+        parts += [part for name, data in group.files.items() for part in (_encoded(name), data)]
+    return parts
+
+
+def _encoded(text: str) -> bytes:
+    """Names of files need not be text."""
+    return text.encode(errors="surrogatepass")
 
 
 def _fetch_once(url: str) -> bytes:
