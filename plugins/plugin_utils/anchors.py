@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ except ImportError:  # ansible-core brings it; ansible-test imports this file wi
 __all__ = ["Anchor", "check", "collect", "select", "warnings"]
 
 COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
+_MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
 _SOON = 30  # days
 _WEAK_RSA = 2048  # bits
 
@@ -59,8 +60,8 @@ class Anchor:
 def collect(groups: list[Group]) -> list[Anchor]:
     """The anchors of all groups, sorted by alias; the same certificate twice is one.
 
-    :raises GridSecurityError: ``private_key``, ``not_pem``, ``bad_certificate``, ``not_a_ca``, ``same_alias`` or
-        ``bad_signing_policy``.
+    :raises GridSecurityError: ``private_key``, ``not_pem``, ``bad_certificate``, ``not_a_ca``, ``same_alias``,
+        ``bad_signing_policy`` or ``too_many``.
     """
     merged: dict[str, Anchor] = {}
     for group in groups:
@@ -68,6 +69,11 @@ def collect(groups: list[Group]) -> list[Anchor]:
             known = merged.setdefault(anchor.fingerprint, anchor)
             known.profiles |= anchor.profiles
             known.files = {**anchor.files, **known.files}
+            if len(merged) > _MOST:
+                raise GridSecurityError(
+                    "too_many",
+                    f"{anchor.where}: this and what came before are more than {_MOST} CAs. Check the sources.",
+                )
     found = sorted(merged.values(), key=lambda anchor: anchor.alias)
     for first, second in zip(found, found[1:]):
         if first.alias == second.alias:
@@ -205,9 +211,7 @@ def select(anchors: list[Anchor], options: dict[str, Any]) -> list[Anchor]:
     if options["exclude_expired"]:
         allowed = [anchor for anchor in allowed if _days_left(anchor) >= 0]
     chosen = [anchor for anchor in allowed if _is_chosen(anchor, options)]
-    for anchor in chosen:  # grows while it is walked: issuers of issuers
-        chosen += [one for one in _issuers(anchor, allowed) if one not in chosen]
-    return sorted(chosen, key=lambda anchor: anchor.alias)
+    return sorted(_with_issuers(chosen, allowed), key=lambda anchor: anchor.alias)
 
 
 def _is_chosen(anchor: Anchor, options: dict[str, Any]) -> bool:
@@ -223,15 +227,26 @@ def _matches(anchor: Anchor, pattern: str) -> bool:
     return value == pattern or fnmatch.fnmatchcase(value, pattern)  # real DNs hold brackets
 
 
-def _issuers(anchor: Anchor, anchors: list[Anchor]) -> list[Anchor]:
-    if anchor.is_root:
-        return []
-    return [one for one in anchors if one.certificate.subject == anchor.certificate.issuer]
+def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Anchor]:
+    """And the issuers of issuers; each name is looked for once."""
+    by_subject: dict[x509.Name, list[Anchor]] = {}
+    for anchor in allowed:
+        by_subject.setdefault(anchor.certificate.subject, []).append(anchor)
+    found = {anchor.fingerprint: anchor for anchor in chosen}
+    todo = list(chosen)
+    while todo:
+        anchor = todo.pop()
+        for issuer in [] if anchor.is_root else by_subject.pop(anchor.certificate.issuer, []):
+            if issuer.fingerprint not in found:
+                found[issuer.fingerprint] = issuer
+                todo.append(issuer)
+    return found.values()
 
 
 def check(anchors: list[Anchor]) -> None:
     """:raises GridSecurityError: ``missing_issuer``: a chain ends before its root."""
-    missing = [anchor for anchor in anchors if not anchor.is_root and not _issuers(anchor, anchors)]
+    subjects = {anchor.certificate.subject for anchor in anchors}
+    missing = [one for one in anchors if not one.is_root and one.certificate.issuer not in subjects]
     if missing:
         named = "; ".join(f"{one.alias} needs {names.slash_form(one.certificate.issuer)}" for one in missing)
         raise GridSecurityError(

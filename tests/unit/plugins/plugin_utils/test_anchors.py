@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ansible_collections.grid.security.plugins.module_utils import pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchor_sources, anchors, trust_anchors, verified
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_sources,
+    anchors,
+    trust_anchors,
+    trust_store,
+    verified,
+)
 from ansible_collections.grid.security.tests.support import pki
 
 SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
@@ -122,6 +129,27 @@ def test_broken_input() -> None:
     assert kind(pki.issue("User", issuer=ROOT).pem) == "not_a_ca"
     assert kind(ROOT.pem, subjects=["no slash"]) == "bad_signing_policy"
     assert kind(Path("/nonexistent/ca.pem")) == "no_source"
+
+
+def test_time_grows_with_the_number_of_authorities_only() -> None:
+    """All certificates are one another's possible issuers: no pair of them may be looked at more than once."""
+    one, two = pki.issue("One", authority=True, issuer=pki.issue("Two")), pki.issue("Two", issuer=pki.issue("One"))
+    certificates = [one.certificate, two.certificate]
+    many = [anchors.Anchor(f"ca{n}", certificates[n % 2], b"", {}, set(), "bundle") for n in range(8000)]
+    for number, anchor in enumerate(many):
+        anchor.fingerprint = str(number)
+    start = time.process_time()
+    chosen = anchors.select(many, {**FILTERS, "include": ["ca1"]})
+    anchors.check(many)
+    trust_store.layout(many)
+    assert len(chosen) == 8000
+    assert time.process_time() - start < 4
+
+
+def test_number_of_authorities_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchors, "_MOST", 2)
+    assert kind(ROOT.pem + MIDDLE.pem + OLD.pem) == "too_many"
+    assert len(read(ROOT.pem + MIDDLE.pem)) == 2
 
 
 def surgery(one: pki.Credential, old: bytes, new: bytes) -> bytes:
