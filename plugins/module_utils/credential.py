@@ -177,6 +177,11 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
 
 def describe(certificate: x509.Certificate) -> dict[str, str]:
     """The facts about a certificate that results carry; times in UTC, ISO 8601."""
+    with safe_x509.explained():
+        return _describe(certificate)
+
+
+def _describe(certificate: x509.Certificate) -> dict[str, str]:
     return {
         "subject": certificate.subject.rfc4514_string(),
         "subject_dn": names.slash_form(certificate.subject),

@@ -15,7 +15,7 @@ def readable(text: str) -> str:
     if len(text) > _MOST:
         half = _MOST // 2
         text = f"{text[:half]} [{len(text) - _MOST} characters left out] {text[-half:]}"
-    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
 
 
 class GridSecurityError(Exception):

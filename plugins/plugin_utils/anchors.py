@@ -28,6 +28,7 @@ __all__ = ["Anchor", "check", "collect", "select", "warnings"]
 
 COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
 _MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
+_LONGEST_NAME = 200  # characters of an alias, which becomes the name of a file
 _SOON = 30  # days
 _WEAK_RSA = 2048  # bits
 
@@ -72,7 +73,7 @@ def collect(groups: list[Group]) -> list[Anchor]:
             if len(merged) > _MOST:
                 raise GridSecurityError(
                     "too_many",
-                    f"{anchor.where}: this and what came before are more than {_MOST} CAs. Check the sources.",
+                    f"{anchor.where}: with it there are more than {_MOST} CAs. Check the sources.",
                 )
     found = sorted(merged.values(), key=lambda anchor: anchor.alias)
     for first, second in zip(found, found[1:]):
@@ -170,7 +171,7 @@ def _common_name(certificate: x509.Certificate) -> str:
 
 def _safe(alias: str) -> str:
     """As a file name: IGTF's aliases are of letters, digits, dots, hyphens and underscores."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", alias).strip("-.") or "ca"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", alias[:_LONGEST_NAME]).strip("-.") or "ca"
 
 
 def _add_policy(anchor: Anchor, subjects: list[str]) -> None:

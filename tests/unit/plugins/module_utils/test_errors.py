@@ -11,7 +11,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
-        ("Müller → é\nnext line", "Müller → é\nnext line"),
+        ("Müller → é\n\tnext line", "Müller → é\n\tnext line"),
         ("\x1b[2Jgone\r\0", r"\x1b[2Jgone\r\x00"),
         ("back\u202ewards\udc80", r"back\u202ewards\udc80"),
     ],
