@@ -10,15 +10,14 @@ process could interrupt it. The child also keeps decrypted keys out of this proc
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
 import signal
-import sys
 import traceback
 from typing import Any, Callable
 
+from ansible_collections.grid.security.plugins.module_utils import process
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["run"]
@@ -27,7 +26,6 @@ Work = Callable[[], dict[str, Any]]
 
 _MOST_MEMORY = 1 << 30  # bytes, beside what this process has
 _PATIENCE = 20  # seconds by the clock for each of processor time, for machines under load
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _OVERRUN = (signal.SIGXCPU, signal.SIGALRM)
 
 
@@ -62,9 +60,7 @@ def _work_and_exit(work: Work, seconds: int, descriptor: int) -> None:
 
 
 def _limit(seconds: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    process.hide_memory()
     for number in _OVERRUN:
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))

@@ -16,7 +16,6 @@ inherit the engine's memory, which holds the contents for all owners.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import pwd
@@ -28,13 +27,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ansible_collections.grid.security.plugins.module_utils import process
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PID_BYTES = 8
 
 
@@ -239,9 +238,7 @@ def _drop_to(account: Account) -> None:
     os.setgroups(os.getgrouplist(account.name, account.gid))
     os.setgid(account.gid)
     os.setuid(account.uid)
-    if sys.platform == "linux":
-        # setuid clears the flag already, unless the sysctl fs.suid_dumpable says otherwise.
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    process.hide_memory()  # setuid did that already, unless the sysctl fs.suid_dumpable says otherwise
     os.umask(0o077)
     os.chdir("/")
 

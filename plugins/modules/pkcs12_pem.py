@@ -318,11 +318,13 @@ from ansible_collections.grid.security.plugins.module_utils import (
     credentials,
     file_set,
     node_files,
+    process,
 )
 
 
 def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
+    process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
     module = AnsibleModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
 

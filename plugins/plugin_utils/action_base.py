@@ -9,9 +9,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.grid.security.plugins.module_utils import conversation
+from ansible_collections.grid.security.plugins.module_utils import conversation, process
 
 __all__ = ["GridAction", "validated"]
 
@@ -25,8 +26,9 @@ def validated(
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
     result = ArgumentSpecValidator(specification, **rules).validate(arguments)
-    if result.error_messages:
-        raise AnsibleActionFail(where + "; ".join(result.error_messages))
+    if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
+        quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
+        raise AnsibleActionFail(str(remove_values(where + "; ".join(result.error_messages), quoted)))
     options: dict[str, Any] = result.validated_parameters
     return options
 
@@ -39,6 +41,7 @@ class GridAction(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The task's result; what it is, :meth:`converse` says."""
         super().run(tmp, task_vars)
+        process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
         try:
             result: dict[str, Any] = conversation.hold(self.converse(), self.send)
@@ -115,5 +118,5 @@ class GridAction(ActionBase):
         except OSError as error:
             raise AnsibleActionFail(f"{src} cannot be read on the controller: {error.strerror}.") from error
         if data.startswith(b"$ANSIBLE_VAULT"):
-            return bytes(self._loader._vault.decrypt(data, filename=path))
+            return bytes(self._loader._vault.decrypt(data))
         return data
