@@ -12,20 +12,22 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors role_voms_client
 ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
 
-.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners bench machine clean
+.PHONY: help demo test test-fast lint types unit fuzz-corpus fuzz functional sanity integration matrix matrix-corners bench machine clean
 help:
 	@echo "make demo            run the main job below build/demo"
 	@echo "make test            everything that CI runs"
 	@echo "make test-fast       lint, types, unit tests"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
+	@echo "make fuzz-corpus     what fuzzing found once, what is met every day, and some fresh mutations"
+	@echo "make fuzz            each reader for FUZZ_SECONDS (600), guided by coverage; keeps what it finds in build/fuzz"
 	@echo "make bench           what users would pick instead, measured side by side; writes bench/results"
 	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" playbooks/demo/run build/demo
 
-test: test-fast sanity functional integration matrix-corners demo
+test: test-fast fuzz-corpus sanity functional integration matrix-corners demo
 
 test-fast: lint types unit
 
@@ -45,6 +47,14 @@ types: $(TREE)/MANIFEST.json
 
 unit: $(TREE)/MANIFEST.json
 	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/unit
+
+fuzz-corpus: $(TREE)/MANIFEST.json
+	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/fuzz
+
+FUZZ_SECONDS := 600
+fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
+	PYTHONPATH=$(CURDIR)/build/collections build/fuzz-venv/bin/python -W ignore \
+		-m ansible_collections.grid.security.tests.fuzz.long build/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
 functional: machine $(TREE)/MANIFEST.json
@@ -72,7 +82,8 @@ bench: $(TREE)/MANIFEST.json build/bench-venv/ready
 
 $(VENV)/ready: tests/requirements.txt
 build/bench-venv/ready: bench/requirements.txt
-$(VENV)/ready build/bench-venv/ready:
+build/fuzz-venv/ready: tests/fuzz/requirements.txt
+$(VENV)/ready build/bench-venv/ready build/fuzz-venv/ready:
 	"$(PYTHON)" -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --requirement $<
 	touch $@

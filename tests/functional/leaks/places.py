@@ -17,6 +17,7 @@ both are private and removed after the task.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.grid.security.tests.functional.leaks.planted import Needles
@@ -24,7 +25,9 @@ from ansible_collections.grid.security.tests.functional.leaks.traces import Trac
 
 __all__ = ["counted", "gather", "leaks"]
 
-_PAYLOAD = r"written/.*/(controller-tmp/ansible-local-[^/]*/tmp[^/]*|node-tmp/.*/AnsiballZ_(file_set|pkcs12_pem)\.py)"
+_ON_CONTROLLER = "controller-tmp/ansible-local-[^/]*/tmp[^/]*"
+_ON_NODE = r"ansible-tmp-[^/]*/AnsiballZ_(file_set|pkcs12_pem)\.py"
+_PAYLOAD = f"written/.*/({_ON_CONTROLLER}|{_ON_NODE})"
 _STORED = r"(written|left)/.*/home[^/]*/(.*/)?(userkey\.pem|hostkey\.pem|token|\.grid-security-[0-9a-f]*\.tmp)"
 _BACKUP = rf"{_STORED}[0-9.@:~-]*"
 _MEMO = r"written/.*/controller-tmp/ansible-local-[^/]*/grid\.security/[0-9a-f]{64}"
@@ -43,11 +46,11 @@ def gather(site: Any, output: bytes, journal: list[bytes], trace: Trace) -> dict
         "journal": b"\n".join(journal),
         "arguments": bytes(trace.arguments),
         "environment": bytes(trace.environment),
-        "names of files": bytes(trace.names),
+        "names of files": bytes(trace.names) + "\n".join(trace.written).encode(),
         **{f"written{path}": bytes(data) for path, data in trace.written.items()},
     }
-    for path in site.root.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.relative_to(site.root).parts[0] != "given":
+    for path in {*site.root.rglob("*"), *map(Path, trace.written)}:
+        if path.is_file() and not path.is_symlink() and site.root / "given" not in path.parents:
             found[f"left{path}"] = path.read_bytes()
     return found
 

@@ -7,6 +7,7 @@ A secret's name starts with its class, which says where it may be: see :mod:`pla
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
@@ -18,11 +19,13 @@ __all__ = ["Needles", "credential", "passphrase", "word"]
 
 _QUOTES = "\"\\é'$"  # what JSON, shells and masking by plain comparison stumble over
 _OFFSETS = range(3)
+_HALF = 16  # characters
 
 
 def word(name: str) -> str:
-    """The part of a secret that is searched for."""
-    return f"planted-{name}-".ljust(32, "x")
+    """The part of a secret that is searched for: two halves, because a line may break within one of them."""
+    digits = hashlib.sha256(name.encode()).hexdigest()
+    return f"planted{digits[:9]}planted{digits[9:18]}"
 
 
 def passphrase(name: str) -> str:
@@ -51,7 +54,7 @@ def _forms(data: bytes) -> Iterator[bytes]:
     yield data.hex(":").encode()
     yield ", ".join(map(str, data)).encode()  # a list of numbers
     yield str(int.from_bytes(data, "big")).encode()
-    for once in _base64(data):
+    for once in (*_base64(data), *_base64(data[:_HALF]), *_base64(data[_HALF:])):
         yield once
         yield once.replace(b"+", b"-").replace(b"/", b"_")
         yield from _base64(once)  # Base64 of JSON or PEM that has it in Base64

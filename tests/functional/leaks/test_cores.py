@@ -76,5 +76,7 @@ def test_no_secret_is_in_a_core_dump(site: Any, cores: Path, moment: str) -> Non
     password = str(site.root / "given/vault-password")
     done = crashing.run_play({**play, "tasks": [place]}, ANSIBLE_VAULT_PASSWORD_FILE=password)
     assert done.returncode != 0, done.stdout
-    assert "killed before it finished" in done.stdout or "dead state" in done.stderr or "Segmentation" in done.stdout, done.stdout
+    assert "killed before it finished" in done.stdout or "dead state" in done.stderr or "Segmentation" in done.stdout, (
+        done.stdout
+    )
     assert holding(cores, "host-key", "run-hostimport", "run-nodekey", "node-import", "node-store") == []

@@ -13,25 +13,20 @@ import pytest
 from ansible_collections.grid.security.tests.functional.leaks import cases, places, planted, traces
 
 SOMEBODY = "nobody"
-SETTINGS = {
-    "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
-    "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit,ansible.builtin.tree",
-    "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-}
 
 
-def run(site: Any, pipelining: bool, *options: str, **more: Any) -> Any:
-    """One traced run of all cases."""
-    root: Path = site.root
-    environment = {
-        **SETTINGS,
-        "ANSIBLE_PIPELINING": str(int(pipelining)),
+def settings(root: Path, pipelining: bool) -> dict[str, str]:
+    """The environment of a run that keeps everything ansible can keep."""
+    return {
+        "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
         "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(root / "facts"),
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit,ansible.builtin.tree",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "ANSIBLE_CALLBACK_TREE_DIR": str(root / "tree"),
-        "JUNIT_OUTPUT_DIR": str(root / "junit"),
+        "ANSIBLE_PIPELINING": str(int(pipelining)),
         "ANSIBLE_VAULT_PASSWORD_FILE": str(root / "given/vault-password"),
+        "JUNIT_OUTPUT_DIR": str(root / "junit"),
     }
-    return site.run_play(cases.play(root / "given", root / "home", **more), *options, **environment)
 
 
 def needles(root: Path) -> planted.Needles:
@@ -52,7 +47,9 @@ def test_nothing_secret_is_left_anywhere(site: Any, journal: list[bytes], mode: 
         more = {"become": True, "become_user": SOMEBODY}
         os.chown(site.root / "home", pwd.getpwnam(SOMEBODY).pw_uid, -1)
     start = len(journal)
-    done = run(site, pipelining, "--diff", *(["--check"] if mode == "check" else []), **more)
+    play = cases.play(site.root / "given", site.root / "home", **more)
+    options = ["--diff", "--check"] if mode == "check" else ["--diff"]
+    done = site.run_play(play, *options, **settings(site.root, pipelining))
     assert done.returncode == 0, done.stdout + done.stderr
     trace = traces.Trace.read(site.root / "given/trace")
     found = places.gather(site, (done.stdout + done.stderr).encode(), journal[start:], trace)
