@@ -3,16 +3,28 @@
 
 PYTHON := $(shell sh tests/support/find-python)
 VENV := build/venv
-BIN := $(VENV)/bin
 TREE := build/collections/ansible_collections/grid/security
 SOURCES := $(shell git ls-files)
+SCRIPTS := $(shell git grep --files-with-matches -E '^\#!/(bin/sh|usr/bin/env bash)')
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build/collections
 
 # Named apart from the roles: ansible-test would run the role itself in place of a target of the same name.
-INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors role_voms_client
-ANSIBLE_TEST := PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/ansible-test $(TREE)
+INTEGRATION := pkcs12_pem file_set role_user_credentials role_host_credential role_grid_mapfile role_trust_anchors \
+	role_crl_updates role_voms_client
+ANSIBLE_TEST := tests/support/ansible-test $(TREE)
+PYTEST := PYTHONPATH=$(CURDIR)/build/collections pytest -q -ra -c pyproject.toml
 
-.PHONY: help demo test test-fast lint types unit fuzz-corpus fuzz functional sanity integration matrix matrix-corners bench machine clean
+# Real nodes (molecule/), which need root's rights or sudo without a password.
+CLUSTER := cd tests/support && python -m cluster
+PRIVILEGED := tests/support/privileged
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+DO := list
+export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
+export MOLECULE_COMMAND_BORDERS := false
+
+.PHONY: help demo test test-fast lint types unit fuzz-corpus fuzz functional sanity integration matrix matrix-corners clean
+.PHONY: molecule molecule-run scenario scenario-run cluster cluster-create cluster-destroy cluster-packages bench bench-run
 help:
 	@echo "make demo            run the main job below build/demo"
 	@echo "make test            everything that CI runs"
@@ -21,35 +33,38 @@ help:
 	@echo "make matrix-corners  the oldest and the newest of them"
 	@echo "make fuzz-corpus     what fuzzing found once, what is met every day, and some fresh mutations"
 	@echo "make fuzz            each reader for FUZZ_SECONDS (600), guided by coverage; keeps what it finds in build/fuzz"
-	@echo "make bench           what users would pick instead, measured side by side; writes bench/results"
+	@echo "make molecule        all scenarios on real Debian nodes, from their creation to their destruction"
+	@echo "make cluster         create the nodes, or those that are missing; make cluster-destroy"
+	@echo "make scenario DO='converge --scenario-name default'   any command of molecule on nodes that stay"
+	@echo "make bench           what users would pick instead, measured side by side on the nodes; writes bench/results"
 	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json
-	PATH="$(CURDIR)/$(BIN):$$PATH" playbooks/demo/run build/demo
+	playbooks/demo/run build/demo
 
-test: test-fast fuzz-corpus sanity functional integration matrix-corners demo
+test: test-fast fuzz-corpus sanity functional integration matrix-corners demo molecule
 
 test-fast: lint types unit
 
 lint: $(TREE)/MANIFEST.json
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run playbooks/demo/run tests/support/ansible-test tests/support/find-python \
-		tests/support/machine \
-		tests/integration/targets/setup_credentials/files/authority
-	$(BIN)/antsibull-changelog lint
-	cd $(TREE) && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --nocolor --config-file $(CURDIR)/.ansible-lint
+	ruff check .
+	ruff format --check .
+	yamllint --strict .
+	shellcheck $(SCRIPTS)
+	antsibull-changelog lint
+	cd $(TREE) && ansible-lint --offline --nocolor --config-file $(CURDIR)/.ansible-lint
+	ansible-lint --offline --nocolor molecule .config
 
 types: $(TREE)/MANIFEST.json
-	cd build/collections && MYPYPATH=. $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
-		-p ansible_collections.grid.security.plugins
+	cd build/collections && MYPYPATH=. mypy --config-file $(CURDIR)/pyproject.toml -p ansible_collections.grid.security.plugins
+	cd tests/support && MYPYPATH=. mypy --config-file $(CURDIR)/pyproject.toml -p cluster
+	mypy molecule tests/cluster
 
 unit: $(TREE)/MANIFEST.json
-	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/unit
+	$(PYTEST) -n auto $(TREE)/tests/unit
 
 fuzz-corpus: $(TREE)/MANIFEST.json
-	PYTHONPATH=$(CURDIR)/build/collections $(BIN)/pytest -q -n auto -c pyproject.toml $(TREE)/tests/fuzz
+	$(PYTEST) -n auto $(TREE)/tests/fuzz
 
 FUZZ_SECONDS := 600
 fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
@@ -57,9 +72,9 @@ fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
 		-m ansible_collections.grid.security.tests.fuzz.long build/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
-functional: machine $(TREE)/MANIFEST.json
-	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=$(CURDIR)/build/collections \
-		$(BIN)/pytest -q -ra -n auto --dist loadfile -c pyproject.toml $(TREE)/tests/functional
+functional: $(TREE)/MANIFEST.json
+	tests/support/machine gpg:gnupg ssh:openssh-client keytool:default-jre-headless openssl:openssl strace:strace sudo:sudo
+	$(PYTEST) -n auto --dist loadfile $(TREE)/tests/functional
 
 sanity: $(TREE)/MANIFEST.json
 	$(ANSIBLE_TEST) sanity --venv --color no
@@ -68,17 +83,43 @@ integration: $(TREE)/MANIFEST.json
 	$(ANSIBLE_TEST) integration --color no --allow-root --allow-destructive $(INTEGRATION)
 
 matrix: $(TREE)/MANIFEST.json
-	$(BIN)/nox --noxfile tests/noxfile.py
+	nox --noxfile tests/noxfile.py
 
 matrix-corners: $(TREE)/MANIFEST.json
-	$(BIN)/nox --noxfile tests/noxfile.py --tags corners
+	nox --noxfile tests/noxfile.py --tags corners
 
-machine:
-	tests/support/machine gpg:gnupg keytool:default-jre-headless openssl:openssl
+molecule: $(TREE)/MANIFEST.json
+	$(PRIVILEGED) "the scenarios on real nodes" $(MAKE) molecule-run
 
-bench: $(TREE)/MANIFEST.json build/bench-venv/ready
-	tests/support/machine rsync:rsync sshd:openssh-server
+scenario: $(TREE)/MANIFEST.json
+	$(PRIVILEGED) "the scenario on real nodes" $(MAKE) scenario-run
+
+cluster: $(VENV)/ready
+	$(PRIVILEGED) "the nodes" $(MAKE) cluster-create
+
+bench: $(TREE)/MANIFEST.json
+	$(PRIVILEGED) "measurements on real nodes" $(MAKE) bench-run
+
+molecule-run: cluster-packages cluster-destroy
+	$(SUDO) $(VENV)/bin/python -B -m pytest -q tests/cluster
+	molecule test --all
+
+scenario-run: cluster-create
+	molecule $(DO)
+
+bench-run: cluster-create build/bench-venv/ready
+	tests/support/machine rsync:rsync
 	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/trust.py build/bench 5
+
+cluster-create: cluster-packages
+	$(CLUSTER) create
+
+cluster-destroy: $(VENV)/ready
+	$(CLUSTER) destroy
+	rm -rf build/molecule
+
+cluster-packages: $(VENV)/ready
+	tests/support/machine systemd-container mmdebstrap iproute2 openssh-client debian-archive-keyring
 
 $(VENV)/ready: tests/requirements.txt
 build/bench-venv/ready: bench/requirements.txt
@@ -91,10 +132,11 @@ $(VENV)/ready build/bench-venv/ready build/fuzz-venv/ready:
 # The tests run against what a user installs: the tarball.
 $(TREE)/MANIFEST.json: $(VENV)/ready $(SOURCES)
 	rm -rf build/collections build/grid-security-*.tar.gz
-	$(BIN)/ansible-galaxy collection build --force --output-path build .
-	$(BIN)/ansible-galaxy collection install --force --no-deps --collections-path build/collections \
-		build/grid-security-*.tar.gz
+	ansible-galaxy collection build --force --output-path build .
+	ansible-galaxy collection install --force --no-deps --collections-path build/collections build/grid-security-*.tar.gz
 	touch $@
 
 clean:
+	! test -e build/cluster || $(MAKE) cluster-destroy
+	! test -e build/images || $(SUDO) rm -rf build/images
 	rm -rf build

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Doc fragment ``grid.security.attributes``."""
+    """Doc fragments ``grid.security.attributes`` and, for modules that only read, ``grid.security.attributes.info``."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -24,6 +24,24 @@ attributes:
   safe_file_operations:
     support: full
     description: Writes complete files under temporary names, with the owner's rights, and renames them.
+  platform:
+    support: full
+    description: Target systems the module works on.
+    platforms: posix
+"""
+
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing, in check mode or not.
+  diff_mode:
+    support: none
+    description: There is nothing to show, because nothing changes.
+  idempotent:
+    support: full
+    description: Reads only.
   platform:
     support: full
     description: Target systems the module works on.

@@ -40,8 +40,7 @@ def hold(conversation: Conversation, send: Send) -> Any:
 
     :param send: the engine: on a node the function, on the controller the execution of the module.
     """
-    (result,) = _hold(together([conversation]), send)
-    return result
+    return _hold(together([conversation]), send)[0]
 
 
 def _hold(conversation: Conversation, send: Send) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = [
+    "CONTEXT_0",
     "ENCODED_NULL",
     "INTEGER",
     "OBJECT_IDENTIFIER",
@@ -26,12 +27,14 @@ __all__ = [
     "encode_oid",
     "encode_sequence",
     "read",
+    "split",
 ]
 
 INTEGER = 0x02
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 SEQUENCE = 0x30
+CONTEXT_0 = 0xA0  # tagged [0] explicitly
 ENCODED_NULL = b"\x05\x00"
 
 _CONSTRUCTED = 0x20
@@ -99,6 +102,17 @@ def read(data: bytes) -> Element:
     return _Reader(data).element(0, 0)[0]
 
 
+def split(data: bytes) -> Iterator[Element]:
+    """The elements in a row that ``data`` consist of, without what is inside them: a CRL may have a million entries.
+
+    :raises Truncated: the last ends too early. :raises DerError: one is no DER, which has definite lengths only.
+    """
+    reader, position = _Reader(data), 0
+    while position < len(data):
+        element, position = reader.closed(position)
+        yield element
+
+
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -109,17 +123,28 @@ class _Reader:
         self._count += 1
         if depth > _MOST_DEPTH or self._count > _MOST_ELEMENTS:
             raise DerError("too many elements, or too deeply nested")
+        tag, length, body = self._head(start)
+        if length is None:
+            return self._indefinite(tag, body, depth)
+        children = self._children(body, body + length, depth) if tag & _CONSTRUCTED else ()
+        return Element(tag, self._data[body : body + length], children), body + length
+
+    def closed(self, start: int) -> tuple[Element, int]:
+        """The same, without children."""
+        tag, length, body = self._head(start)
+        if length is None:
+            raise DerError("indefinite length where DER is expected")
+        return Element(tag, self._data[body : body + length]), body + length
+
+    def _head(self, start: int) -> tuple[int, int | None, int]:
+        """The tag, the length unless it is indefinite, and where the contents start."""
         tag = self._byte(start)
         if tag & 0x1F == 0x1F:
             raise DerError("a tag number of more than one byte")
         length, body = self._length(start + 1)
-        if length is None:
-            return self._indefinite(tag, body, depth)
-        end = body + length
-        if end > len(self._data):
+        if length is not None and body + length > len(self._data):
             raise Truncated("the data end within an element")
-        children = self._children(body, end, depth) if tag & _CONSTRUCTED else ()
-        return Element(tag, self._data[body:end], children), end
+        return tag, length, body
 
     def _byte(self, position: int) -> int:
         if position >= len(self._data):

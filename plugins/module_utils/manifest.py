@@ -17,12 +17,13 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import pem, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import crl, pem, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["digest", "line", "missing", "scan"]
 
-_LARGEST = 1 << 20  # bytes; of a larger file only the presence is told
+_LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
+_MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
 
 
@@ -42,8 +43,8 @@ def digest(found: dict[str, dict[str, Any]]) -> str:
 def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
     """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch).
 
-    :param observe: whether to add the ``content`` of files, in Base64; only of those that everybody may read, because a
-        directory that is given by mistake may hold keys.
+    :param observe: whether to add the ``content`` of files up to 1 MiB, in Base64; only of those that everybody may
+        read, because a directory that is given by mistake may hold keys.
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
@@ -77,9 +78,10 @@ def _facts(seen: secure_fs.Observed, observe: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
     if seen.kind == "link":
         return {**facts, "target": seen.target}
-    if observe and seen.content is not None and seen.mode & stat.S_IROTH:
-        facts["content"] = base64.b64encode(seen.content).decode()
-    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(seen.content or b"")}
+    content = seen.content or b""
+    if observe and seen.content is not None and len(content) <= _MOST_OBSERVED and seen.mode & stat.S_IROTH:
+        facts["content"] = base64.b64encode(content).decode()
+    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(content), **_crl(content)}
 
 
 def _fingerprint(content: bytes) -> str | None:
@@ -91,3 +93,11 @@ def _fingerprints(content: bytes) -> Iterator[str | None]:
     for block in pem.blocks(content):
         if block.label == "CERTIFICATE":
             yield hashlib.sha256(block.data).digest().hex(":") if block.data else None
+
+
+def _crl(content: bytes) -> dict[str, Any]:
+    """What a CRL in PEM says of itself, under the name ``crl``; nothing if it is none, or damaged."""
+    try:
+        return {"crl": crl.facts(crl.read(crl.decode(content)))}
+    except crl.CrlError:
+        return {}

@@ -1,7 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Distinguished names in the forms that grid software compares."""
+"""Distinguished names in the forms that grid software compares.
+
+Those that take the DER of a name need the standard library only, for nodes without cryptography.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ try:
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["covers", "dns_names", "hashes", "slash_form"]
+__all__ = ["canonical", "covers", "der_hashes", "der_slash_form", "dns_names", "hashes", "slash_form"]
 
 # Short names as OpenSSL's X509_NAME_oneline prints them; Globus, VOMS and grid-mapfiles use its output as it is.
 _SHORT_NAMES = {
@@ -42,15 +45,29 @@ _SHORT_NAMES = {
 
 def slash_form(name: x509.Name) -> str:
     """``/DC=org/DC=example/CN=Alice``: most general part first, other than ASCII as ``\\xNN`` of its UTF-8."""
-    return "".join(f"/{_short_name(part)}={_printable(str(part.value))}" for part in name)
+    return "".join(f"/{_short_name(part.oid.dotted_string)}={_printable(str(part.value).encode())}" for part in name)
 
 
-def _short_name(part: x509.NameAttribute) -> str:
-    return _SHORT_NAMES.get(part.oid.dotted_string, part.oid.dotted_string)
+def der_slash_form(encoded: bytes) -> str:
+    """The same of the DER of a name.
+
+    :raises ValueError: it is none.
+    """
+    pairs = [pair for rdn in der.read(encoded).children for pair in rdn.children]
+    return "".join(f"/{_short_name(pair.child(0).oid())}={_printable(_octets(pair.child(1)))}" for pair in pairs)
 
 
-def _printable(value: str) -> str:
-    return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value.encode())
+def _short_name(oid: str) -> str:
+    return _SHORT_NAMES.get(oid, oid)
+
+
+def _octets(value: der.Element) -> bytes:
+    """The strings of two and four bytes a character in UTF-8, all others as they are, as X509_NAME_oneline has them."""
+    return value.content.decode(_WIDE[value.tag], "replace").encode() if value.tag in _WIDE else value.content
+
+
+def _printable(value: bytes) -> str:
+    return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value)
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
@@ -83,6 +100,7 @@ def covers(pattern: str, host: str) -> bool:
     return pattern == host
 
 
+_WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
 # The string types that OpenSSL's canonical form turns into UTF8String (ASN1_MASK_CANON), with their encodings.
 _CANONICAL = {
     0x0C: "utf-8",
@@ -90,8 +108,7 @@ _CANONICAL = {
     0x14: "latin-1",  # T61String, as OpenSSL reads it
     0x16: "latin-1",  # IA5String
     0x1A: "latin-1",  # VisibleString
-    0x1C: "utf-32-be",  # UniversalString
-    0x1E: "utf-16-be",  # BMPString
+    **_WIDE,
 }
 _UTF8_STRING = 0x0C
 _SET = 0x31
@@ -103,11 +120,25 @@ def hashes(name: x509.Name) -> tuple[str, str]:
     Today's is SHA-1 over the canonical encoding (X509_NAME_hash_ex), the old one MD5 over the DER
     (X509_NAME_hash_old); of both the first four bytes, little-endian.
     """
-    encoded = name.public_bytes()
-    canonical = b"".join(_canonical_rdn(rdn) for rdn in der.read(encoded).children)
-    digests = hashlib.sha1(canonical, usedforsecurity=False), hashlib.md5(encoded, usedforsecurity=False)
-    new, old = (one.digest()[:4][::-1].hex() for one in digests)
-    return new, old
+    return der_hashes(name.public_bytes())
+
+
+def der_hashes(encoded: bytes) -> tuple[str, str]:
+    """The same of the DER of a name.
+
+    :raises ValueError: it is none.
+    """
+    today = hashlib.sha1(canonical(encoded), usedforsecurity=False)
+    old = hashlib.md5(encoded, usedforsecurity=False)
+    return today.digest()[:4][::-1].hex(), old.digest()[:4][::-1].hex()
+
+
+def canonical(encoded: bytes) -> bytes:
+    """OpenSSL's canonical encoding of the DER of a name: equal for names that clients take for the same.
+
+    :raises ValueError: it is no name.
+    """
+    return b"".join(_canonical_rdn(rdn) for rdn in der.read(encoded).children)
 
 
 def _canonical_rdn(rdn: der.Element) -> bytes:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Block", "blocks", "encode"]
+__all__ = ["Block", "blocks", "encode", "first"]
 
 _LINE = 64  # characters, RFC 7468 section 2
 
@@ -59,6 +59,11 @@ def blocks(text: bytes) -> Iterator[Block]:
             continue
         yield _block(label.decode(), text[begin.start() : end + len(mark)], text[position:end])
         position = end
+
+
+def first(text: bytes, label: str) -> bytes | None:
+    """What the first block with that label holds; empty if it is damaged, None if there is none."""
+    return next((block.data for block in blocks(text) if block.label == label), None)
 
 
 def _block(label: str, text: bytes, body: bytes) -> Block:

@@ -31,8 +31,8 @@ options:
     suboptions: &options
       src:
         description:
-          - The PKCS#12 archive. It lies on the controller, where it is found as M(ansible.builtin.copy) finds it
-            and may be vaulted, or, with O(remote_src), on the node.
+          - The PKCS#12 archive. It lies on the controller, where it is found as M(ansible.builtin.copy) finds it, or else in C(files/)
+            in or beside the inventory's directory, and may be vaulted; or, with O(remote_src), on the node.
         type: path
       content:
         description:

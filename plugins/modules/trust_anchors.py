@@ -27,8 +27,9 @@ options:
         twice is one.
       - A dictionary has one of C(src) (a path), C(content) (PEM) and C(url) (https, fetched once per run); C(checksum), as
         C(sha256:HEX) or C(sha512:HEX), which C(url) requires; C(signature) and C(keyring), paths of a detached GPG signature and
-        of the public keys that may have made it; C(name), the alias of a single certificate; and C(subjects), a list of
-        subject patterns such as C(/DC=org/DC=example/*), from which a signing policy is made for CAs that bring none.
+        of the public keys that may have made it; C(name), the alias of a single certificate; C(subjects), a list of
+        subject patterns such as C(/DC=org/DC=example/*), from which a signing policy is made for CAs that bring none; and
+        C(crl_urls), a list of URLs of the same CRL, for CAs that do not say where theirs is.
     type: list
     elements: raw
     required: true
@@ -105,6 +106,7 @@ EXAMPLES = r"""
       - src: our-ca.pem
         name: our-ca
         subjects: ["/DC=org/DC=example/*"]
+        crl_urls: [http://ca.example.org/our-ca.crl]
     exclude: [/C=XX/*]
     exclude_expired: true
 """
@@ -136,6 +138,12 @@ replaced:
   type: list
   elements: dict
   contains: *named
+files:
+  description: Files and links of CAs that stay which differed, and how.
+  returned: success
+  type: list
+  elements: str
+  sample: ["our-ca.signing_policy: replaced", "1a2b3c4d.0: created"]
 places:
   description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
   returned: success

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -46,6 +47,8 @@ class GridAction(ActionBase):
         try:
             result: dict[str, Any] = conversation.hold(self.converse(), self.send)
             return result
+        except AnsibleConnectionFailure:
+            raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:
             return {**error.result, "failed": True, "msg": str(error)}
         except AnsibleError as error:
@@ -103,8 +106,22 @@ class GridAction(ActionBase):
         return filled
 
     def find(self, src: str) -> str:
-        """The path of a file or directory of the controller, looked for where ``copy`` looks."""
-        return str(self._find_needle("files", src))
+        """The path of a file or directory of the controller, looked for where ``copy`` looks, and beside the inventory.
+
+        The latter is for the playbooks of this collection, beside which nobody puts anything.
+
+        :raises AnsibleError: it is not found.
+        """
+        try:
+            return str(self._find_needle("files", src))
+        except AnsibleError as error:
+            inventory = self.task_vars.get("inventory_dir")
+            beside = [os.path.join(inventory, place, "files", src) for place in (".", "..")] if inventory else []
+            for path in map(os.path.normpath, beside):
+                if os.path.exists(path):
+                    return path
+            places = "".join(f"\n\t{os.path.normpath(path)}" for path in beside)
+            raise AnsibleActionFail(f"{error}\nbeside the inventory:{places}" if places else str(error)) from error
 
     def read(self, src: str) -> bytes:
         """A file of the controller; a vaulted one is decrypted in memory only.

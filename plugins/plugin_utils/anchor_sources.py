@@ -27,13 +27,14 @@ class Group:
     """Files that lie in one directory of a source.
 
     :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
-    :param subjects: patterns for a signing policy, stated for a CA that brings none.
+    :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
     """
 
     where: str
     directory: str
     files: dict[str, bytes]
     subjects: list[str] = field(default_factory=list)
+    crl_urls: list[str] = field(default_factory=list)
     alias: str | None = None
 
 
@@ -55,7 +56,7 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
     except OSError as error:
         raise GridSecurityError("no_source", f"{where} cannot be read: {error}. Check the source.") from error
     for group in groups:
-        group.subjects, group.alias = source["subjects"], source["name"]
+        group.subjects, group.crl_urls, group.alias = source["subjects"], source["crl_urls"], source["name"]
     return groups
 
 

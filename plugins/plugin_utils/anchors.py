@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, names, pem, safe_x509, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import (
+    anchor_info,
+    credential,
+    names,
+    pem,
+    safe_x509,
+    signing_policy,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
@@ -107,7 +114,7 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         kind = "is truncated" if b"-----BEGIN CERT" in data else f"is no PEM certificate but {_guess(data)}"
         raise GridSecurityError("not_pem", f"{group.where}: {name} {kind}. Fetch it again.")
     files = {end: group.files[f"{stem}.{end}"] for end in COMPANIONS if f"{stem}.{end}" in group.files}
-    info = _parse_info(files.get("info", b""))
+    info = anchor_info.parse(files.get("info", b""))
     for block in blocks:
         certificate = _load(group, name, block)
         single = len(blocks) == 1
@@ -118,6 +125,8 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         own = dict(files) if single else {}
         anchor = Anchor(alias, certificate, text, own, _profiles(group, info), f"{group.where}: {name}")
         _add_policy(anchor, group.subjects)
+        if group.crl_urls:
+            anchor.files.setdefault("crl_url", "".join(f"{url}\n" for url in group.crl_urls).encode())
         yield anchor
 
 
@@ -149,13 +158,6 @@ def _is_ca(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:  # roots of version 1 and some of the nineties
         return certificate.issuer == certificate.subject
-
-
-def _parse_info(data: bytes) -> dict[str, str]:
-    """An IGTF ``.info`` file: ``key = value``, continued by a backslash at the end of a line."""
-    lines = data.decode(errors="replace").replace("\\\n", " ").splitlines()
-    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {key.strip(): value.strip() for key, _equals, value in pairs}
 
 
 def _profiles(group: Group, info: dict[str, str]) -> set[str]:

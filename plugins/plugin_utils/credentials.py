@@ -25,8 +25,9 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     options = read_options(arguments)
     results = yield from _place(action, options)
     missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]
-    for index in missing:
-        results[index] = yield from _place_with_account(action, options[index], results[index])
+    chosen = [(options[index], results[index]) for index in missing]
+    for index, result in zip(missing, (yield from _place_with_accounts(action, chosen))):
+        results[index] = result
     return credentials.combine(results, "credentials" in arguments, action.diff)
 
 
@@ -74,15 +75,22 @@ def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[
     return done
 
 
-def _place_with_account(action: GridAction, options: dict[str, Any], result: dict[str, Any]) -> Conversation:
-    failure = accounts.create(action, options)
-    if failure is not None:
-        return {**result, "msg": f"{credentials.label(options)}: {failure}"}
-    if action.check_mode:  # there is no account yet to look into
-        kept = {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")}
-        return {**kept, "changed": True, "why": ["account created"]}
-    (placed,) = yield from _place(action, [options])
-    return {**placed, "changed": True, "why": ["account created", *placed.get("why", [])]}
+def _place_with_accounts(action: GridAction, missing: list[tuple[dict[str, Any], dict[str, Any]]]) -> Conversation:
+    """The results after the accounts that were missed have been created: all credentials follow in one go.
+
+    :param missing: options and result of each. In check mode there is no account yet to look into.
+    """
+    failures = [accounts.create(action, options) for options, _result in missing]
+    created = [options for (options, _result), failure in zip(missing, failures) if failure is None]
+    placed = iter([] if action.check_mode else (yield from _place(action, created)))
+    results = []
+    for (options, result), failure in zip(missing, failures):
+        if failure is not None:
+            results.append({**result, "msg": f"{credentials.label(options)}: {failure}"})
+            continue
+        after = next(placed, {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")})
+        results.append({**after, "changed": True, "why": ["account created", *after.get("why", [])]})
+    return results
 
 
 def facts(action: GridAction, options: dict[str, Any]) -> dict[str, str]:

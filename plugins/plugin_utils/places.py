@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import manifest
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Facts", "Place", "compare_set", "entry", "file_facts", "link_facts", "raise_failure", "update_set"]
+__all__ = [
+    "Facts",
+    "Place",
+    "compare_set",
+    "entry",
+    "file_facts",
+    "link_facts",
+    "raise_failure",
+    "update_set",
+    "words",
+]
 
 _MODE = 0o644
 
@@ -66,6 +77,26 @@ def entry(path: str, facts: dict[str, Any]) -> dict[str, Any]:
         "sha256": facts["sha256"],
         "size": facts["size"],
     }
+
+
+def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+    """What changes about a file or link; None where there is none."""
+    return ", ".join(_words(before, after))
+
+
+def _words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[str]:
+    if before is None or after is None:
+        yield "created" if before is None else "removed"
+        return
+    if before["kind"] != after["kind"]:
+        yield f"put in place of a {before['kind']}"
+        return
+    if (before.get("sha256"), before.get("target")) != (after.get("sha256"), after.get("target")):
+        yield "replaced"
+    if not before.get("own", True):
+        yield "owner corrected"
+    if after["kind"] == "file" and before["mode"] != after["mode"]:
+        yield f"mode {before['mode']:04o} → {after['mode']:04o}"
 
 
 def compare_set(place: Place) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import base64
 import glob
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -35,7 +36,7 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
 
-__all__ = ["place", "read_options", "result"]
+__all__ = ["OPTIONS", "place", "read_groups", "read_options", "read_source", "result"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "raw", "required": True},
@@ -51,6 +52,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "system_store": {"type": "bool", "default": False},
     "accounts": {"type": "list", "elements": "str", "default": []},
 }
+_MOST_SHOWN = 50  # files in a diff
+_CRL_URL = re.compile(r"https?://[!-~]+")
 SOURCE: dict[str, dict[str, Any]] = {
     "src": {"type": "str"},
     "content": {"type": "str"},
@@ -60,6 +63,7 @@ SOURCE: dict[str, dict[str, Any]] = {
     "keyring": {"type": "str"},
     "name": {"type": "str"},
     "subjects": {"type": "list", "elements": "str", "default": []},
+    "crl_urls": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -94,7 +98,7 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
     options = validated(OPTIONS, arguments)
-    options["sources"] = [_source(one, f"sources[{number}]: ") for number, one in enumerate(options["sources"])]
+    options["sources"] = [read_source(one, f"sources[{number}]: ") for number, one in enumerate(options["sources"])]
     _check_paths(options)
     return options
 
@@ -113,7 +117,8 @@ def _check_paths(options: dict[str, Any]) -> None:
         taken[path] = name
 
 
-def _source(given: Any, where: str) -> dict[str, Any]:
+def read_source(given: Any, where: str) -> dict[str, Any]:
+    """One item of ``sources`` as a complete dictionary. :param where: what messages start with."""
     if isinstance(given, str):
         given = {"content": given} if "-----BEGIN" in given else {"src": given}
     if not isinstance(given, dict):
@@ -125,6 +130,9 @@ def _source(given: Any, where: str) -> dict[str, Any]:
         raise AnsibleActionFail(f"{where}a url needs a checksum: write sha256: or sha512: and the digits.")
     if bool(source["signature"]) != bool(source["keyring"]):
         raise AnsibleActionFail(f"{where}signature and keyring belong together.")
+    for url in source["crl_urls"]:
+        if not _CRL_URL.fullmatch(url):
+            raise AnsibleActionFail(f"{where}crl_urls: {url!r} is no http or https URL.")
     return source
 
 
@@ -134,20 +142,23 @@ def _render_once(action: GridAction, options: dict[str, Any], family: str | None
     :param family: of systems, as :func:`system_store.detect` says, if the system's trust store is to have them too.
     :raises GridSecurityError: whatever is wrong with the sources.
     """
-    groups = []
-    for source in options["sources"]:
-        groups += anchor_sources.read(source, action.find, _fetch_once)
-    rendered = memo.memoize(_parts(groups, options, family), lambda: _render(groups, options, family))
+    groups, parts = read_groups(action, options["sources"])
+    parts.append(json.dumps([options, family]).encode())
+    rendered = memo.memoize(parts, lambda: _render(groups, options, family))
     return [Place(**one) for one in rendered["places"]], rendered["warnings"]
 
 
-def _parts(groups: list[anchor_sources.Group], options: dict[str, Any], family: str | None) -> list[bytes]:
-    """Everything that the rendered places depend on."""
-    parts = [json.dumps([options, family]).encode()]
+def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> tuple[list[anchor_sources.Group], list[bytes]]:
+    """What the sources hold, and the same as parts of a key for :func:`memo.memoize`.
+
+    :raises GridSecurityError: whatever is wrong with reading them.
+    """
+    groups = [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once)]
+    parts = []
     for group in groups:
         parts.append(_encoded(group.where))
         parts += [part for name, data in group.files.items() for part in (_encoded(name), data)]
-    return parts
+    return groups, parts
 
 
 def _encoded(text: str) -> bytes:
@@ -191,17 +202,30 @@ def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -
     needed = [update for update in updates if update.is_needed]
     what = _describe(updates[0].place.wanted, updates[0].found)
     told: dict[str, Any] = {"changed": bool(needed), "warnings": warnings, **what}
+    told["files"] = list(_other_files(updates[0], {one["alias"] for named in what.values() for one in named}))
     told["places"] = [update.place.name for update in needed]
     if diff and needed:
-        told["diff"] = [{"prepared": "".join(_lines(what, needed))}]
+        told["diff"] = [{"prepared": "".join(f"{line}\n" for line in _lines(told, needed))}]
     return told
 
 
-def _lines(what: dict[str, list[dict[str, Any]]], needed: list[trust_store.Update]) -> Iterator[str]:
+def _other_files(update: trust_store.Update, changed: set[str]) -> Iterator[str]:
+    """What differs of CAs that stay. :param changed: the aliases of those that do not, which are told by name."""
+    for path in (entry["path"] for entry in update.entries):
+        before, after = update.found.get(path), update.place.wanted.get(path)
+        known = [facts.get("target") or path for facts in (before, after) if facts]  # links are called by a hash
+        if known and not {name.rpartition(".")[0] for name in known} & changed:
+            yield f"{path}: {places.words(before, after)}"
+
+
+def _lines(told: dict[str, Any], needed: list[trust_store.Update]) -> Iterator[str]:
     for sign, key in (("-", "removed"), ("+", "added"), ("~", "replaced")):
-        yield from (f"{sign} {one['alias']} ({one['sha256_fingerprint']})\n" for one in what[key])
+        yield from (f"{sign} {one['alias']} ({one['sha256_fingerprint']})" for one in told[key])
+    yield from told["files"][:_MOST_SHOWN]
+    if len(told["files"]) > _MOST_SHOWN:
+        yield f"and {len(told['files']) - _MOST_SHOWN} files and links more"
     for update in needed:
-        yield f"{update.place.name}: {len(update.entries)} files and links differ\n"
+        yield f"{update.place.name}: {len(update.entries)} files and links differ"
 
 
 def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:

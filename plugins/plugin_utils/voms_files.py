@@ -41,21 +41,7 @@ class Change:
     after: dict[str, Any] | None
 
     def __str__(self) -> str:
-        return f"{self.path} {', '.join(self._words())}"
-
-    def _words(self) -> Iterator[str]:
-        if self.before is None or self.after is None:
-            yield "created" if self.before is None else "removed"
-            return
-        if self.before["kind"] != "file":
-            yield f"put in place of a {self.before['kind']}"
-            return
-        if self.before.get("sha256") != self.after["sha256"]:
-            yield "replaced"
-        if not self.before.get("own", True):
-            yield "owner corrected"
-        if self.before["mode"] != self.after["mode"]:
-            yield f"mode {self.before['mode']:04o} → {self.after['mode']:04o}"
+        return f"{self.path} {places.words(self.before, self.after)}"
 
     @property
     def diff(self) -> str:

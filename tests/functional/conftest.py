@@ -39,7 +39,8 @@ class Site:
 
     def run_play(self, play: dict[str, Any], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a play with all that ansible can print; both temporary directories lie below the root."""
-        (self.root / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, **play}]))
+        play = play if "import_playbook" in play else {"hosts": "all", "gather_facts": False, **play}
+        (self.root / "play.json").write_text(json.dumps([play]))
         settings = {
             "ANSIBLE_LOCAL_TEMP": str(self.root / "controller-tmp"),
             "ANSIBLE_REMOTE_TMP": str(self.root / "node-tmp"),

@@ -95,3 +95,17 @@ def test_a_part_that_fails_does_not_stop_the_others(site: Any, variables: dict[s
         "bob",
         "grid-mapfile",
     }
+
+
+def test_files_lie_beside_the_inventory_if_the_playbook_is_the_collection_s(
+    site: Any, variables: dict[str, Any]
+) -> None:
+    (site.root / "node").mkdir()
+    (site.root / "files").mkdir()
+    for name in ("ca.pem", "host.p12", "alice.p12", "bob.p12"):
+        (site.root / name).rename(site.root / "files" / name)
+    output = site.run_play({"import_playbook": "grid.security.site", "vars": {**variables, "ansible_become": False}})
+    assert output.returncode == 0, output.stdout
+    (site.root / "files/ca.pem").unlink()
+    output = site.run_play({"import_playbook": "grid.security.site", "vars": {**variables, "ansible_become": False}})
+    assert f"{site.root}/files/ca.pem" in output.stdout  # among the places where it was looked for

@@ -34,3 +34,11 @@ def test_vos_are_one_execution_when_nothing_changes(site: Any, executed: Callabl
     assert executed(first.stdout) == ["file_set", "file_set"]
     assert executed(second.stdout) == ["file_set"]
     assert "changed=0" in second.stdout
+
+
+def test_host_that_is_not_reached_is_unreachable(site: Any) -> None:
+    task = {"grid.security.file_set": {"sets": [{"name": "none", "entries": []}]}}
+    elsewhere = ["-e", "ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1"]
+    output = site.play([task], *elsewhere)
+    assert "unreachable=1 " in output.stdout
+    assert "failed=0 " in output.stdout

@@ -6,8 +6,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from ansible_collections.grid.security.tests.support import mirror
+
 PROFILES = ("classic", "mics", "slcs", "iota", "experimental", "unaccredited")
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def release(suite: str, directory: Path) -> Path:
@@ -15,7 +16,7 @@ def release(suite: str, directory: Path) -> Path:
     for part in ("lists/partial", "cache/archives/partial", "unpacked"):
         (directory / part).mkdir(parents=True)
     sources = directory / "sources.list"
-    sources.write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n")
+    sources.write_text(f"deb [signed-by={mirror.KEYRING}] {mirror.debian()} {suite} main\n")
     settings = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "-",
@@ -31,15 +32,3 @@ def release(suite: str, directory: Path) -> Path:
     for package in directory.glob("*.deb"):
         subprocess.run(["dpkg-deb", "--extract", package, directory / "unpacked"], check=True)
     return directory / "unpacked/usr/share/igtf-policy"
-
-
-def _mirror() -> str:
-    """The Debian archive that this machine is set up for, whether or not apt has ever fetched its lists."""
-    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    lines = [line for path in files if path.suffix in (".list", ".sources") for line in _lines(path)]
-    uris = [word for line in lines if not line.startswith("#") for word in line.split() if "://" in word]
-    return next(uri for uri in uris if uri.rstrip("/").endswith("/debian"))
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

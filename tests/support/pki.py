@@ -71,3 +71,26 @@ def issue(
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
     signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     return Credential(key, signed, (issuer.certificate, *issuer.others) if issuer else ())
+
+
+def revoke(
+    authority: Credential,
+    serials: list[int],
+    *,
+    number: int = 1,
+    start: int = -1,
+    days: int = 30,
+    signed_by: Credential | None = None,
+) -> bytes:
+    """A CRL of ``authority`` in PEM, valid from ``start`` days from now for ``days`` days.
+
+    :param signed_by: somebody else, who has no right to.
+    """
+    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject)
+    builder = builder.last_update(NOW + start * DAY).next_update(NOW + (start + days) * DAY)
+    key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = builder.add_extension(x509.CRLNumber(number), critical=False).add_extension(key_id, critical=False)
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign((signed_by or authority).key, hashes.SHA256()).public_bytes(Encoding.PEM)

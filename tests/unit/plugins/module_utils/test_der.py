@@ -46,3 +46,12 @@ def test_size_of_numbers_is_bounded() -> None:
         der.read(enormous[0]).oid()
     with pytest.raises(der.DerError):
         der.read(enormous[1]).integer()
+
+
+def test_split_leaves_the_inside_unread() -> None:
+    first, second = der.split(bytes.fromhex("30 03 02 01 05 30 02 ff ff"))
+    assert (first.children, next(der.split(first.content)).integer()) == ((), 5)
+    assert second.content == b"\xff\xff"
+    for data in ("30", "30 03 04", "05 00 30", "30 80 00 00"):
+        with pytest.raises(der.DerError):
+            list(der.split(bytes.fromhex(data)))

@@ -90,6 +90,12 @@ def test_own_authority_gets_its_policy() -> None:
     }
 
 
+def test_own_authority_says_where_its_crl_is(release: Path) -> None:
+    urls = ["http://a.example.org/ca.crl", "https://b.example.org/ca.crl"]
+    (found,) = read(ROOT.pem, name="our-ca", crl_urls=urls)
+    assert found.files["crl_url"].decode().split() == urls
+
+
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
@@ -263,6 +269,8 @@ def test_only_https_is_fetched() -> None:
         ({"url": "https://b"}, "a url needs a checksum"),
         ({"src": "a", "signature": "b"}, "signature and keyring belong together"),
         ({"src": "a", "sha256": "b"}, "sha256"),
+        ({"src": "a", "crl_urls": ["http://a b"]}, "crl_urls"),
+        ({"src": "a", "crl_urls": ["file:///etc/passwd"]}, "crl_urls"),
         (7, "must be a string or a dictionary"),
     ],
 )

@@ -149,6 +149,21 @@ def test_description(store: Path) -> None:
     }
     shown = told["diff"][0]["prepared"].splitlines()
     assert [line.split(" (")[0] for line in shown[:3]] == ["- bob", "+ twin0", "~ alice"]
+    assert told["files"] == []
+
+
+def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
+    wanted = trust_store.layout([ALICE, BOB])
+    converge(store, wanted)
+    new, _old = names.hashes(ALICE.certificate.subject)
+    (store / f"{new}.0").unlink()
+    (store / "alice.signing_policy").write_text("another")
+    (store / "alice.info").chmod(0o600)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    expected = {f"{new}.0: created", "alice.signing_policy: replaced", "alice.info: mode 0600 → 0644"}
+    assert set(told["files"]) == expected
+    assert expected < set(told["diff"][0]["prepared"].splitlines())
 
 
 def test_links_are_seen_and_directories_stay(store: Path) -> None:

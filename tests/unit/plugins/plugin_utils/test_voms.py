@@ -44,7 +44,7 @@ class Node:
     def run(self, *vos: Any, **arguments: Any) -> dict[str, Any]:
         """The task's result."""
         self.calls = 0
-        (result,) = conversation.hold([self.talk(*vos, **arguments)], self.send)
+        result = conversation.hold(self.talk(*vos, **arguments), self.send)
         told: dict[str, Any] = result
         return told
 
@@ -251,7 +251,7 @@ def test_what_not_everybody_may_read_stays_on_the_node(node: Node) -> None:
         answers.append(node.send(sets, contents))
         return answers[-1]
 
-    (result,) = conversation.hold([node.talk(A)], record)
+    result = conversation.hold(node.talk(A), record)
     assert "hostkey.pem" in str(answers)
     assert base64.b64encode(b"private\n").decode()[:8] not in str(answers)
     assert (
@@ -268,7 +268,7 @@ def test_new_trust_comes_before_and_old_trust_goes_after(node: Node) -> None:
         sent.append([(one.get("state", ""), one["path"].rsplit("/", 1)[1]) for part in sets for one in part["entries"]])
         return node.send(sets, contents)
 
-    conversation.hold([node.talk(vo("a", "two"))], record)
+    conversation.hold(node.talk(vo("a", "two")), record)
     files = [entry for entry in sent[1] if entry[0] != "directory"]
     assert files == [("absent", "one.example.org.lsc"), ("file", "two.example.org.lsc"), ("file", "a")]
     assert len(sent) == 2

@@ -1,0 +1,17 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grid.security.crls: fetch and check on the controller, compare by one digest, send what differs."""
+
+from __future__ import annotations
+
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
+from ansible_collections.grid.security.plugins.plugin_utils import crls
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+
+
+class ActionModule(GridAction):
+    """Places the CRLs of the CAs that the sources have."""
+
+    def converse(self) -> Conversation:
+        return crls.place(self, self.arguments)

@@ -1,0 +1,150 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a certificate revocation list says of itself (RFC 5280 section 5), with the standard library only.
+
+Its entries are skipped unread, so a list of a million costs no more than its bytes. Nothing here checks a signature.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import der, names, pem
+
+__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "iso", "now", "parse_iso", "read"]
+
+LARGEST = 16 << 20  # bytes; the largest of the grid's CAs have some MiB
+PEM_LABEL = "X509 CRL"
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
+# RFC 5280 section 4.1.2.5: in UTC, with seconds and without fractions.
+_UTC_TIME = 0x17
+_TIMES = {_UTC_TIME: 13, 0x18: 15}  # characters
+_FIRST_OF_1900 = 50  # two-digit years from here on are of the twentieth century
+_NUMBER = "2.5.29.20"
+_DELTA = "2.5.29.27"
+_KEY = "2.5.29.35"  # authorityKeyIdentifier
+_KEY_ID = 0x80
+
+
+class CrlError(ValueError):
+    """What is wrong with a CRL, in words that fit behind its name."""
+
+
+@dataclass(frozen=True)
+class Crl:
+    """:param der: the whole list. :param issuer: the DER of its issuer's name. :param key_id: which of its keys signed.
+
+    :param number: the CRL number.
+    """
+
+    der: bytes
+    issuer: bytes
+    this_update: datetime.datetime
+    next_update: datetime.datetime | None
+    number: int | None
+    key_id: bytes | None
+    is_delta: bool
+
+    @property
+    def pem(self) -> bytes:
+        """As OpenSSL writes it."""
+        return pem.encode(PEM_LABEL, self.der)
+
+
+def decode(data: bytes) -> bytes:
+    """The DER of the first CRL in PEM.
+
+    :raises CrlError: there is none.
+    """
+    encoded = pem.first(data, PEM_LABEL)
+    if encoded is None:
+        raise CrlError("is truncated" if b"-----BEGIN X509 CRL-----" in data else f"is no CRL but {_guess(data)}")
+    if not encoded:
+        raise CrlError("is damaged (no Base64)")
+    return encoded
+
+
+def _guess(data: bytes) -> str:
+    start = data.lstrip()[:20].lower()
+    if not data.strip():
+        return "empty"
+    return "a web page" if start.startswith((b"<!doctype", b"<html")) else "something else"
+
+
+def read(data: bytes) -> Crl:
+    """A CRL in PEM or DER.
+
+    :raises CrlError: it is none, or truncated, or damaged.
+    """
+    encoded = data if data[:1] == bytes([der.SEQUENCE]) else decode(data)
+    try:
+        outer = next(der.split(encoded))
+        fields = list(der.split(next(der.split(outer.content)).content))
+        return _read(der.encode(outer.tag, outer.content), fields)  # without what follows it
+    except der.Truncated:
+        raise CrlError("is truncated") from None
+    except CrlError:
+        raise
+    except (ValueError, IndexError, StopIteration) as error:
+        raise CrlError(f"is damaged ({error or 'parts are missing'})") from None
+
+
+def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
+    if fields[0].tag == der.INTEGER:  # the version, which those of version 1 lack
+        fields = fields[1:]
+    _signature, issuer, this_update, *rest = fields
+    if issuer.tag != der.SEQUENCE or this_update.tag not in _TIMES:
+        raise der.DerError("no issuer or no time where a CRL has them")
+    next_update = _time(rest[0]) if rest and rest[0].tag in _TIMES else None
+    extensions = _extensions(rest[-1]) if rest and rest[-1].tag == der.CONTEXT_0 else {}
+    number = der.read(extensions[_NUMBER]).integer() if _NUMBER in extensions else None
+    key = der.read(extensions[_KEY]).children if _KEY in extensions else ()
+    key_id = next((one.content for one in key if one.tag == _KEY_ID), None)
+    name = der.encode(issuer.tag, issuer.content)
+    names.canonical(name)  # says whether it is a name
+    return Crl(encoded, name, _time(this_update), next_update, number, key_id, _DELTA in extensions)
+
+
+def _time(element: der.Element) -> datetime.datetime:
+    text = element.content.decode("ascii")
+    if len(text) != _TIMES[element.tag] or not text[:-1].isdigit():
+        raise der.DerError(f"{text!r} is no time")
+    if element.tag == _UTC_TIME:
+        text = f"{19 if int(text[:2]) >= _FIRST_OF_1900 else 20}{text}"
+    return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+
+
+def _extensions(element: der.Element) -> dict[str, bytes]:
+    """The extensions' values by their object identifiers."""
+    return {one.child(0).oid(): one.children[-1].octets() for one in der.read(element.content).children}
+
+
+def facts(crl: Crl) -> dict[str, Any]:
+    """What two places tell each other about a CRL; ``sha256`` is that of its DER, whatever its form on disk."""
+    return {
+        "issuer": names.canonical(crl.issuer).hex(),
+        "this_update": iso(crl.this_update),
+        "next_update": crl.next_update and iso(crl.next_update),
+        "number": crl.number,
+        "key_id": crl.key_id.hex() if crl.key_id else None,
+        "sha256": hashlib.sha256(crl.der).hexdigest(),
+    }
+
+
+def iso(time: datetime.datetime) -> str:
+    """A time in UTC, ISO 8601."""
+    return time.strftime(_ISO)
+
+
+def parse_iso(text: str) -> datetime.datetime:
+    """The reverse of :func:`iso`."""
+    return datetime.datetime.strptime(text, _ISO).replace(tzinfo=datetime.timezone.utc)
+
+
+def now() -> datetime.datetime:
+    """The present time in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc)

@@ -1,0 +1,206 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CRLs of a trust directory, judged by the files as clients see them. Nothing is written, no signature checked."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names, pem
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["STATES", "judge", "survey", "warnings"]
+
+_LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
+_ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
+# From what is good to what makes clients refuse everything that a CA signed.
+STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A CRL file. :param crl: what is in it; None if it is damaged, which ``cause`` then explains."""
+
+    path: str
+    state: str
+    sha256: str = ""
+    crl: crl.Crl | None = None
+    cause: str = ""
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Lower is better: by state, and of two in the same state the one that is good for longer."""
+        end = self.crl.next_update if self.crl else None
+        return STATES.index(self.state), -end.timestamp() if end else 0.0
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA that says where its CRL is. :param subject: the DER of its name; None if its certificate is damaged."""
+
+    alias: str
+    subject: bytes | None
+
+
+def survey(path: str, hours: float, now: datetime.datetime) -> list[dict[str, Any]]:
+    """The facts about the CRL of each CA in the directory ``path`` that has a CRL URL.
+
+    Both kinds of hash links count: a CA's state is that of the worse, since old Java clients see only the old ones.
+
+    :param hours: a CRL that is valid for fewer is ``expiring``.
+    :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read.
+    """
+    store = _Store(path, _list(path), hours, now)
+    return [store.facts(authority) for authority in store.authorities()]
+
+
+def judge(
+    this_update: datetime.datetime, next_update: datetime.datetime | None, hours: float, now: datetime.datetime
+) -> str:
+    """The state of a CRL by its times; one that does not say when the next one is due stays fresh."""
+    if this_update > now:
+        return "not_yet_valid"
+    if next_update is None:
+        return "fresh"
+    if next_update <= now:
+        return "expired"
+    return "expiring" if next_update - now < datetime.timedelta(hours=hours) else "fresh"
+
+
+def _list(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except FileNotFoundError:
+        raise GridSecurityError(
+            "no_directory", f"{path} does not exist. Place trust anchors first, or name another directory."
+        ) from None
+    except NotADirectoryError:
+        raise GridSecurityError("no_directory", f"{path} is no directory. Name the trust directory.") from None
+    except PermissionError:
+        raise GridSecurityError(
+            "no_access", f"{path} cannot be read by this user. Run as one who may, or as root."
+        ) from None
+    except OSError as error:
+        raise GridSecurityError("os_error", f"{path} cannot be read: {error.strerror}.") from error
+
+
+@dataclass(frozen=True)
+class _Store:
+    path: str
+    listed: list[str]
+    hours: float
+    now: datetime.datetime
+
+    def authorities(self) -> Iterator[Authority]:
+        """Each certificate once, by its alias rather than by a hash that leads to it."""
+        stems = {name.rpartition(".")[0] for name in self.listed if name.endswith((".info", ".crl_url"))}
+        seen = set()
+        for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self.listed, stem)):
+            certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self.listed), None)
+            if certificate and anchor_info.crl_urls(self._read(f"{stem}.info"), self._read(f"{stem}.crl_url")):
+                data = self._read(certificate)
+                if data not in seen:
+                    yield Authority(stem, _subject(data))
+                seen |= {data} if data else set()
+
+    def _read(self, name: str) -> bytes:
+        return _read(os.path.join(self.path, name), _LARGEST_COMPANION)
+
+    def facts(self, authority: Authority) -> dict[str, Any]:
+        subject = authority.subject
+        if subject is None:
+            cause = f"the certificate of {authority.alias} in {self.path} is damaged"
+            return {"alias": authority.alias, "issuer": None, **self._describe(Found("", "damaged", cause=cause), [])}
+        styles = [
+            [one for one in self._candidates(digest) if _is_of(one, subject)]
+            for digest in dict.fromkeys(names.der_hashes(subject))
+        ]
+        worst = max((_best(style) for style in styles), key=lambda one: one.rank)
+        told = self._describe(worst, [one for style in styles for one in style])
+        return {"alias": authority.alias, "issuer": names.der_slash_form(subject), **told}
+
+    def _candidates(self, digest: str) -> list[Found]:
+        pattern = re.compile(rf"{digest}\.r[0-9]+")
+        return [self._look(os.path.join(self.path, name)) for name in self.listed if pattern.fullmatch(name)]
+
+    def _look(self, path: str) -> Found:
+        data = _read(path, crl.LARGEST)
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            found = crl.read(crl.decode(data))  # clients read PEM only under these names
+        except crl.CrlError as error:
+            cause = str(error) if data else f"is empty, unreadable, or larger than {crl.LARGEST >> 20} MiB"
+            return Found(path, "damaged", digest, cause=f"{path} {cause}")
+        return Found(path, judge(found.this_update, found.next_update, self.hours, self.now), digest, found)
+
+    def _describe(self, found: Found, files: list[Found]) -> dict[str, Any]:
+        known = found.crl
+        end = known.next_update if known else None
+        return {
+            "state": found.state,
+            "file": found.path or None,
+            "sha256": found.sha256 or None,
+            "number": known.number if known else None,
+            "this_update": crl.iso(known.this_update) if known else None,
+            "next_update": crl.iso(end) if end else None,
+            "hours_left": int((end - self.now).total_seconds() // 3600) if end else None,
+            "expired_files": [one.path for one in files if one.state == "expired"],
+            "msg": found.cause or None,
+        }
+
+
+def _read(path: str, limit: int) -> bytes:
+    """A regular file, through links, as clients read it; empty if it cannot be read or is larger than ``limit``."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        data = stream.read(limit + 1)
+    return data if len(data) <= limit else b""
+
+
+def _subject(data: bytes) -> bytes | None:
+    """The DER of the subject of the first certificate in PEM."""
+    try:
+        fields = der.read(pem.first(data, "CERTIFICATE") or b"").child(0).children
+        name = fields[5 if fields[0].tag == der.CONTEXT_0 else 4]  # behind the version, which the oldest lack
+        names.canonical(encoded := der.encode(name.tag, name.content))
+    except (ValueError, IndexError):
+        return None
+    return encoded
+
+
+def _is_of(found: Found, subject: bytes) -> bool:
+    """Two names may have the same hash; what is damaged belongs to whoever looks for it."""
+    return found.crl is None or names.canonical(found.crl.issuer) == names.canonical(subject)
+
+
+def _best(style: list[Found]) -> Found:
+    return min(style, key=lambda one: one.rank, default=Found("", "missing"))
+
+
+def warnings(crls: list[dict[str, Any]]) -> list[str]:
+    """One line for each kind of trouble, with the aliases of those that have it."""
+    kinds = {
+        "expired": "clients refuse everything that these CAs signed. Renew them, or see whether the CAs still publish",
+        "not_yet_valid": "clients refuse everything that these CAs signed. Set this node's clock",
+        "damaged": "clients cannot read them. Remove the files, so that they are fetched again",
+        "missing": "certificates that these CAs revoked are accepted. Fetch the CRLs",
+    }
+    found = {kind: [one["alias"] for one in crls if one["state"] == kind] for kind in kinds}
+    return [
+        f"CRLs {kind.replace('_', ' ')}: {', '.join(aliases)}. Until they are replaced, {kinds[kind]}."
+        for kind, aliases in found.items()
+        if aliases
+    ]

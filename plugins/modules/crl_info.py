@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: crl_info
+short_description: Tell how fresh the CRLs in a trust directory are
+version_added: 0.1.0
+description:
+  - Looks at each CA in a trust directory that has a CRL URL (in its C(.info) or C(.crl_url)), and judges its certificate revocation
+    list by the files that clients read, C(HASH.r0) under both kinds of hash, not by the exit code of what fetched them.
+  - Clients refuse everything that a CA signed when its CRL has expired, and accept what it revoked when its CRL is missing.
+  - The node needs Python's standard library only. Signatures are not checked.
+author:
+  - grid.security maintainers (@grid-security)
+extends_documentation_fragment:
+  - grid.security.attributes.info
+options:
+  path:
+    description:
+      - The trust directory.
+    type: str
+    default: /etc/grid-security/certificates
+  hours_left:
+    description:
+      - A CRL that is valid for fewer hours than this is V(expiring).
+    type: float
+    default: 24
+  warn:
+    description:
+      - Whether there is a warning for CRLs that are expired, not yet valid, damaged or missing.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Read the CRLs
+  grid.security.crl_info:
+    hours_left: 48
+  register: found
+
+- name: Tell monitoring which CAs need somebody's attention
+  ansible.builtin.debug:
+    msg: "{{ found.crls | rejectattr('state', 'eq', 'fresh') | items2dict(key_name='alias', value_name='state') }}"
+"""
+
+RETURN = r"""
+crls:
+  description: The facts for each CA that has a CRL URL.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    alias:
+      description: What the CA's files are called.
+      returned: always
+      type: str
+    issuer:
+      description: The CA's DN in slash form, or null if its certificate is damaged.
+      returned: always
+      type: str
+    state:
+      description:
+        - V(fresh), V(expiring), V(expired), V(not_yet_valid), V(damaged) or V(missing). Of the two kinds of hash links, the worse
+          counts; of several CRLs of one kind, the best.
+      returned: always
+      type: str
+    file:
+      description: The file that the state is judged by, or null.
+      returned: always
+      type: str
+    sha256:
+      description: The digest of that file, or null.
+      returned: always
+      type: str
+    number:
+      description: The CRL number, or null.
+      returned: always
+      type: int
+    this_update:
+      description: When the CRL was issued (UTC, ISO 8601), or null.
+      returned: always
+      type: str
+    next_update:
+      description: When the next one is due and this one expires (UTC, ISO 8601), or null.
+      returned: always
+      type: str
+    hours_left:
+      description: Whole hours until then, negative afterwards, or null.
+      returned: always
+      type: int
+    expired_files:
+      description: All CRL files of this CA that have expired.
+      returned: always
+      type: list
+      elements: str
+    msg:
+      description: What is damaged, or null.
+      returned: always
+      type: str
+  sample:
+    - alias: CERN-Root-2
+      issuer: /DC=ch/DC=cern/CN=CERN Root Certification Authority 2
+      state: fresh
+      file: /etc/grid-security/certificates/43a79f45.r0
+      sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      number: 45
+      this_update: "2026-11-02T08:00:00Z"
+      next_update: "2027-05-02T08:00:00Z"
+      hours_left: 4300
+      expired_files: []
+      msg: null
+kind:
+  description: A short stable identifier of the failure.
+  returned: failure
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.grid.security.plugins.module_utils import crl, crl_store
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+
+def main() -> None:
+    """Read the CRLs and judge them."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "str", "default": "/etc/grid-security/certificates"},
+            "hours_left": {"type": "float", "default": 24},
+            "warn": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        crls = crl_store.survey(module.params["path"], module.params["hours_left"], crl.now())
+    except GridSecurityError as error:
+        module.fail_json(msg=error.message, kind=error.kind)
+    for warning in crl_store.warnings(crls) if module.params["warn"] else []:
+        module.warn(warning)
+    module.exit_json(changed=False, crls=crls)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CRLs of a trust directory, judged as clients see them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, names
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.tests.support import pki
+
+ROOT = pki.issue("Root", authority=True)
+HASHES = names.hashes(ROOT.certificate.subject)
+NOW = pki.NOW.replace(tzinfo=datetime.timezone.utc)
+GOOD = pki.revoke(ROOT, [7], number=3, days=11)  # ten days from now
+OLD = pki.revoke(ROOT, [], number=2, start=-20, days=5)
+EARLY = pki.revoke(ROOT, [], number=4, start=5)
+
+
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> Path:
+    (tmp_path / "root.pem").write_bytes(ROOT.pem)
+    (tmp_path / "root.crl_url").write_text("http://example.org/root.crl\n")
+    return tmp_path
+
+
+def place(store: Path, data: bytes, number: int = 0, hashes: tuple[str, ...] = HASHES) -> None:
+    for digest in hashes:
+        (store / f"{digest}.r{number}").write_bytes(data)
+
+
+def look(store: Path, hours: float = 24) -> dict[str, Any]:
+    (found,) = crl_store.survey(str(store), hours, NOW)
+    return found
+
+
+def test_fresh(store: Path) -> None:
+    place(store, GOOD)
+    found = look(store)
+    assert found.pop("sha256") == look(store, 0)["sha256"]
+    assert found == {
+        "alias": "root",
+        "issuer": "/DC=org/DC=example/CN=Root",
+        "state": "fresh",
+        "file": str(store / f"{HASHES[0]}.r0"),
+        "number": 3,
+        "this_update": crl.iso(NOW - pki.DAY),
+        "next_update": crl.iso(NOW + 10 * pki.DAY),
+        "hours_left": 240,
+        "expired_files": [],
+        "msg": None,
+    }
+    assert crl_store.warnings([found]) == []
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0, "fresh"), (240, "fresh"), (240.5, "expiring"), (1000, "expiring")])
+def test_hours(store: Path, hours: float, state: str) -> None:
+    place(store, GOOD)
+    assert look(store, hours)["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("data", "state", "warning"),
+    [
+        (None, "missing", "CRLs missing: root"),
+        (OLD, "expired", "CRLs expired: root"),
+        (EARLY, "not_yet_valid", "CRLs not yet valid: root"),
+        (GOOD[:-40], "damaged", "CRLs damaged: root"),
+        (crl.read(GOOD).der, "damaged", "CRLs damaged: root"),
+        (b"", "damaged", "CRLs damaged: root"),
+        (pki.revoke(pki.issue("Other"), []), "missing", "CRLs missing: root"),
+    ],
+)
+def test_states(store: Path, data: bytes | None, state: str, warning: str) -> None:
+    if data is not None:
+        place(store, data)
+    found = look(store)
+    assert found["state"] == state
+    assert [line.split(".")[0] for line in crl_store.warnings([found])] == [warning]
+    assert bool(found["msg"]) is (state == "damaged")
+    assert len(found["expired_files"]) == (2 if state == "expired" else 0)
+
+
+def test_the_worse_of_both_hashes_counts(store: Path) -> None:
+    for first, second, state in ((GOOD, OLD, "expired"), (OLD, GOOD, "expired"), (GOOD, GOOD[:-40], "damaged")):
+        place(store, first, hashes=HASHES[:1])
+        place(store, second, hashes=HASHES[1:])
+        assert look(store)["state"] == state
+    (store / f"{HASHES[1]}.r0").unlink()
+    assert look(store)["state"] == "missing"
+
+
+def test_the_best_of_several_counts(store: Path) -> None:
+    place(store, OLD)
+    place(store, GOOD, number=1)
+    found = look(store)
+    assert (found["state"], found["file"]) == ("fresh", str(store / f"{HASHES[0]}.r1"))
+    assert found["expired_files"] == [str(store / f"{digest}.r0") for digest in HASHES]
+    place(store, pki.revoke(ROOT, [], number=5, days=90), number=2)
+    assert look(store)["number"] == 5
+
+
+def test_layouts(store: Path) -> None:
+    """As releases of IGTF lay it out: links from hashes, some with an .info of their own; and by hash alone."""
+    (store / f"{HASHES[0]}.0").symlink_to("root.pem")
+    (store / f"{HASHES[0]}.info").symlink_to("root.info")
+    (store / "root.info").write_text("alias = root\ncrl_url = http://example.org/root.crl\n")
+    assert look(store)["alias"] == "root"
+    for name in ("root.info", "root.crl_url"):
+        (store / name).unlink()
+    (store / f"{HASHES[0]}.info").unlink()
+    assert crl_store.survey(str(store), 0, NOW) == []
+    (store / f"{HASHES[0]}.crl_url").write_text("http://example.org/root.crl\n")
+    assert look(store)["alias"] == HASHES[0]
+
+
+def test_authorities_without_a_list_need_none(store: Path) -> None:
+    (store / "root.crl_url").write_text("# none\n")
+    (store / "gone.crl_url").write_text("http://example.org/gone.crl\n")
+    assert crl_store.survey(str(store), 0, NOW) == []
+
+
+def test_damaged_certificate(store: Path) -> None:
+    (store / "root.pem").write_bytes(ROOT.pem[:-90] + b"-----END CERTIFICATE-----\n")
+    found = look(store)
+    assert (found["state"], found["issuer"]) == ("damaged", None)
+    assert "certificate of root" in found["msg"]
+
+
+def test_nothing_hangs(store: Path) -> None:
+    os.mkfifo(store / f"{HASHES[0]}.r0")
+    assert look(store)["state"] == "damaged"
+
+
+@pytest.mark.parametrize("name", ["nowhere", "root.pem"])
+def test_no_directory(store: Path, name: str) -> None:
+    with pytest.raises(GridSecurityError, match=name) as caught:
+        crl_store.survey(str(store / name), 0, NOW)
+    assert caught.value.kind == "no_directory"

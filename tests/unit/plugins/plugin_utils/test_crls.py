@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CRLs fetched on the controller: what is refused, what is placed, what stays."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names
+from ansible_collections.grid.security.plugins.plugin_utils import bounded_fetch, crl_sources, crls
+from ansible_collections.grid.security.tests.support import pki
+
+ROOT = pki.issue("Root", authority=True)
+OTHER = pki.issue("Other", authority=True)
+NEW, OLD = names.hashes(ROOT.certificate.subject)
+GOOD = pki.revoke(ROOT, [7], number=5)
+URL = "http://example.org/root.crl"
+
+
+class Site:
+    """A controller's sources and its web servers, and a node."""
+
+    def __init__(self, root: Path) -> None:
+        self.sources, self.store = root / "sources", root / "certificates"
+        self.sources.mkdir()
+        self.web: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+        self.calls = 0
+
+    def announce(self, alias: str, one: pki.Credential, *urls: str) -> None:
+        (self.sources / f"{alias}.pem").write_bytes(one.pem)
+        (self.sources / f"{alias}.crl_url").write_text("\n".join(urls))
+
+    def fetch(self, url: str, **_limits: Any) -> bytes:
+        self.fetched.append(url)
+        if url not in self.web:
+            raise bounded_fetch.FetchError("cannot be fetched: HTTP Error 404: Not Found")
+        return self.web[url]
+
+    def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        self.calls += 1
+        return file_set.converge(sets, contents, False, False)
+
+    def place(self, check: bool = False, **options: Any) -> dict[str, Any]:
+        action = SimpleNamespace(check_mode=check, diff=True, find=str)
+        arguments = {"sources": [str(self.sources)], "path": str(self.store), **options}
+        self.calls = 0
+        result = conversation.hold(crls.place(action, arguments), self.send)  # type: ignore[arg-type]
+        return dict(result)
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.store.iterdir()}
+
+
+@pytest.fixture(name="new_run")
+def _new_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Of ansible, which remembers nothing of the one before."""
+    runs = iter(range(100))
+
+    def start() -> None:
+        local_tmp = tmp_path / f"run{next(runs)}"
+        local_tmp.mkdir()
+        monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(local_tmp))
+
+    start()
+    return start
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_run: Callable[[], None]) -> Site:
+    site = Site(tmp_path.resolve())
+    monkeypatch.setattr(bounded_fetch, "fetch", site.fetch)
+    site.announce("root", ROOT, URL)
+    site.web[URL] = GOOD
+    return site
+
+
+def only(result: dict[str, Any]) -> dict[str, Any]:
+    (one,) = result["crls"]
+    return dict(one)
+
+
+def test_first_placement_and_nothing_to_do(site: Site, new_run: Callable[[], None]) -> None:
+    first = site.place()
+    assert (first["changed"], first["warnings"], site.calls) == (True, [], 2)
+    assert site.files() == {f"{NEW}.r0": GOOD, f"{OLD}.r0": GOOD}
+    assert (site.store / f"{NEW}.r0").stat().st_mode & 0o777 == 0o644
+    told = only(first)
+    assert (told["state"], told["number"], told["url"], told["changed"]) == ("fresh", 5, URL, True)
+    assert told["hours_left"] in (695, 696)  # 29 days
+    assert first["diff"][0]["prepared"] == f"root: {NEW}.r0: created\nroot: {OLD}.r0: created\n"
+    new_run()
+    second = site.place()
+    assert (second["changed"], site.calls, only(second)["why"]) == (False, 1, [])
+
+
+def test_check_mode_says_the_same_and_changes_nothing(site: Site) -> None:
+    checked = site.place(check=True)
+    assert not site.store.exists()
+    assert checked == site.place()
+
+
+def test_fetched_once_for_all_hosts(site: Site) -> None:
+    site.announce("gone", OTHER, "http://example.org/gone.crl")
+    for number in range(3):
+        site.store = site.store.with_name(f"node{number}")
+        assert site.place()["changed"]
+    assert sorted(site.fetched) == ["http://example.org/gone.crl", URL]
+
+
+def test_der_becomes_pem(site: Site) -> None:
+    site.web[URL] = crl.read(GOOD).der
+    site.place()
+    assert site.files()[f"{NEW}.r0"] == GOOD
+
+
+def test_renewed(site: Site, new_run: Callable[[], None]) -> None:
+    site.place()
+    site.web[URL] = pki.revoke(ROOT, [7, 8], number=6, start=0)
+    new_run()
+    told = only(site.place())
+    assert site.files()[f"{OLD}.r0"] == site.web[URL]
+    assert told["why"][0].startswith(f"{NEW}.r0: number 5 of ")
+    assert " → number 6 of " in told["why"][0]
+
+
+def test_older_is_not_placed(site: Site, new_run: Callable[[], None]) -> None:
+    site.place()
+    for replayed in (pki.revoke(ROOT, [], number=4), pki.revoke(ROOT, [], number=9, start=-2)):
+        site.web[URL] = replayed
+        new_run()
+        result = site.place()
+        assert (result["changed"], only(result)["state"]) == (False, "fresh")
+        assert "older than the one in place (number 5" in result["warnings"][0]
+    assert only(site.place(allow_older=True))["changed"]
+    assert site.files()[f"{NEW}.r0"] == replayed
+
+
+def test_counting_may_start_anew(site: Site, new_run: Callable[[], None]) -> None:
+    site.place()
+    site.web[URL] = pki.revoke(ROOT, [], number=1, start=0)
+    new_run()
+    assert only(site.place())["number"] == 1
+
+
+def test_what_says_nothing_about_age_is_replaced(site: Site) -> None:
+    """By another key, as after a change of the numbers; from the future; damaged; a link; with a wrong mode."""
+    twin = pki.issue("Root", authority=True)
+    site.store.mkdir()
+    for present in (pki.revoke(twin, [], start=0), pki.revoke(ROOT, [], start=3), b"damaged", b""):
+        for name in (f"{NEW}.r0", f"{OLD}.r0"):
+            (site.store / name).write_bytes(present)
+        assert only(site.place())["state"] == "fresh"
+        assert site.files() == {f"{NEW}.r0": GOOD, f"{OLD}.r0": GOOD}
+    (site.store / f"{OLD}.r0").unlink()
+    (site.store / f"{OLD}.r0").symlink_to(f"{NEW}.r0")
+    (site.store / f"{NEW}.r0").chmod(0o600)
+    assert only(site.place())["why"] == [f"{NEW}.r0: mode or owner corrected", f"{OLD}.r0: replaced a link"]
+
+
+def test_the_same_in_another_form_stays(site: Site) -> None:
+    site.store.mkdir(mode=0o755)
+    for name in (f"{NEW}.r0", f"{OLD}.r0"):
+        (site.store / name).write_bytes(GOOD.rstrip())
+        (site.store / name).chmod(0o644)
+    assert not site.place()["changed"]
+
+
+def test_lists_of_others_are_left_alone(site: Site) -> None:
+    site.store.mkdir()
+    for name in ("01234567.r0", f"{NEW}.r1"):
+        (site.store / name).write_bytes(b"of somebody")
+    site.place(remove_expired=True)
+    assert {"01234567.r0", f"{NEW}.r1"} <= set(site.files())
+
+
+@pytest.mark.parametrize(
+    ("in_place", "state", "words"),
+    [
+        (None, "missing", "certificates that this CA revoked are accepted"),
+        (pki.revoke(ROOT, [], number=3), "fresh", "The one in place stays; it is good until"),
+        (pki.revoke(ROOT, [], start=-20, days=10), "expired", "EXPIRED on .* refuse everything"),
+        (pki.revoke(ROOT, [], start=3), "not_yet_valid", "is not valid before .* refuse everything"),
+        (pki.revoke(OTHER, []), "damaged", "no CRL of this CA"),
+    ],
+)
+def test_unreachable(site: Site, in_place: bytes | None, state: str, words: str) -> None:
+    site.announce("other", OTHER, "http://example.org/other.crl")
+    site.web["http://example.org/other.crl"] = pki.revoke(OTHER, [])
+    del site.web[URL]
+    site.store.mkdir()
+    if in_place:
+        (site.store / f"{NEW}.r0").write_bytes(in_place)
+        (site.store / f"{OLD}.r0").write_bytes(in_place)
+    result = site.place()
+    assert [one["state"] for one in result["crls"]] == ["fresh", state]
+    assert "failed" not in result
+    (warning,) = result["warnings"]
+    assert warning.startswith(f"CRL of root: {URL} cannot be fetched: HTTP Error 404: Not Found. ")
+    assert re.search(words, warning)
+    assert site.files().get(f"{NEW}.r0") == in_place
+    required = site.place(required=True)
+    assert required.get("failed", False) is (state != "fresh")
+    assert required.get("kind") == (None if state == "fresh" else "crl_required")
+
+
+def test_expired_goes_only_on_request(site: Site) -> None:
+    expired = pki.revoke(ROOT, [], start=-20, days=10)
+    del site.web[URL]
+    site.store.mkdir()
+    (site.store / f"{NEW}.r0").write_bytes(expired)
+    (site.store / f"{OLD}.r0").write_bytes(pki.revoke(ROOT, []))
+    assert not site.place()["changed"]
+    told = only(site.place(remove_expired=True))
+    assert told["why"] == [f"{NEW}.r0: removed: expired, and no other to be had"]
+    assert told["state"] == "missing"
+    assert set(site.files()) == {f"{OLD}.r0"}
+
+
+def delta() -> bytes:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ROOT.certificate.subject)
+    builder = builder.last_update(pki.NOW - pki.DAY).next_update(pki.NOW + pki.DAY)
+    builder = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True)
+    return builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (b"<html>Log in</html>", "is no CRL but a web page"),
+        (GOOD[:-40], "is truncated"),
+        (pki.revoke(OTHER, []), "is a CRL of /DC=org/DC=example/CN=Other, which is another CA"),
+        (pki.revoke(ROOT, [], signed_by=OTHER), "signature that is not by this CA's key"),
+        (pki.revoke(ROOT, [], start=-20, days=10), "expired on"),
+        (pki.revoke(ROOT, [], start=2), "is not valid before"),
+        (delta(), "is a delta CRL"),
+    ],
+)
+def test_what_may_not_be_placed(site: Site, data: bytes, cause: str) -> None:
+    site.web[URL] = data
+    result = site.place()
+    assert not site.store.exists()
+    assert cause in result["warnings"][0]
+
+
+def test_a_list_without_an_end_is_refused() -> None:
+    found = crl.Crl(b"", b"", datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc), None, None, None, False)
+    with pytest.raises(crl.CrlError, match="does not say when"):
+        crl_sources._check_times(found, crl.now())
+
+
+def test_further_urls_are_tried(site: Site) -> None:
+    urls = ["http://example.org/gone", "ftp://example.org/crl", "http://example.org/page", "https://example.org/crl"]
+    site.announce("root", ROOT, *urls, URL)
+    site.web = {urls[2]: b"<html>", urls[3]: GOOD, URL: b"never asked for"}
+    result = site.place()
+    assert (only(result)["url"], result["warnings"]) == (urls[3], [])
+    assert site.fetched == urls
+
+
+def test_authorities_of_one_name(site: Site) -> None:
+    """Each has its own list in its own number; one that only renewed its certificate has one list."""
+    twins = sorted(
+        (pki.issue("Root", authority=True) for _twin in range(3)),
+        key=lambda one: one.certificate.fingerprint(hashes.SHA256()),
+    )
+    for alias, number in (("root", 2), ("third", 0), ("second", 1)):
+        url = f"http://example.org/{number}"
+        site.announce(alias, twins[number], url)
+        site.announce(f"renewed-{alias}", pki.issue("Root", authority=True, key=twins[number].key), url)
+        site.web[url] = pki.revoke(twins[number], [], number=number)
+    site.place(exclude=["renewed-*"])
+    expected = {
+        f"{digest}.r{number}": site.web[f"http://example.org/{number}"] for digest in (NEW, OLD) for number in range(3)
+    }
+    assert site.files() == expected
+    site.place()
+    assert sorted(site.files()) == sorted(expected)
+    assert set(site.files().values()) == set(expected.values())
+
+
+def test_filters_and_sources_without_urls(site: Site) -> None:
+    site.announce("other", OTHER, "http://example.org/other.crl")
+    assert [one["alias"] for one in site.place(include=["root"])["crls"]] == ["root"]
+    for path in site.sources.glob("*.crl_url"):
+        path.unlink()
+    result = site.place()
+    assert (result["changed"], result["crls"], site.calls) == (False, [], 0)
+    assert "no CA of the sources says where" in result["warnings"][0]
+
+
+def test_threads_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        site.announce(f"ca{number}", pki.issue(f"CA {number}", authority=True), f"http://example.org/{number}")
+    together = threading.Barrier(3, timeout=10)
+    present: list[str] = []
+
+    def fetch(url: str, **_limits: Any) -> bytes:
+        present.append(url)
+        together.wait()
+        time.sleep(0.2)  # so that others would come in
+        assert len(present) <= 3
+        together.wait()
+        present.remove(url)
+        raise bounded_fetch.FetchError("cannot be fetched")
+
+    monkeypatch.setattr(bounded_fetch, "fetch", fetch)
+    assert len(site.place(parallelism=3, exclude=["root"])["warnings"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": "certificates"}, "absolute path"),
+        ({"timeout": 0}, "timeout: 0.0 must be greater"),
+        ({"parallelism": 0}, "parallelism: 0 must be greater"),
+        ({"sources": []}, "sources is empty"),
+        ({"sources": [{}]}, "give one of src, content and url"),
+        ({"bundle_path": "/etc/ca.pem"}, "bundle_path"),
+    ],
+)
+def test_options(site: Site, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=message):
+        site.place(**options)
+
+
+def test_failure_on_the_node_is_told(site: Site) -> None:
+    site.store.write_text("no directory")
+    assert site.place()["kind"] == "not_a_directory"
