@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import (
     bounded,
+    crl,
     keypair,
     names,
     pem_pair,
@@ -36,7 +37,6 @@ __all__ = [
     "review",
 ]
 
-_ISO = "%Y-%m-%dT%H:%M:%SZ"
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
 _SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
 _ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
@@ -187,8 +187,8 @@ def _describe(certificate: x509.Certificate) -> dict[str, str]:
         "subject_dn": names.slash_form(certificate.subject),
         "issuer": certificate.issuer.rfc4514_string(),
         "serial_number": f"{certificate.serial_number:x}",
-        "not_before": _time(certificate, "not_valid_before").strftime(_ISO),
-        "not_after": expiry(certificate).strftime(_ISO),
+        "not_before": crl.iso(_time(certificate, "not_valid_before")),
+        "not_after": crl.iso(expiry(certificate)),
         "sha256_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(":"),
     }
 
@@ -206,7 +206,7 @@ def expiry(certificate: x509.Certificate) -> datetime.datetime:
 
 def days_left(facts: dict[str, str]) -> int:
     """Whole days until the certificate that :func:`describe` described expires; negative when it has."""
-    return days_until(_parse(facts["not_after"]))
+    return days_until(crl.parse_iso(facts["not_after"]))
 
 
 def days_until(moment: datetime.datetime) -> int:
@@ -216,10 +216,6 @@ def days_until(moment: datetime.datetime) -> int:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
-
-
-def _parse(text: str) -> datetime.datetime:
-    return datetime.datetime.strptime(text, _ISO).replace(tzinfo=datetime.timezone.utc)
 
 
 def present(content: bytes) -> dict[str, str] | None:
@@ -255,13 +251,13 @@ def review(facts: dict[str, str], before: dict[str, str] | None, options: dict[s
 
 def _review_validity(facts: dict[str, str], options: dict[str, Any], name: str) -> None:
     now = _now()
-    if _parse(facts["not_after"]) < now and not options["allow_expired"]:
+    if crl.parse_iso(facts["not_after"]) < now and not options["allow_expired"]:
         raise GridSecurityError(
             "expired",
             f"{name}: the certificate expired on {facts['not_after'][:10]}. Ask the authority for a new one, or say"
             " allow_expired: true.",
         )
-    if _parse(facts["not_before"]) > now and not options["allow_not_yet_valid"]:
+    if crl.parse_iso(facts["not_before"]) > now and not options["allow_not_yet_valid"]:
         raise GridSecurityError(
             "not_yet_valid",
             f"{name}: the certificate is not valid before {facts['not_before']}. Wait until then, check the clock, or"

@@ -137,7 +137,7 @@ def facts(crl: Crl) -> dict[str, Any]:
 
 def iso(time: datetime.datetime) -> str:
     """A time in UTC, ISO 8601."""
-    return time.strftime(_ISO)
+    return f"{time.year:04}{time.strftime(_ISO[2:])}"  # strftime writes years before 1000 with fewer digits
 
 
 def parse_iso(text: str) -> datetime.datetime:

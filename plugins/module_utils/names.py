@@ -144,7 +144,8 @@ def canonical(encoded: bytes) -> bytes:
 def _canonical_rdn(rdn: der.Element) -> bytes:
     pairs = []
     for pair in rdn.children:
-        kind, value = pair.child(0), pair.child(1)
+        kind, value = pair.child(0, der.OBJECT_IDENTIFIER), pair.child(1)
+        kind.oid()  # says whether it is one
         text = _canonical_value(value) if value.tag in _CANONICAL else der.encode(value.tag, value.content)
         pairs.append(der.encode_sequence(der.encode(kind.tag, kind.content), text))
     return der.encode(_SET, b"".join(sorted(pairs)))

@@ -14,6 +14,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
+from ansible_collections.grid.security.plugins.module_utils.errors import readable
 
 __all__ = ["GridAction", "validated"]
 
@@ -34,6 +35,15 @@ def validated(
     return options
 
 
+def _printable(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with warnings and message as they may be printed, whatever files of others they quote."""
+    if "warnings" in result:
+        result["warnings"] = [readable(warning) for warning in result["warnings"]]
+    if "msg" in result:
+        result["msg"] = "\n".join(map(readable, result["msg"].splitlines()))
+    return result
+
+
 class GridAction(ActionBase):
     """Holds one conversation with the engine, turns errors into results, and leaves nothing on the node."""
 
@@ -45,8 +55,7 @@ class GridAction(ActionBase):
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
         try:
-            result: dict[str, Any] = conversation.hold(self.converse(), self.send)
-            return result
+            return _printable(conversation.hold(self.converse(), self.send))
         except AnsibleConnectionFailure:
             raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:

@@ -126,6 +126,18 @@ def test_certificates_that_are_damaged_inside(change: tuple[bytes, bytes]) -> No
     assert found is None or found["subject_dn"] == "/DC=org/DC=example/CN=Alice"
 
 
+@pytest.mark.parametrize("end", [b"00050101000000Z", b"99991231235959Z"])
+def test_validity_at_the_ends_of_time(end: bytes) -> None:
+    root = der.read(pki.issue().certificate.public_bytes(serialization.Encoding.DER))
+    parts = [der.encode(part.tag, part.content) for part in root.children[0].children]
+    parts[4] = der.encode_sequence(der.encode(0x18, b"00050101000000Z"), der.encode(0x18, end))
+    rest = [der.encode(part.tag, part.content) for part in root.children[1:]]
+    facts = credential.present(pem.encode("CERTIFICATE", der.encode_sequence(der.encode_sequence(*parts), *rest)))
+    assert facts is not None
+    assert facts["not_before"] == "0005-01-01T00:00:00Z"
+    assert abs(credential.days_left(facts)) > 700_000
+
+
 @pytest.mark.parametrize("option", ["passphrase", "privatekey_passphrase"])
 def test_passphrase_that_is_no_text(option: str) -> None:
     assert kind_of(credential.render, b"", options(**{option: "half \ud83d"}), "alice.p12") == "bad_passphrase"

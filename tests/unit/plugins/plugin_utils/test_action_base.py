@@ -11,6 +11,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils import credentials as options_of
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import credentials
@@ -18,10 +19,18 @@ from ansible_collections.grid.security.plugins.plugin_utils.action_base import G
 
 
 class Action(GridAction):
-    """An action that finds every file where it is."""
+    """An action that finds every file where it is, and asks the node nothing."""
 
-    def __init__(self, vault: VaultLib) -> None:
+    def __init__(self, vault: VaultLib, result: dict[str, Any] | None = None) -> None:
         self._loader = SimpleNamespace(_vault=vault)
+        self._task = SimpleNamespace(async_val=0, check_mode=False)
+        self._supports_async = self._supports_check_mode = True
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        self._given = result or {}
+
+    def converse(self) -> conversation.Conversation:
+        yield conversation.Request([])
+        return self._given
 
     def _find_needle(self, _directory: str, src: str) -> str:
         return src
@@ -42,6 +51,13 @@ def test_what_is_wrong_is_said_without_the_passphrase(passphrase: str, option: s
     with pytest.raises(AnsibleActionFail, match=option) as caught:
         validated(options_of.OPTIONS, arguments, "credentials[0]: ")
     assert "xy" not in str(caught.value)
+
+
+def test_what_files_of_others_say_cannot_upset_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "hide_memory", lambda: None)
+    given = {"changed": False, "warnings": ["\x1b[2J"], "msg": "one\ntwo \x1b[2J"}
+    shown = Action(VaultLib(), given).run(None, {})
+    assert shown == {"changed": False, "warnings": [r"\x1b[2J"], "msg": "one\ntwo \\x1b[2J"}
 
 
 @pytest.mark.parametrize("content", ["no base64", "é", "half \ud83d", "A"])
