@@ -106,6 +106,32 @@ def test_work_grows_with_the_number_of_keys() -> None:
     assert kind(archive, "import") == "kdf_limit"
 
 
+BOMB = sequence(
+    der.encode_oid("1.2.840.113549.1.12.1.3"), sequence(der.encode_octet_string(b"salt"), der.encode_integer(1 << 40))
+)
+SHROUDED = sequence(
+    der.encode_oid("1.2.840.113549.1.12.10.1.2"),
+    der.encode(0xA0, sequence(BOMB, der.encode_octet_string(bytes(8)))),
+)
+NESTED = sequence(der.encode_oid("1.2.840.113549.1.12.10.1.6"), der.encode(0xA0, sequence(SHROUDED)))
+HIGH_TAG = sequence(der.encode_oid("1.2.3"), b"\xbf\x87\x68\x00")
+
+
+@pytest.mark.parametrize(
+    ("bags", "expected"),
+    [
+        ([SHROUDED], "kdf_limit"),
+        ([NESTED], "kdf_limit"),
+        ([HIGH_TAG, SHROUDED], "kdf_limit"),
+        ([SHROUDED, *[sequence(der.encode_oid("1.2.3"))] * 20_000], "malformed"),  # more than is read
+        ([SHROUDED, b"\x30\x85\0\0\0\0\0"], "malformed"),
+    ],
+)
+def test_work_cannot_hide_from_the_limit(bags: list[bytes], expected: str) -> None:
+    archive = sequence(der.encode_integer(3), content_info(sequence(content_info(sequence(*bags)))))
+    assert kind(archive, "import") == expected
+
+
 @pytest.mark.parametrize(
     "number", [der.encode(der.INTEGER, b"\x7f" * 5000), der.encode(der.INTEGER, b"\x7f" * 200), der.encode_integer(0)]
 )
