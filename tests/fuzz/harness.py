@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
 
 __all__ = ["Broken", "Target", "check", "jailed"]
 
@@ -62,7 +62,7 @@ def check(target: Target, data: bytes) -> str | None:
     kind = None
     try:
         for text in target.run(data):
-            _check_message(target, data, text)
+            _check_message(target, data, readable(text))  # as all actions show it
     except GridSecurityError as error:
         kind = error.kind
         if kind not in target.kinds:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["Mutate", "anything", "asn1", "join", "pem_text", "sections", "split", "tarball", "text"]
+__all__ = ["Mutate", "anything", "asn1", "either", "join", "pem_text", "sections", "split", "tarball", "text"]
 
 Mutate = Callable[[bytes, random.Random], bytes]
 
@@ -122,6 +122,11 @@ def pem_text(data: bytes, rng: random.Random) -> bytes:
     block = rng.choice(blocks)
     label = block.label if rng.random() < 0.9 else rng.choice(("CERTIFICATE", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"))
     return data.replace(block.text, pem.encode(label, asn1(block.data, rng)), 1)[:_LARGEST]
+
+
+def either(first: Mutate, second: Mutate) -> Mutate:
+    """One or the other."""
+    return lambda data, rng: rng.choice((first, second))(data, rng)
 
 
 def text(data: bytes, rng: random.Random) -> bytes:

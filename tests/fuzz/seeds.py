@@ -12,7 +12,7 @@ import cryptography_vectors
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import der, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import der, names, pem, signing_policy
 from ansible_collections.grid.security.tests.fuzz import mutations
 from ansible_collections.grid.security.tests.support import pki
 
@@ -24,6 +24,7 @@ __all__ = [
     "anchors",
     "archives",
     "certificates",
+    "crls",
     "gridmaps",
     "key_pairs",
     "policies",
@@ -105,9 +106,18 @@ def _anchor_files() -> Iterator[dict[str, bytes]]:
 
 
 def trust_directories() -> Iterator[bytes]:
-    """The same on a node, with the system's bundle."""
+    """The same on a node, with the system's bundle and CRLs."""
+    lists = {f"{digest}.r0": next(crls()) for digest in names.hashes(AUTHORITY.certificate.subject)}
     for files in _anchor_files():
-        yield mutations.join({**files, "bundle": AUTHORITY.pem * 2})
+        yield mutations.join({**files, **lists, "bundle": AUTHORITY.pem * 2})
+
+
+def crls() -> Iterator[bytes]:
+    """In PEM, and in DER."""
+    text = pki.revoke(AUTHORITY, [1, 2, 3])
+    yield text
+    (block,) = pem.blocks(text)
+    yield block.data
 
 
 def tarballs() -> Iterator[bytes]:

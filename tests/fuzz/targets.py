@@ -7,15 +7,20 @@ To add one, write a function that reads an input and returns the texts that a pe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from ansible_collections.grid.security.plugins.module_utils import (
     credential,
     credentials,
+    crl,
+    crl_store,
     gridmap,
     manifest,
     signing_policy,
@@ -25,6 +30,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
     anchors,
+    crl_sources,
     trust_anchors,
     trust_store,
     vo_import,
@@ -72,9 +78,13 @@ def _pem_pair(data: bytes) -> Iterator[str]:
 
 def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
     """In this process, where coverage is seen, and nothing that is unexpected is turned into an error."""
-    rendered = credential._render(data, {**_OPTIONS, **options}, "alice.p12", privatekey)
-    texts: list[str] = rendered["warnings"]
-    return texts
+    given = {**_OPTIONS, **options}
+    rendered = credential._render(data, given, "alice.p12", privatekey)
+    facts, texts = rendered["facts"], rendered["warnings"]
+    credential.days_left(facts)
+    with contextlib.suppress(GridSecurityError):  # of documented kinds, see _certificate_in_place
+        credential.review(facts, _FACTS, given, "alice.p12")
+    return [*texts, credential.explain_certificate(facts, _FACTS)]
 
 
 def _certificate_in_place(data: bytes) -> Iterator[str]:
@@ -97,6 +107,8 @@ def _lines_of_key(data: bytes) -> list[str]:
 
 _ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.select, anchors.check)
 _SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+_ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.certificate, b"", {"crl_url": b"http://x"}, set(), "ca")
+(_POINT,) = crl_sources.points([_ANCHOR])
 _FILTERS = {
     **{name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()},
     "exclude": ["0*", "/CN=[x]*"],
@@ -121,7 +133,10 @@ def _tarball(data: bytes) -> list[str]:
 
 
 def _placed(groups: list[anchor_sources.Group]) -> list[str]:
-    trust_anchors._parts(groups, _FILTERS, "Debian")
+    action = SimpleNamespace(find=str)
+    with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
+        trust_anchors.read_groups(action, [_SOURCE])  # type: ignore[arg-type]
+    crl_sources.points(anchors.select(anchors.collect(groups), _FILTERS))
     warnings: list[str] = trust_anchors._render(groups, _FILTERS, "Debian")["warnings"]
     return warnings
 
@@ -134,7 +149,16 @@ def _trust_directory(root: Path) -> Iterable[str]:
     place = trust_anchors.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
     update = trust_store.Update(place, {"changed": True, "found": found})
     trust_anchors.result([update], [], diff=True)
-    return ()
+    return crl_store.warnings(crl_store.survey(str(root), 24, crl.now()))
+
+
+def _crl(data: bytes) -> list[str]:
+    found = crl.read(data)
+    facts = crl.facts(found)
+    crl.parse_iso(facts["this_update"])
+    crl.parse_iso(facts["next_update"] or facts["this_update"])
+    crl_sources.check(data, _POINT, crl.now())
+    return [str(facts)]
 
 
 # --- text files -------------------------------------------------------------------------------------------------------
@@ -216,7 +240,9 @@ _ALL = (
         _in_directory(_trust_directory),
         seeds.trust_directories,
         mutations.sections(mutations.pem_text),
+        documented.kinds(crl_store.survey),
     ),
+    Target("crl", _crl, seeds.crls, mutations.either(mutations.asn1, mutations.pem_text), errors=(crl.CrlError,)),
     Target("signing_policy", _signing_policy, seeds.policies, mutations.text, errors=(signing_policy.PolicyError,)),
     Target("vomses", _vomses, seeds.vomses_files, mutations.sections(mutations.text)),
     Target(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import lzma
 import os
 import random
 from collections.abc import Iterator
@@ -19,8 +20,10 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
 
 
 def kept(name: str) -> Iterator[tuple[str, bytes]]:
+    """What was found once. Large inputs are kept packed by xz."""
     for path in sorted((CORPUS / name).glob("*")):
-        yield path.name, path.read_bytes()
+        data = path.read_bytes()
+        yield path.name, lzma.decompress(data) if path.suffix == ".packed" else data
 
 
 def seeds(name: str) -> Iterator[tuple[str, bytes]]:
