@@ -23,7 +23,8 @@ DO := list
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
 export MOLECULE_COMMAND_BORDERS := false
 
-.PHONY: help demo test test-fast lint types unit functional hostile hostile-long faults faults-long sanity integration matrix matrix-corners clean
+.PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean
+.PHONY: hostile hostile-long faults faults-long fuzz-corpus fuzz
 .PHONY: molecule molecule-run scenario scenario-run cluster cluster-create cluster-destroy cluster-packages bench bench-run
 help:
 	@echo "make demo            run the main job below build/demo"
@@ -34,6 +35,8 @@ help:
 	@echo "make faults-long     kills and errors at every system call, all that make test takes a sample of"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
 	@echo "make matrix-corners  the oldest and the newest of them"
+	@echo "make fuzz-corpus     what fuzzing found once, what is met every day, and some fresh mutations"
+	@echo "make fuzz            each reader for FUZZ_SECONDS (600), guided by coverage; keeps what it finds in build/fuzz"
 	@echo "make molecule        all scenarios on real Debian nodes, from their creation to their destruction"
 	@echo "make cluster         create the nodes, or those that are missing; make cluster-destroy"
 	@echo "make scenario DO='converge --scenario-name default'   any command of molecule on nodes that stay"
@@ -43,7 +46,7 @@ help:
 demo: $(TREE)/MANIFEST.json
 	playbooks/demo/run build/demo
 
-test: test-fast sanity functional hostile faults integration matrix-corners demo molecule
+test: test-fast fuzz-corpus hostile faults sanity functional integration matrix-corners demo molecule
 
 test-fast: lint types unit
 
@@ -64,9 +67,18 @@ types: $(TREE)/MANIFEST.json
 unit: $(TREE)/MANIFEST.json
 	$(PYTEST) -n auto $(TREE)/tests/unit
 
+fuzz-corpus: $(TREE)/MANIFEST.json
+	$(PYTEST) -n auto $(TREE)/tests/fuzz
+
+FUZZ_SECONDS := 600
+fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
+	PYTHONPATH=$(CURDIR)/build/collections build/fuzz-venv/bin/python -W ignore \
+		-m ansible_collections.grid.security.tests.fuzz.long build/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
 functional: $(TREE)/MANIFEST.json
 	tests/support/machine gpg:gnupg ssh:openssh-client keytool:default-jre-headless openssl:openssl
+	tests/support/machine strace:strace sudo:sudo python3-cryptography
 	$(PYTEST) -n auto --dist loadfile $(TREE)/tests/functional
 
 hostile: $(TREE)/MANIFEST.json
@@ -131,7 +143,8 @@ cluster-packages: $(VENV)/ready
 
 $(VENV)/ready: tests/requirements.txt
 build/bench-venv/ready: bench/requirements.txt
-$(VENV)/ready build/bench-venv/ready:
+build/fuzz-venv/ready: tests/fuzz/requirements.txt
+$(VENV)/ready build/bench-venv/ready build/fuzz-venv/ready:
 	"$(PYTHON)" -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --requirement $<
 	touch $@

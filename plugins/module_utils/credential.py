@@ -8,7 +8,16 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import keypair, names, pem_pair, pkcs8, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import (
+    bounded,
+    crl,
+    keypair,
+    names,
+    pem_pair,
+    pkcs8,
+    pkcs12,
+    safe_x509,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
@@ -28,18 +37,29 @@ __all__ = [
     "review",
 ]
 
-_ISO = "%Y-%m-%dT%H:%M:%SZ"
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
+_SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
+_ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
 
 def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
     """The files and facts that an archive gives: a pure function of archive, passphrases and options.
 
+    The work is done in a process of its own, with a limit that grows with the rounds that the options allow.
+
     :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
     :param options: the options of one credential of ``pkcs12_pem``.
     :param name: what to call the archive in messages.
     :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
+    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
+        ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
+        :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`bounded.run`.
     """
+    seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ROUNDS_PER_SECOND
+    return bounded.run(lambda: _render(data, options, name, privatekey), seconds, name)
+
+
+def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None) -> dict[str, Any]:
     _check_key_options(options, name)
     pair = _open(data, privatekey, options, name)
     _check_host(pair.certificate, options["dns_name"], name)
@@ -65,8 +85,15 @@ def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: 
 
 def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) -> None:
     """A certificate of another host is a common mistake, and clients tell it by "authorization denied"."""
-    known = names.dns_names(certificate)
-    if dns_name and not any(names.covers(pattern, dns_name) for pattern in known):
+    if not dns_name:
+        return
+    try:
+        known = names.dns_names(certificate)
+    except safe_x509.CertificateError as error:
+        raise GridSecurityError(
+            "malformed", f"{name}: the names of hosts in its certificate are damaged ({error}). Ask for another."
+        ) from None
+    if not any(names.covers(pattern, dns_name) for pattern in known):
         raise GridSecurityError(
             "wrong_host",
             f"{name}: it is for {', '.join(known) or names.slash_form(certificate.subject)}, not for {dns_name}. Name"
@@ -75,6 +102,11 @@ def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) 
 
 
 def _check_key_options(options: dict[str, Any], name: str) -> None:
+    for option in ("passphrase", "privatekey_passphrase"):
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in options[option] or ""):
+            raise GridSecurityError(
+                "bad_passphrase", f"{name}: {option} holds half of a character, such as \\ud83d alone. Correct it."
+            )
     if options["encrypt_privatekey"] and not options["privatekey_passphrase"]:
         raise GridSecurityError(
             "no_privatekey_passphrase",
@@ -145,13 +177,18 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
 
 def describe(certificate: x509.Certificate) -> dict[str, str]:
     """The facts about a certificate that results carry; times in UTC, ISO 8601."""
+    with safe_x509.explained():
+        return _describe(certificate)
+
+
+def _describe(certificate: x509.Certificate) -> dict[str, str]:
     return {
         "subject": certificate.subject.rfc4514_string(),
         "subject_dn": names.slash_form(certificate.subject),
         "issuer": certificate.issuer.rfc4514_string(),
         "serial_number": f"{certificate.serial_number:x}",
-        "not_before": _time(certificate, "not_valid_before").strftime(_ISO),
-        "not_after": expiry(certificate).strftime(_ISO),
+        "not_before": crl.iso(_time(certificate, "not_valid_before")),
+        "not_after": crl.iso(expiry(certificate)),
         "sha256_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(":"),
     }
 
@@ -169,7 +206,7 @@ def expiry(certificate: x509.Certificate) -> datetime.datetime:
 
 def days_left(facts: dict[str, str]) -> int:
     """Whole days until the certificate that :func:`describe` described expires; negative when it has."""
-    return days_until(_parse(facts["not_after"]))
+    return days_until(crl.parse_iso(facts["not_after"]))
 
 
 def days_until(moment: datetime.datetime) -> int:
@@ -181,15 +218,11 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def _parse(text: str) -> datetime.datetime:
-    return datetime.datetime.strptime(text, _ISO).replace(tzinfo=datetime.timezone.utc)
-
-
 def present(content: bytes) -> dict[str, str] | None:
     """The facts about the certificate in a file on the node, or None if there is none that can be read."""
     try:
-        return describe(x509.load_pem_x509_certificate(content))
-    except ValueError:
+        return describe(safe_x509.load(content))
+    except safe_x509.CertificateError:
         return None
 
 
@@ -218,13 +251,13 @@ def review(facts: dict[str, str], before: dict[str, str] | None, options: dict[s
 
 def _review_validity(facts: dict[str, str], options: dict[str, Any], name: str) -> None:
     now = _now()
-    if _parse(facts["not_after"]) < now and not options["allow_expired"]:
+    if crl.parse_iso(facts["not_after"]) < now and not options["allow_expired"]:
         raise GridSecurityError(
             "expired",
             f"{name}: the certificate expired on {facts['not_after'][:10]}. Ask the authority for a new one, or say"
             " allow_expired: true.",
         )
-    if _parse(facts["not_before"]) > now and not options["allow_not_yet_valid"]:
+    if crl.parse_iso(facts["not_before"]) > now and not options["allow_not_yet_valid"]:
         raise GridSecurityError(
             "not_yet_valid",
             f"{name}: the certificate is not valid before {facts['not_before']}. Wait until then, check the clock, or"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import hashlib
 import os
@@ -15,13 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names, pem
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["STATES", "judge", "survey", "warnings"]
 
 _LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
 # From what is good to what makes clients refuse everything that a CA signed.
 STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
@@ -165,18 +163,18 @@ def _read(path: str, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return b""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return b""
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return b""
         data = stream.read(limit + 1)
     return data if len(data) <= limit else b""
 
 
 def _subject(data: bytes) -> bytes | None:
     """The DER of the subject of the first certificate in PEM."""
-    block = _CERTIFICATE.search(data)
     try:
-        fields = der.read(base64.b64decode(block.group(1)) if block else b"").child(0).children
+        fields = der.read(pem.first(data, "CERTIFICATE") or b"").child(0).children
         name = fields[5 if fields[0].tag == der.CONTEXT_0 else 4]  # behind the version, which the oldest lack
         names.canonical(encoded := der.encode(name.tag, name.content))
     except (ValueError, IndexError):

@@ -40,7 +40,9 @@ ENCODED_NULL = b"\x05\x00"
 _CONSTRUCTED = 0x20
 _MOST_DEPTH = 32
 _MOST_ELEMENTS = 20000
+_MOST_TAG_BYTES = 4
 _MOST_LENGTH_BYTES = 4
+_LARGEST_NUMBER = 256  # bytes of an integer or object identifier; larger ones take long to read and to print
 
 
 class DerError(ValueError):
@@ -76,14 +78,14 @@ class Element:
         return b"".join(piece.octets() for piece in self.children) if self.tag & _CONSTRUCTED else self.content
 
     def integer(self) -> int:
-        if self.tag != INTEGER or not self.content:
-            raise DerError("not an integer")
+        if self.tag != INTEGER or not 0 < len(self.content) <= _LARGEST_NUMBER:
+            raise DerError("not an integer, or an enormous one")
         return int.from_bytes(self.content, "big", signed=True)
 
     def oid(self) -> str:
         """The dotted form of an object identifier."""
-        if self.tag != OBJECT_IDENTIFIER or not self.content or self.content[-1] & 0x80:
-            raise DerError("not an object identifier")
+        if self.tag != OBJECT_IDENTIFIER or not 0 < len(self.content) <= _LARGEST_NUMBER or self.content[-1] & 0x80:
+            raise DerError("not an object identifier, or an enormous one")
         arcs = [0]
         for byte in self.content:
             arcs[-1] = arcs[-1] << 7 | byte & 0x7F
@@ -138,12 +140,17 @@ class _Reader:
     def _head(self, start: int) -> tuple[int, int | None, int]:
         """The tag, the length unless it is indefinite, and where the contents start."""
         tag = self._byte(start)
-        if tag & 0x1F == 0x1F:
-            raise DerError("a tag number of more than one byte")
-        length, body = self._length(start + 1)
+        length, body = self._length(self._behind_long_tag(start + 1) if tag & 0x1F == 0x1F else start + 1)
         if length is not None and body + length > len(self._data):
             raise Truncated("the data end within an element")
         return tag, length, body
+
+    def _behind_long_tag(self, position: int) -> int:
+        """Behind a tag number above 30. Nothing that is read here has one, but it may stand beside."""
+        for end in range(position, position + _MOST_TAG_BYTES):
+            if not self._byte(end) & 0x80:
+                return end + 1
+        raise DerError("a tag number of more than 4 bytes")
 
     def _byte(self, position: int) -> int:
         if position >= len(self._data):

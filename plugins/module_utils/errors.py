@@ -5,18 +5,28 @@
 
 from __future__ import annotations
 
-__all__ = ["GridSecurityError"]
+__all__ = ["GridSecurityError", "readable"]
+
+_MOST = 4000  # characters
+
+
+def readable(text: str) -> str:
+    """``text`` as it may be printed: what somebody else's file made it quote may be anything, of any length."""
+    if len(text) > _MOST:
+        half = _MOST // 2
+        text = f"{text[:half]} [{len(text) - _MOST} characters left out] {text[-half:]}"
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
 
 
 class GridSecurityError(Exception):
     """What went wrong, in one message that names the thing, the cause and the remedy.
 
     :param kind: a short stable identifier such as ``wrong_passphrase``; results carry it beside the message.
-    :param message: what a user reads. It never holds a passphrase, a key or other secret content.
+    :param message: what a user reads. It never holds a passphrase, a key or other secret content; see :func:`readable`.
     """
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(readable(message))
         self.kind = kind
 
     @property

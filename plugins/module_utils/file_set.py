@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import difflib
 import grp
 import os
 import stat
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import manifest, secure_fs, selinux
+from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, secure_fs, selinux
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
@@ -382,8 +381,7 @@ def _diff(step: Step, contents: dict[str, bytes]) -> dict[str, str]:
     if entry.state == "file" and step.rewrite and not entry.secret:
         before = (step.before.content or b"").decode(errors="replace")
         after = contents.get(str(entry.sha256), b"").decode(errors="replace")
-        lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), entry.path, entry.path)
-        return {"prepared": summary + "".join(lines)}
+        return {"prepared": summary + "".join(diffs.unified(before, after, entry.path))}
     return {"prepared": f"{entry.path}\n{summary}"}
 
 

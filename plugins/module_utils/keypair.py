@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils import safe_x509
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
@@ -52,7 +53,7 @@ def match(key: Any, certificates: list[Any], *, name: str, warnings: tuple[str, 
     """The key with that one of the certificates that belongs to it.
 
     :param name: what messages call the file.
-    :raises GridSecurityError: ``no_private_key`` or ``no_certificate``.
+    :raises GridSecurityError: ``no_private_key``, ``no_certificate`` or ``malformed``.
     """
     if key is None:
         raise GridSecurityError(
@@ -66,6 +67,13 @@ def match(key: Any, certificates: list[Any], *, name: str, warnings: tuple[str, 
             "no_certificate",
             f"{name}: none of its {len(found)} certificates belongs to its private key. Export the credential again.",
         )
+    for one in found:
+        try:
+            safe_x509.check(one)
+        except safe_x509.CertificateError as error:
+            raise GridSecurityError(
+                "malformed", f"{name}: a certificate is damaged ({error}). Fetch it again, or export it again."
+            ) from None
     rest = tuple(one for one in found if one != own[0])
     return KeyPair(key, own[0], rest, warnings + _weaknesses(key))
 

@@ -9,16 +9,16 @@ The controller computes the digest from what should be there, the node from what
 from __future__ import annotations
 
 import base64
-import binascii
 import fnmatch
 import hashlib
 import itertools
 import os
 import re
 import stat
+from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import crl, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import crl, pem, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["digest", "line", "missing", "scan"]
@@ -27,7 +27,6 @@ _LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
 _MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
 _MOST = 20000  # files in one directory; the IGTF's set has a thousand
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 def line(facts: dict[str, Any]) -> str:
@@ -75,7 +74,7 @@ def _refuse_many(path: str, names: list[str]) -> None:
 
 def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:
     """The names of files whose certificate is not among those of the file ``bundle``; all if there is no such file."""
-    present = {_digest_of(block) for block in _CERTIFICATE.findall(_read(bundle))}
+    present = set(_fingerprints(_read(bundle)))
     return sorted(name for name, facts in found.items() if facts.get("certificate") not in present)
 
 
@@ -101,8 +100,13 @@ def _facts(seen: secure_fs.Observed, observe: bool) -> dict[str, Any]:
 
 def _fingerprint(content: bytes) -> str | None:
     """The SHA-256 fingerprint of the first certificate in a PEM file."""
-    block = _CERTIFICATE.search(content)
-    return _digest_of(block.group(1)) if block else None
+    return next(_fingerprints(content), None)
+
+
+def _fingerprints(content: bytes) -> Iterator[str | None]:
+    for block in pem.blocks(content):
+        if block.label == "CERTIFICATE":
+            yield hashlib.sha256(block.data).digest().hex(":") if block.data else None
 
 
 def _crl(content: bytes) -> dict[str, Any]:
@@ -111,10 +115,3 @@ def _crl(content: bytes) -> dict[str, Any]:
         return {"crl": crl.facts(crl.read(crl.decode(content)))}
     except crl.CrlError:
         return {}
-
-
-def _digest_of(block: bytes) -> str | None:
-    try:
-        return hashlib.sha256(base64.b64decode(block)).digest().hex(":")
-    except binascii.Error:
-        return None

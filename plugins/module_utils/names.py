@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.module_utils import der, safe_x509
 
 try:
     from cryptography import x509
@@ -74,14 +74,22 @@ def dns_names(certificate: x509.Certificate) -> list[str]:
     """The hosts that a certificate is for: of its alternative names, or else its common name (RFC 6125, 6.4.4).
 
     The grid's older ``CN=host/NAME`` means NAME.
+
+    :raises CertificateError: its extensions are damaged.
     """
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        found = extension.value.get_values_for_type(x509.DNSName)
-    except x509.ExtensionNotFound:
-        found = []
+    with safe_x509.explained():
+        found = _alternative_names(certificate)
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return found or [str(one.value).rpartition("/")[2] for one in common]
+
+
+def _alternative_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    found: list[str] = extension.value.get_values_for_type(x509.DNSName)
+    return found
 
 
 def covers(pattern: str, host: str) -> bool:
@@ -136,7 +144,8 @@ def canonical(encoded: bytes) -> bytes:
 def _canonical_rdn(rdn: der.Element) -> bytes:
     pairs = []
     for pair in rdn.children:
-        kind, value = pair.child(0), pair.child(1)
+        kind, value = pair.child(0, der.OBJECT_IDENTIFIER), pair.child(1)
+        kind.oid()  # says whether it is one
         text = _canonical_value(value) if value.tag in _CANONICAL else der.encode(value.tag, value.content)
         pairs.append(der.encode_sequence(der.encode(kind.tag, kind.content), text))
     return der.encode(_SET, b"".join(sorted(pairs)))

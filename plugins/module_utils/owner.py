@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import json
 import os
 import pwd
@@ -29,13 +28,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ansible_collections.grid.security.plugins.module_utils import process
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PID_BYTES = 8
 _NONE = 0  # in place of a process id
 _START = 30.0  # seconds for a steward, at most
@@ -307,9 +306,7 @@ def _drop_to(account: Account) -> None:
     os.setgroups(os.getgrouplist(account.name, account.gid))
     os.setgid(account.gid)
     os.setuid(account.uid)
-    if sys.platform == "linux":
-        # setuid clears the flag already, unless the sysctl fs.suid_dumpable says otherwise.
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    process.hide_memory()  # setuid did that already, unless the sysctl fs.suid_dumpable says otherwise
     os.umask(0o077)
     os.chdir("/")
 

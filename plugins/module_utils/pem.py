@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Block", "blocks", "encode"]
+__all__ = ["Block", "blocks", "encode", "first"]
 
 _LINE = 64  # characters, RFC 7468 section 2
 
@@ -23,7 +23,8 @@ def encode(label: str, data: bytes) -> bytes:
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
+_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----\s")
+_MOST_ENDLESS = 16  # labels of blocks without an end, before the rest is taken for no PEM
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,35 @@ class Block:
 
 
 def blocks(text: bytes) -> Iterator[Block]:
-    """The blocks of a PEM file in order; what lies around them is ignored, as it is by OpenSSL."""
-    for match in _BLOCK.finditer(text.replace(b"\r\n", b"\n")):
-        label, body = match.group(1).decode(), match.group(2)
-        headers, _blank, rest = body.rpartition(b"\n\n") if b":" in body else (b"", b"", body)
-        encrypted = label.startswith("ENCRYPTED ") or b"ENCRYPTED" in headers
-        yield Block(label, match.group(0) + b"\n", _decode(rest), encrypted)
+    """The blocks of a PEM file in order; what lies around them is ignored, as it is by OpenSSL.
+
+    The time it takes grows with the size only, however many blocks begin and do not end.
+    """
+    text = text.replace(b"\r\n", b"\n")
+    position, endless = 0, set[bytes]()
+    while len(endless) < _MOST_ENDLESS:
+        begin = _BEGIN.search(text, position)
+        if begin is None:
+            return
+        label, position = begin.group(1), begin.end()
+        mark = b"-----END %s-----" % label
+        end = -1 if label in endless else text.find(mark, position)
+        if end < 0:
+            endless.add(label)
+            continue
+        yield _block(label.decode(), text[begin.start() : end + len(mark)], text[position:end])
+        position = end
+
+
+def first(text: bytes, label: str) -> bytes | None:
+    """What the first block with that label holds; empty if it is damaged, None if there is none."""
+    return next((block.data for block in blocks(text) if block.label == label), None)
+
+
+def _block(label: str, text: bytes, body: bytes) -> Block:
+    headers, _blank, rest = body.rpartition(b"\n\n") if b":" in body else (b"", b"", body)
+    encrypted = label.startswith("ENCRYPTED ") or b"ENCRYPTED" in headers
+    return Block(label, text + b"\n", _decode(rest), encrypted)
 
 
 def _decode(body: bytes) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair, pem
+from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair, pem, safe_x509
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
@@ -50,8 +50,8 @@ def _load_certificates(data: bytes, name: str) -> list[x509.Certificate]:
             " privatekey_src out.",
         )
     try:
-        return [x509.load_der_x509_certificate(block.data) for block in blocks]
-    except ValueError as error:
+        return [safe_x509.load(block.data) for block in blocks]
+    except safe_x509.CertificateError as error:
         raise GridSecurityError("malformed", f"{name}: a certificate is damaged ({error}). Fetch it again.") from None
 
 

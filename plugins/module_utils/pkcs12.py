@@ -31,8 +31,8 @@ __all__ = ["load"]
 _DATA = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
 _SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+_BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 _PBES2 = "1.2.840.113549.1.5.13"
-_PBKDF2 = "1.2.840.113549.1.5.12"
 _PBMAC1 = "1.2.840.113549.1.5.14"
 _NAMES = {
     "1.2.840.113549.1.12.1.1": "RC4-128",
@@ -174,35 +174,42 @@ def _content(info: der.Element) -> der.Element | None:
 
 
 def _infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
-    """Type and content of each ContentInfo of the archive, as far as they can be read."""
-    try:
-        content = _content(pfx.children[1])
-        for info in der.read(content.octets()).children if content else ():
-            inner = _content(info)
-            if inner is not None:
-                yield info.child(0).oid(), inner
-    except (der.DerError, IndexError):
-        return  # cryptography will not open it either; the diagnosis says malformed
+    """Type and content of each ContentInfo of the archive.
+
+    :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
+    """
+    content = _content(pfx.children[1])
+    if content is None or pfx.children[1].child(0).oid() != _DATA:  # signed, which is told later
+        return
+    for info in der.read(content.octets()).children:
+        inner = _content(info)
+        if inner is not None:
+            yield info.child(0).oid(), inner
 
 
 def _key_bags(pfx: der.Element) -> Iterator[der.Element]:
     """The encrypted private keys that show from outside."""
     for kind, content in _infos(pfx):
         if kind == _DATA:
-            with contextlib.suppress(der.DerError):
-                bags = der.read(content.octets()).children
-                yield from (bag.child(1).child(0) for bag in bags if bag.child(0).oid() == _SHROUDED_KEY_BAG)
+            yield from _keys_among(der.read(content.octets()))
+
+
+def _keys_among(bags: der.Element) -> Iterator[der.Element]:
+    for bag in bags.children:
+        kind = bag.child(0).oid()
+        if kind == _SHROUDED_KEY_BAG:
+            yield bag.child(1).child(0)
+        elif kind == _BAG_OF_BAGS:
+            yield from _keys_among(bag.child(1).child(0))
 
 
 def _algorithms(pfx: der.Element) -> Iterator[der.Element]:
     """The AlgorithmIdentifier of every encryption that shows from outside."""
     for kind, content in _infos(pfx):
         if kind == _ENCRYPTED_DATA:
-            with contextlib.suppress(der.DerError):
-                yield content.child(1).child(1)
+            yield content.child(1).child(1)
     for bag in _key_bags(pfx):
-        if bag.children:
-            yield bag.children[0]
+        yield bag.child(0)
 
 
 def _describe(algorithm: der.Element) -> str:
@@ -320,10 +327,10 @@ def _verify_mac(pfx: der.Element, mac: der.Element, candidates: list[bytes | Non
 
 def _pbmac1(parameters: der.Element, passphrase: bytes | None, content: bytes) -> bytes:
     """RFC 9579: PBKDF2 gives the key of an HMAC."""
-    kdf, scheme = parameters.child(0), parameters.child(1)
-    if kdf.child(0).oid() != _PBKDF2:
+    derivation, scheme = parameters.child(0), parameters.child(1)
+    if derivation.child(0).oid() != kdf.PBKDF2:
         raise der.DerError("not PBKDF2")
-    values = kdf.child(1).children
+    values = derivation.child(1).children
     prf = [_HASHES[one.child(0).oid()] for one in values if one.tag == der.SEQUENCE]
     length = values[2].integer() if len(values) > 2 and values[2].tag == der.INTEGER else 32
     key = hashlib.pbkdf2_hmac(

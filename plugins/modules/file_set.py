@@ -224,7 +224,7 @@ sets:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import file_set
+from ansible_collections.grid.security.plugins.module_utils import file_set, process
 
 ENTRY = {
     "path": {"type": "str", "required": True},
@@ -271,6 +271,7 @@ SET = {
 
 def main() -> None:
     """Converge the sets."""
+    process.hide_memory()
     module = AnsibleModule(
         argument_spec={
             "sets": {"type": "list", "elements": "dict", "required": True, "options": SET},

@@ -79,7 +79,9 @@ options:
         default: 100000
       max_kdf_iterations:
         description:
-          - An archive that asks for more rounds than this is refused, because it would keep the machine busy.
+          - An archive that asks for more rounds than this, all its parts together, is refused, because it would keep the machine
+            busy. What it asks for in parts that are encrypted cannot be seen before they are opened; there, processor time is
+            limited to 10 seconds and one more for each 100,000 rounds of this and O(kdf_iterations).
         type: int
         default: 10000000
       owner:
@@ -316,11 +318,13 @@ from ansible_collections.grid.security.plugins.module_utils import (
     credentials,
     file_set,
     node_files,
+    process,
 )
 
 
 def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
+    process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
     module = AnsibleModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
 

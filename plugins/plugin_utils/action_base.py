@@ -10,9 +10,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.grid.security.plugins.module_utils import conversation
+from ansible_collections.grid.security.plugins.module_utils import conversation, process
+from ansible_collections.grid.security.plugins.module_utils.errors import readable
 
 __all__ = ["GridAction", "validated"]
 
@@ -26,10 +28,20 @@ def validated(
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
     result = ArgumentSpecValidator(specification, **rules).validate(arguments)
-    if result.error_messages:
-        raise AnsibleActionFail(where + "; ".join(result.error_messages))
+    if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
+        quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
+        raise AnsibleActionFail(str(remove_values(where + "; ".join(result.error_messages), quoted)))
     options: dict[str, Any] = result.validated_parameters
     return options
+
+
+def _printable(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with warnings and message as they may be printed, whatever files of others they quote."""
+    if "warnings" in result:
+        result["warnings"] = [readable(warning) for warning in result["warnings"]]
+    if "msg" in result:
+        result["msg"] = "\n".join(map(readable, result["msg"].splitlines()))
+    return result
 
 
 class GridAction(ActionBase):
@@ -40,10 +52,10 @@ class GridAction(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The task's result; what it is, :meth:`converse` says."""
         super().run(tmp, task_vars)
+        process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
         try:
-            result: dict[str, Any] = conversation.hold(self.converse(), self.send)
-            return result
+            return _printable(conversation.hold(self.converse(), self.send))
         except AnsibleConnectionFailure:
             raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:

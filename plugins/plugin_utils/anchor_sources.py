@@ -8,20 +8,16 @@ Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import verified
+from ansible_collections.grid.security.plugins.plugin_utils import tarballs, verified
 
 __all__ = ["Group", "read"]
 
 _LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
-_LARGEST_SOURCE = 64 << 20  # bytes, unpacked
-_MOST_FILES = 20000
 _TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar")
 _SUFFIXES = (".pem", ".crt", ".info", ".signing_policy", ".namespaces", ".crl_url")
 
@@ -47,7 +43,7 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
 
     :param source: one item of the option ``sources``. :param find: from ``src`` to a path of the controller.
     :param fetch: from ``url`` to what it answers.
-    :raises GridSecurityError: ``no_source``, ``directory``, ``unsafe_tarball``, ``too_large`` and the kinds of
+    :raises GridSecurityError: ``no_source``, ``directory``, ``too_large`` and the kinds of :func:`tarballs.files` and
         :mod:`verified`.
     """
     where = source["url"] or (find(source["src"]) if source["src"] else "inline PEM")
@@ -57,7 +53,7 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
             groups = _read_directory(where)
         else:
             groups = _read_data(where, _verified(where, source, find, fetch))
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except OSError as error:
         raise GridSecurityError("no_source", f"{where} cannot be read: {error}. Check the source.") from error
     for group in groups:
         group.subjects, group.crl_urls, group.alias = source["subjects"], source["crl_urls"], source["name"]
@@ -77,9 +73,9 @@ def _refuse_checks_of_directory(where: str, source: dict[str, Any]) -> None:
 def _verified(where: str, source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[str], bytes]) -> bytes:
     """The bytes of one file, checked before anything reads them."""
     if source["content"]:
-        data = source["content"].encode()
+        data = source["content"].encode(errors="replace")
     else:
-        data = fetch(where) if source["url"] else _read_file(where, _LARGEST_SOURCE)
+        data = fetch(where) if source["url"] else _read_file(where, tarballs.LARGEST)
     if source["checksum"]:
         verified.check_checksum(data, source["checksum"], where)
     if source["signature"]:
@@ -118,42 +114,16 @@ def _read_directory(path: str) -> list[Group]:
     """A directory, and the directories in it: IGTF's releases have one for each profile."""
     groups = []
     for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
-        names = [name for name in sorted(os.listdir(directory)) if _is_of_interest(name)]
-        files = {name: _read_file(os.path.join(directory, name)) for name in names}
+        paths = {name: os.path.join(directory, name) for name in sorted(os.listdir(directory)) if _is_of_interest(name)}
+        files = {name: _read_file(path) for name, path in paths.items() if os.path.isfile(path)}  # no FIFO
         groups.append(Group(directory, os.path.basename(directory), files))
     return [group for group in groups if group.files]
 
 
 def _read_tarball(path: str, data: bytes) -> list[Group]:
     groups: dict[str, Group] = {}
-    total = 0
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for number, member in enumerate(archive):
-            _check_member(path, member)
-            total += member.size
-            if number > _MOST_FILES or total > _LARGEST_SOURCE:
-                raise GridSecurityError(
-                    "too_large", f"{path} unpacks to more than any release of IGTF. Check the source."
-                )
-            directory, name = os.path.split(os.path.normpath(member.name))
-            if member.isreg() and _is_of_interest(name):
-                stream = archive.extractfile(member)
-                content = _limited(stream.read(_LARGEST_FILE + 1) if stream else b"", member.name)
-                where = f"{os.path.basename(path)}:{directory}"
-                groups.setdefault(directory, Group(where, os.path.basename(directory), {})).files[name] = content
+    for member, content in tarballs.files(data, path, _is_of_interest):
+        directory, name = os.path.split(member)
+        where = f"{os.path.basename(path)}:{directory}"
+        groups.setdefault(directory, Group(where, os.path.basename(directory), {})).files[name] = content
     return list(groups.values())
-
-
-def _check_member(path: str, member: tarfile.TarInfo) -> None:
-    """Nothing is unpacked, so nothing could be overwritten; but an archive that tries is not what was published."""
-    base = os.path.dirname(member.name)
-    reached = [member.name]
-    if member.issym():
-        reached.append(os.path.join(base, member.linkname))
-    elif member.islnk():
-        reached.append(member.linkname)
-    for name in reached:
-        if name.startswith("/") or os.path.normpath(name).split("/")[0] == "..":
-            raise GridSecurityError(
-                "unsafe_tarball", f"{path}: its member {member.name} leaves the archive ({name}). Fetch it again."
-            )

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import warnings as python_warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, credential, names, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import (
+    anchor_info,
+    credential,
+    names,
+    pem,
+    safe_x509,
+    signing_policy,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
@@ -28,7 +34,8 @@ except ImportError:  # ansible-core brings it; ansible-test imports this file wi
 __all__ = ["Anchor", "check", "collect", "select", "warnings"]
 
 COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
-_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\s*?\n?", re.DOTALL)
+_MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
+_LONGEST_NAME = 200  # characters of an alias, which becomes the name of a file
 _SOON = 30  # days
 _WEAK_RSA = 2048  # bits
 
@@ -61,8 +68,8 @@ class Anchor:
 def collect(groups: list[Group]) -> list[Anchor]:
     """The anchors of all groups, sorted by alias; the same certificate twice is one.
 
-    :raises GridSecurityError: ``private_key``, ``not_pem``, ``bad_certificate``, ``not_a_ca``, ``same_alias`` or
-        ``bad_signing_policy``.
+    :raises GridSecurityError: ``private_key``, ``not_pem``, ``bad_certificate``, ``not_a_ca``, ``same_alias``,
+        ``bad_signing_policy`` or ``too_many``.
     """
     merged: dict[str, Anchor] = {}
     for group in groups:
@@ -70,6 +77,11 @@ def collect(groups: list[Group]) -> list[Anchor]:
             known = merged.setdefault(anchor.fingerprint, anchor)
             known.profiles |= anchor.profiles
             known.files = {**anchor.files, **known.files}
+            if len(merged) > _MOST:
+                raise GridSecurityError(
+                    "too_many",
+                    f"{anchor.where}: with it there are more than {_MOST} CAs. Check the sources.",
+                )
     found = sorted(merged.values(), key=lambda anchor: anchor.alias)
     for first, second in zip(found, found[1:]):
         if first.alias == second.alias:
@@ -97,7 +109,7 @@ def _anchors(group: Group) -> Iterator[Anchor]:
 
 
 def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Iterator[Anchor]:
-    blocks = _BLOCK.findall(data)
+    blocks = [block.text for block in pem.blocks(data) if block.label == "CERTIFICATE"]
     if not blocks or len(blocks) != data.count(b"-----BEGIN CERTIFICATE-----"):
         kind = "is truncated" if b"-----BEGIN CERT" in data else f"is no PEM certificate but {_guess(data)}"
         raise GridSecurityError("not_pem", f"{group.where}: {name} {kind}. Fetch it again.")
@@ -108,10 +120,10 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         single = len(blocks) == 1
         # Of a bundle, neither the file's name nor the files beside it say anything about one certificate.
         named = (group.alias or info.get("alias") or ("" if stem == "inline" else stem)) if single else ""
-        pem = data if single and files else certificate.public_bytes(Encoding.PEM)
+        text = data if single and files else certificate.public_bytes(Encoding.PEM)
         alias = _safe(named or _common_name(certificate))
         own = dict(files) if single else {}
-        anchor = Anchor(alias, certificate, pem, own, _profiles(group, info), f"{group.where}: {name}")
+        anchor = Anchor(alias, certificate, text, own, _profiles(group, info), f"{group.where}: {name}")
         _add_policy(anchor, group.subjects)
         if group.crl_urls:
             anchor.files.setdefault("crl_url", "".join(f"{url}\n" for url in group.crl_urls).encode())
@@ -125,11 +137,10 @@ def _guess(data: bytes) -> str:
 
 def _load(group: Group, name: str, block: bytes) -> x509.Certificate:
     try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")  # of serial numbers that are not positive: real roots have them
-            certificate = x509.load_pem_x509_certificate(block)
+        certificate = safe_x509.load(block)
+        with safe_x509.explained():
             is_ca = _is_ca(certificate)
-    except ValueError as error:
+    except safe_x509.CertificateError as error:
         raise GridSecurityError(
             "bad_certificate", f"{group.where}: {name} is damaged ({error}). Fetch it again."
         ) from None
@@ -162,7 +173,7 @@ def _common_name(certificate: x509.Certificate) -> str:
 
 def _safe(alias: str) -> str:
     """As a file name: IGTF's aliases are of letters, digits, dots, hyphens and underscores."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", alias).strip("-.") or "ca"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", alias[:_LONGEST_NAME]).strip("-.") or "ca"
 
 
 def _add_policy(anchor: Anchor, subjects: list[str]) -> None:
@@ -203,9 +214,7 @@ def select(anchors: list[Anchor], options: dict[str, Any]) -> list[Anchor]:
     if options["exclude_expired"]:
         allowed = [anchor for anchor in allowed if _days_left(anchor) >= 0]
     chosen = [anchor for anchor in allowed if _is_chosen(anchor, options)]
-    for anchor in chosen:  # grows while it is walked: issuers of issuers
-        chosen += [one for one in _issuers(anchor, allowed) if one not in chosen]
-    return sorted(chosen, key=lambda anchor: anchor.alias)
+    return sorted(_with_issuers(chosen, allowed), key=lambda anchor: anchor.alias)
 
 
 def _is_chosen(anchor: Anchor, options: dict[str, Any]) -> bool:
@@ -221,15 +230,26 @@ def _matches(anchor: Anchor, pattern: str) -> bool:
     return value == pattern or fnmatch.fnmatchcase(value, pattern)  # real DNs hold brackets
 
 
-def _issuers(anchor: Anchor, anchors: list[Anchor]) -> list[Anchor]:
-    if anchor.is_root:
-        return []
-    return [one for one in anchors if one.certificate.subject == anchor.certificate.issuer]
+def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Anchor]:
+    """And the issuers of issuers; each name is looked for once."""
+    by_subject: dict[x509.Name, list[Anchor]] = {}
+    for anchor in allowed:
+        by_subject.setdefault(anchor.certificate.subject, []).append(anchor)
+    found = {anchor.fingerprint: anchor for anchor in chosen}
+    todo = list(chosen)
+    while todo:
+        anchor = todo.pop()
+        for issuer in [] if anchor.is_root else by_subject.pop(anchor.certificate.issuer, []):
+            if issuer.fingerprint not in found:
+                found[issuer.fingerprint] = issuer
+                todo.append(issuer)
+    return found.values()
 
 
 def check(anchors: list[Anchor]) -> None:
     """:raises GridSecurityError: ``missing_issuer``: a chain ends before its root."""
-    missing = [anchor for anchor in anchors if not anchor.is_root and not _issuers(anchor, anchors)]
+    subjects = {anchor.certificate.subject for anchor in anchors}
+    missing = [one for one in anchors if not one.is_root and one.certificate.issuer not in subjects]
     if missing:
         named = "; ".join(f"{one.alias} needs {names.slash_form(one.certificate.issuer)}" for one in missing)
         raise GridSecurityError(
@@ -256,9 +276,17 @@ def warnings(anchors: list[Anchor]) -> list[str]:
 
 
 def _signed_with_sha1(anchor: Anchor) -> bool:
-    return isinstance(anchor.certificate.signature_hash_algorithm, hashes.SHA1)
+    try:
+        with safe_x509.explained():
+            return isinstance(anchor.certificate.signature_hash_algorithm, hashes.SHA1)
+    except safe_x509.CertificateError:  # of an algorithm that cryptography does not know
+        return False
 
 
 def _is_weak(anchor: Anchor) -> bool:
-    key = anchor.certificate.public_key()
+    try:
+        with safe_x509.explained():
+            key = anchor.certificate.public_key()
+    except safe_x509.CertificateError:
+        return False
     return isinstance(key, rsa.RSAPublicKey) and key.key_size < _WEAK_RSA

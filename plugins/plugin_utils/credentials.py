@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import Any
 
@@ -127,7 +126,7 @@ def _read(action: GridAction, src: str | None, content: str | None, name: str) -
             return action.read(src)
         given = str(content)
         return given.encode() if "-----BEGIN " in given else base64.b64decode(given, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise GridSecurityError(
             "not_base64",
             f"{name}: content is neither Base64 nor PEM. Encode the archive, for instance with the filter b64encode.",

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, names
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, names, safe_x509
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.bounded_fetch import FetchError
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
@@ -44,23 +44,28 @@ class Point:
 def points(anchors: list[Anchor]) -> list[Point]:
     """The CRLs of those CAs that have one, numbered in the order in which the trust directory numbers the CAs."""
     used: dict[str, int] = {}
+    named = {anchor.fingerprint: _name(anchor) for anchor in anchors}
+    keys: dict[str, dict[str, None]] = {}
+    for anchor in anchors:
+        keys.setdefault(named[anchor.fingerprint], {}).update(dict.fromkeys(_keys(anchor)))
     found = []
-    for anchor, urls in _announced(sorted(anchors, key=lambda one: one.fingerprint)):
+    for anchor, urls in _announced(sorted(anchors, key=lambda one: one.fingerprint), named):
         digests = dict.fromkeys(names.hashes(anchor.certificate.subject))
         files = [f"{digest}.r{used.get(digest, 0)}" for digest in digests]
         used.update({digest: used.get(digest, 0) + 1 for digest in digests})
-        keys = [_key(one) for one in anchors if _name(one) == _name(anchor)]
-        found.append(Point(anchor.alias, anchor.subject_dn, _name(anchor), urls, list(dict.fromkeys(keys)), files))
+        name = named[anchor.fingerprint]
+        found.append(Point(anchor.alias, anchor.subject_dn, name, urls, list(keys[name]), files))
     return sorted(found, key=lambda one: (one.alias, one.files))
 
 
-def _announced(anchors: list[Anchor]) -> Iterator[tuple[Anchor, list[str]]]:
+def _announced(anchors: list[Anchor], named: dict[str, str]) -> Iterator[tuple[Anchor, list[str]]]:
     """A CA with a renewed certificate announces the same CRL with both."""
-    seen = []
+    seen = set()
     for anchor in anchors:
         for urls in anchor_info.crl_urls(anchor.files.get("info", b""), anchor.files.get("crl_url", b"")):
-            if (_name(anchor), urls) not in seen:
-                seen.append((_name(anchor), urls))
+            announced = (named[anchor.fingerprint], tuple(urls))
+            if announced not in seen:
+                seen.add(announced)
                 yield anchor, urls
 
 
@@ -68,9 +73,11 @@ def _name(anchor: Anchor) -> str:
     return names.canonical(anchor.certificate.subject.public_bytes()).hex()
 
 
-def _key(anchor: Anchor) -> str:
-    form = PublicFormat.SubjectPublicKeyInfo
-    return anchor.certificate.public_key().public_bytes(Encoding.PEM, form).decode()
+def _keys(anchor: Anchor) -> Iterator[str]:
+    """The CA's public key, unless cryptography does not know its type."""
+    with contextlib.suppress(safe_x509.CertificateError), safe_x509.explained():
+        key = anchor.certificate.public_key()
+        yield key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def obtain(point: Point, fetch: Callable[[str], bytes], now: datetime.datetime) -> dict[str, Any]:
@@ -106,10 +113,11 @@ def check(data: bytes, point: Point, now: datetime.datetime) -> crl.Crl:
 
 def _check_signature(found: crl.Crl, point: Point) -> None:
     try:
-        parsed = x509.load_der_x509_crl(found.der)
-        keys = [load_pem_public_key(key.encode()) for key in point.keys]
-        good = any(parsed.is_signature_valid(key) for key in keys)  # type: ignore[arg-type]
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        with safe_x509.explained():
+            parsed = x509.load_der_x509_crl(found.der)
+            keys = [load_pem_public_key(key.encode()) for key in point.keys]
+            good = any(parsed.is_signature_valid(key) for key in keys)  # type: ignore[arg-type]
+    except safe_x509.CertificateError as error:
         raise crl.CrlError(f"has a signature that cannot be checked here ({error})") from error
     if not good:
         raise crl.CrlError("has a signature that is not by this CA's key, so somebody changed it or it is not theirs")

@@ -156,8 +156,14 @@ def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> tuple[list
     groups = [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once)]
     parts = []
     for group in groups:
-        parts += [group.where.encode(), *(part for name in group.files for part in (name.encode(), group.files[name]))]
+        parts.append(_encoded(group.where))
+        parts += [part for name, data in group.files.items() for part in (_encoded(name), data)]
     return groups, parts
+
+
+def _encoded(text: str) -> bytes:
+    """Names of files need not be text."""
+    return text.encode(errors="surrogatepass")
 
 
 def _fetch_once(url: str) -> bytes:

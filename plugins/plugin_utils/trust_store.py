@@ -32,7 +32,8 @@ def layout(anchors: list[Anchor]) -> Facts:
             facts[f"{digest}.{number}"] = link_facts(f"{anchor.alias}.pem")
         for ending in _LINKED:
             # An anchor without an alias is called by its hash, and its policy has the link's name already.
-            facts = {**_linked(digest, ending, [one for one in group if ending in one.files]), **facts}
+            for name, one in _linked(digest, ending, [one for one in group if ending in one.files]).items():
+                facts.setdefault(name, one)
     return facts
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from ansible_collections.grid.security.plugins.module_utils.vomses import (
 from ansible_collections.grid.security.plugins.plugin_utils import vos
 
 __all__ = ["read"]
+
+_LARGEST = 1 << 20  # bytes of a file
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,15 @@ def _entries(path: str) -> Iterator[_Located]:
 
 def _bytes(path: str) -> bytes:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise _bad(path, "it is no file. Check the path.")
         with open(path, "rb") as stream:
-            return stream.read()
+            data = stream.read(_LARGEST + 1)
     except OSError as error:
         raise _bad(path, f"it cannot be read: {error.strerror}. Check the path.") from error
+    if len(data) > _LARGEST:
+        raise _bad(path, "it is larger than 1 MiB. Check the path.")
+    return data
 
 
 def _vo(name: str, group: list[_Located], vomsdir: str) -> Vo:
@@ -114,6 +122,7 @@ def _vo(name: str, group: list[_Located], vomsdir: str) -> Vo:
 
 def _server(one: _Located, vomsdir: str) -> Server:
     entry = one.entry
+    vos.check_host(entry.host, one.where)  # before it becomes the name of a file
     path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
     try:
         dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))

@@ -10,14 +10,14 @@ the server, both, or neither.
 from __future__ import annotations
 
 import base64
-import difflib
 import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import manifest, secure_fs, vomses
+from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, secure_fs, vomses
+from ansible_collections.grid.security.plugins.module_utils.errors import readable
 from ansible_collections.grid.security.plugins.module_utils.vomses import Vo
 from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
@@ -25,6 +25,7 @@ from ansible_collections.grid.security.plugins.plugin_utils.places import Facts,
 __all__ = ["LSC", "Change", "Comparison", "found", "layout", "lines_of", "update_set"]
 
 LSC = ".lsc"
+_MOST_COMPLAINTS = 5  # about one file
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Change:
     def diff(self) -> str:
         """A line that says what changes, and the lines that change."""
         before, after = (_content(facts).decode(errors="replace") for facts in (self.before, self.after))
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), self.path, self.path, lineterm="")
-        return "".join(f"{line}\n" for line in (f"# {self}", *lines))
+        return "".join((f"# {self}\n", *diffs.unified(before, after, self.path)))
 
 
 def _content(facts: dict[str, Any] | None) -> bytes:
@@ -188,11 +188,19 @@ def _complaints(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if facts.get("content") is None:
         kind = "file that is large, or that not everybody may read," if facts["kind"] == "file" else facts["kind"]
         yield f" is a {kind} and not looked into. Entries of managed VOs in it stay, and clients use them."
-    for line in lines_of(facts) if not name.startswith(".") else []:  # Java clients do not read hidden files
+    wrong = [] if name.startswith(".") else list(_malformed(facts))  # Java clients do not read hidden files
+    for what in wrong[:_MOST_COMPLAINTS]:
+        yield f": {readable(what)}. Java clients stop there, whatever the VO. Correct or remove it."
+    if len(wrong) > _MOST_COMPLAINTS:
+        yield f": so are {len(wrong) - _MOST_COMPLAINTS} more of its lines."
+
+
+def _malformed(facts: dict[str, Any]) -> Iterator[str]:
+    for line in lines_of(facts):
         try:
             line.parse()
         except vomses.VomsError as error:
-            yield f": {line.text!r} {error}. Java clients stop there, whatever the VO. Correct or remove it."
+            yield f"{line.text!r} {error}"
 
 
 def update_set(wanted: list[Place], changes: list[Change], outcomes: list[dict[str, Any]]) -> dict[str, Any]:

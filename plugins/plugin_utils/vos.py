@@ -15,7 +15,7 @@ from ansible_collections.grid.security.plugins.module_utils.vomses import LAST_P
 from ansible_collections.grid.security.plugins.plugin_utils import wlcg_vos
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import validated
 
-__all__ = ["check", "check_name", "check_server", "define"]
+__all__ = ["check", "check_host", "check_name", "check_server", "define"]
 
 VO: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -109,12 +109,15 @@ def check_name(name: str, where: str) -> None:
         raise _bad(where, f"{name!r} is no name of a VO. It has only letters, digits, dots, hyphens and underscores.")
 
 
+def check_host(host: str, where: str) -> None:
+    """:raises GridSecurityError: ``bad_vo``: it is no name of a host, and could not be one of a file."""
+    if not _HOST.fullmatch(host):
+        raise _bad(where, f"{host!r} is no host name. Write the name alone: no URL, no address, and the port in port.")
+
+
 def check_server(server: Server, where: str) -> None:
     """:raises GridSecurityError: ``bad_vo``: some client could not read the files made from it, or not reach it."""
-    if not _HOST.fullmatch(server.host):
-        raise _bad(
-            where, f"{server.host!r} is no host name. Write the name alone: no URL, no address, and the port in port."
-        )
+    check_host(server.host, where)
     if not 1 <= server.port <= LAST_PORT:
         raise _bad(where, f"{server.port} is no port. It is between 1 and {LAST_PORT}.")
     if not _ALIAS.fullmatch(server.alias):

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,13 @@ def executed(output: str) -> list[str]:
 
 @dataclass
 class Site:
-    """A controller's directory, and where its runs leave their traces."""
+    """A controller's directory, and where its runs leave their traces.
+
+    :param prefix: what runs are started by.
+    """
 
     root: Path
+    prefix: list[str] = field(default_factory=list)
 
     def play(self, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the tasks; see :meth:`run_play`."""
@@ -46,7 +50,7 @@ class Site:
         }
         host = f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n"
         (self.root / "hosts").write_text(host)
-        command = ["ansible-playbook", "-i", "hosts", "-vvvv", *options, "play.json"]
+        command = [*self.prefix, "ansible-playbook", "-i", "hosts", "-vvvv", *options, "play.json"]
         return subprocess.run(
             command, cwd=self.root, env={**os.environ, **settings}, capture_output=True, text=True, check=False
         )

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from ansible_collections.grid.security.plugins.module_utils import credential, credentials
+from ansible_collections.grid.security.plugins.module_utils import credential, credentials, der, pem, pkcs8
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
@@ -74,6 +75,72 @@ def test_chain_is_leaf_first_whatever_the_archive_s_order() -> None:
     text = render(shuffled, include_chain=True)["certificate"]
     expected = [leaf.certificate, middle.certificate, root.certificate]
     assert text == "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in expected)
+
+
+def hiding(rounds: int) -> bytes:
+    """An archive without MAC whose private key asks for ``rounds`` of derivation, in an encrypted part."""
+    key = der.encode_sequence(_pbe(rounds), der.encode_octet_string(bytes(8)))
+    bag = der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.10.1.2"), der.encode(0xA0, key))
+    hidden = _encrypted(der.encode_sequence(bag))
+    info = der.encode_sequence(der.encode_oid("1.2.840.113549.1.7.6"), der.encode(0xA0, hidden))
+    safe = der.encode(0xA0, der.encode_octet_string(der.encode_sequence(info)))
+    content = der.encode_sequence(der.encode_oid("1.2.840.113549.1.7.1"), safe)
+    return der.encode_sequence(der.encode_integer(3), content)
+
+
+def _pbe(rounds: int) -> bytes:
+    """RFC 7292's 3DES with three keys."""
+    parameters = der.encode_sequence(der.encode_octet_string(b"saltsalt"), der.encode_integer(rounds))
+    return der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.1.3"), parameters)
+
+
+def _encrypted(plain: bytes) -> bytes:
+    """EncryptedData (RFC 2315), by the encryption of a private key, which has the same fields."""
+    (block,) = pem.blocks(pkcs8.encrypt(plain, "import", 1000))
+    algorithm, content = der.read(block.data).children
+    data = der.encode_oid("1.2.840.113549.1.7.1"), der.encode(algorithm.tag, algorithm.content)
+    return der.encode_sequence(der.encode_integer(0), der.encode_sequence(*data, der.encode(0x80, content.content)))
+
+
+@pytest.mark.skipif(pki.CRYPTOGRAPHY < 42, reason="cryptography before 42 opens no archive without an integrity check")
+def test_work_that_is_hidden_in_an_encrypted_part_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credential, "_SECONDS", 1)
+    start = time.process_time()
+    limits = {"max_kdf_iterations": 20_000}
+    assert kind_of(credential.render, hiding(1 << 30), options(**limits), "alice.p12") == "kdf_limit"
+    assert kind_of(credential.render, hiding(1000), options(**limits), "alice.p12") == "wrong_passphrase"
+    assert time.process_time() - start < 1  # of this process
+
+
+@pytest.mark.parametrize("change", [(b"\x0c\x05Alice", b"\x03\x05Alice"), (b"\x55\x1d\x13", b"\x55\x1d\x11")])
+def test_certificates_that_are_damaged_inside(change: tuple[bytes, bytes]) -> None:
+    one = pki.issue(authority=True, host="alice.example.org")
+    damaged = one.archive("").replace(*change)
+    assert damaged != one.archive("")
+    version, content, _mac = (der.encode(part.tag, part.content) for part in der.read(damaged).children)
+    given = options(passphrase="", dns_name="alice.example.org")
+    expected = "malformed" if pki.CRYPTOGRAPHY >= 42 else "wrong_passphrase"  # older ones open nothing without MAC
+    assert kind_of(credential.render, der.encode_sequence(version, content), given, "alice.p12") == expected
+    certificate = one.certificate.public_bytes(serialization.Encoding.DER).replace(*change)
+    found = credential.present(pem.encode("CERTIFICATE", certificate))
+    assert found is None or found["subject_dn"] == "/DC=org/DC=example/CN=Alice"
+
+
+@pytest.mark.parametrize("end", [b"00050101000000Z", b"99991231235959Z"])
+def test_validity_at_the_ends_of_time(end: bytes) -> None:
+    root = der.read(pki.issue().certificate.public_bytes(serialization.Encoding.DER))
+    parts = [der.encode(part.tag, part.content) for part in root.children[0].children]
+    parts[4] = der.encode_sequence(der.encode(0x18, b"00050101000000Z"), der.encode(0x18, end))
+    rest = [der.encode(part.tag, part.content) for part in root.children[1:]]
+    facts = credential.present(pem.encode("CERTIFICATE", der.encode_sequence(der.encode_sequence(*parts), *rest)))
+    assert facts is not None
+    assert facts["not_before"] == "0005-01-01T00:00:00Z"
+    assert abs(credential.days_left(facts)) > 700_000
+
+
+@pytest.mark.parametrize("option", ["passphrase", "privatekey_passphrase"])
+def test_passphrase_that_is_no_text(option: str) -> None:
+    assert kind_of(credential.render, b"", options(**{option: "half \ud83d"}), "alice.p12") == "bad_passphrase"
 
 
 def test_unencrypted_keys_are_an_explicit_choice() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 
 import pytest
 from cryptography import x509
@@ -90,6 +91,10 @@ GOOD = pki.revoke(ROOT, [1], number=1)
         (b"0\x80" + b"\0\0", "is damaged"),
         (version_1(), "is damaged"),
         (version_1(der.encode(0x17, b"991231235959Z"), name=der.encode_sequence(b"1\x020\0")), "is damaged"),
+        (
+            version_1(der.encode(0x17, b"991231235959Z"), name=NAME.replace(b"\x06\x03\x55\x04\x03", b"\x04\x03abc")),
+            "is damaged",
+        ),
         (version_1(der.encode(0x17, b"9912312359Z")), "is damaged"),
         (version_1(der.encode(0x17, b"991331235959Z")), "is damaged"),
         (version_1(der.encode(0x17, b"\xff91231235959Z")), "is damaged"),
@@ -98,6 +103,20 @@ GOOD = pki.revoke(ROOT, [1], number=1)
 def test_what_is_no_list(data: bytes, message: str) -> None:
     with pytest.raises(crl.CrlError, match=message):
         crl.read(data)
+
+
+@pytest.mark.parametrize("year", ["0001", "0999", "2026", "9999"])
+def test_times_come_back(year: str) -> None:
+    found = crl.read(version_1(der.encode(0x18, f"{year}1231235959Z".encode())))
+    assert crl.iso(found.this_update) == f"{year}-12-31T23:59:59Z"
+    assert crl.parse_iso(crl.iso(found.this_update)) == found.this_update
+
+
+def test_time_grows_with_the_size_only() -> None:
+    start = time.process_time()
+    with pytest.raises(crl.CrlError, match="is truncated"):
+        crl.decode(b"-----BEGIN X509 CRL-----\n" * 40_000)
+    assert time.process_time() - start < 1
 
 
 def test_no_byte_makes_it_fail_otherwise() -> None:

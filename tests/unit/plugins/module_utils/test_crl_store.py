@@ -137,6 +137,15 @@ def test_nothing_hangs(store: Path) -> None:
     assert look(store)["state"] == "damaged"
 
 
+def test_directories_in_place_of_files_are_no_files(store: Path) -> None:
+    for name in (f"{HASHES[0]}.r0", "root.info"):
+        (store / name).unlink(missing_ok=True)
+        (store / name).mkdir()
+    before = len(os.listdir("/dev/fd"))
+    assert look(store)["state"] == "damaged"
+    assert len(os.listdir("/dev/fd")) == before
+
+
 @pytest.mark.parametrize("name", ["nowhere", "root.pem"])
 def test_no_directory(store: Path, name: str) -> None:
     with pytest.raises(GridSecurityError, match=name) as caught:

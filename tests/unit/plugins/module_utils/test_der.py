@@ -40,6 +40,14 @@ def test_depth_and_count_are_bounded() -> None:
             der.read(data)
 
 
+def test_size_of_numbers_is_bounded() -> None:
+    enormous = der.encode(der.OBJECT_IDENTIFIER, b"\x81" * 500_000 + b"\1"), der.encode(der.INTEGER, b"\x7f" * 500_000)
+    with pytest.raises(der.DerError):
+        der.read(enormous[0]).oid()
+    with pytest.raises(der.DerError):
+        der.read(enormous[1]).integer()
+
+
 def test_split_leaves_the_inside_unread() -> None:
     first, second = der.split(bytes.fromhex("30 03 02 01 05 30 02 ff ff"))
     assert (first.children, next(der.split(first.content)).integer()) == ((), 5)

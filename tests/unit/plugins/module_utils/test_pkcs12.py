@@ -75,6 +75,76 @@ def test_rounds_above_the_limit(alice: pki.Credential) -> None:
     assert kind(alice.archive(), "import", max_kdf_iterations=100) == "kdf_limit"
 
 
+def sequence(*parts: bytes) -> bytes:
+    return der.encode_sequence(*parts)
+
+
+def content_info(content: bytes) -> bytes:
+    return sequence(der.encode_oid("1.2.840.113549.1.7.1"), der.encode(0xA0, der.encode_octet_string(content)))
+
+
+def pbmac1_archive(rounds: int, length: int) -> bytes:
+    """An archive with an integrity check as of RFC 9579."""
+    salt, sha256 = der.encode_octet_string(b"salt"), sequence(der.encode_oid("1.2.840.113549.2.9"), der.ENCODED_NULL)
+    numbers = (der.encode_integer(rounds), der.encode_integer(length))
+    pbkdf2 = sequence(der.encode_oid("1.2.840.113549.1.5.12"), sequence(salt, *numbers, sha256))
+    algorithm = sequence(der.encode_oid("1.2.840.113549.1.5.14"), sequence(pbkdf2, sha256))
+    mac = sequence(sequence(algorithm, der.encode_octet_string(bytes(32))), salt)
+    return sequence(der.encode_integer(3), content_info(sequence()), mac)
+
+
+def test_work_grows_with_the_length_of_the_key() -> None:
+    assert kind(pbmac1_archive(1000, 32), "import") == "wrong_passphrase"
+    assert kind(pbmac1_archive(1_000_000, 1_000_000), "import") == "kdf_limit"
+
+
+def test_work_grows_with_the_number_of_keys() -> None:
+    pbe = sequence(der.encode_octet_string(b"saltsalt"), der.encode_integer(9_000_000))
+    info = sequence(sequence(der.encode_oid("1.2.840.113549.1.12.1.3"), pbe), der.encode_octet_string(bytes(8)))
+    bag = sequence(der.encode_oid("1.2.840.113549.1.12.10.1.2"), der.encode(0xA0, info))
+    archive = sequence(der.encode_integer(3), content_info(sequence(content_info(sequence(*[bag] * 1000)))))
+    assert kind(archive, "import") == "kdf_limit"
+
+
+BOMB = sequence(
+    der.encode_oid("1.2.840.113549.1.12.1.3"), sequence(der.encode_octet_string(b"salt"), der.encode_integer(1 << 40))
+)
+SHROUDED = sequence(
+    der.encode_oid("1.2.840.113549.1.12.10.1.2"),
+    der.encode(0xA0, sequence(BOMB, der.encode_octet_string(bytes(8)))),
+)
+NESTED = sequence(der.encode_oid("1.2.840.113549.1.12.10.1.6"), der.encode(0xA0, sequence(SHROUDED)))
+HIGH_TAG = sequence(der.encode_oid("1.2.3"), b"\xbf\x87\x68\x00")
+
+
+@pytest.mark.parametrize(
+    ("bags", "expected"),
+    [
+        ([SHROUDED], "kdf_limit"),
+        ([NESTED], "kdf_limit"),
+        ([HIGH_TAG, SHROUDED], "kdf_limit"),
+        ([SHROUDED, *[sequence(der.encode_oid("1.2.3"))] * 20_000], "malformed"),  # more than is read
+        ([SHROUDED, b"\x30\x85\0\0\0\0\0"], "malformed"),
+    ],
+)
+def test_work_cannot_hide_from_the_limit(bags: list[bytes], expected: str) -> None:
+    archive = sequence(der.encode_integer(3), content_info(sequence(content_info(sequence(*bags)))))
+    assert kind(archive, "import") == expected
+
+
+@pytest.mark.parametrize(
+    "number", [der.encode(der.INTEGER, b"\x7f" * 5000), der.encode(der.INTEGER, b"\x7f" * 200), der.encode_integer(0)]
+)
+def test_numbers_of_rounds_that_nobody_means(alice: pki.Credential, number: bytes) -> None:
+    version, content, mac = (der.encode(one.tag, one.content) for one in der.read(alice.archive()).children)
+    archive = sequence(version, content, sequence(*(der.encode(*one) for one in _fields(mac)[:2]), number))
+    assert kind(archive, "import") in ("malformed", "kdf_limit", "wrong_passphrase", "unsupported_algorithm")
+
+
+def _fields(element: bytes) -> list[tuple[int, bytes]]:
+    return [(one.tag, one.content) for one in der.read(element).children]
+
+
 def test_archive_without_a_key(alice: pki.Credential) -> None:
     assert kind(pki.Credential(None, alice.certificate).archive(), "import") == "no_private_key"
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils import signing_policy
@@ -41,3 +43,11 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
 def test_what_the_format_cannot_say_is_refused(pattern: str) -> None:
     with pytest.raises(signing_policy.PolicyError):
         signing_policy.compose(DN, [pattern])
+
+
+@pytest.mark.parametrize("line", ["access_id_CA X509 x" + " " * 500_000 + "y", " " * 500_000 + "x", "x" * 500_000])
+def test_time_grows_with_the_size_only(line: str) -> None:
+    start = time.process_time()
+    with pytest.raises(signing_policy.PolicyError):
+        signing_policy.parse(f"{line}\n")
+    assert time.process_time() - start < 1

@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import signing_policy
+from ansible_collections.grid.security.plugins.module_utils import pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchor_sources, anchors, trust_anchors, verified
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_sources,
+    anchors,
+    trust_anchors,
+    trust_store,
+    verified,
+)
 from ansible_collections.grid.security.tests.support import pki
 
 SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
@@ -128,6 +135,48 @@ def test_broken_input() -> None:
     assert kind(pki.issue("User", issuer=ROOT).pem) == "not_a_ca"
     assert kind(ROOT.pem, subjects=["no slash"]) == "bad_signing_policy"
     assert kind(Path("/nonexistent/ca.pem")) == "no_source"
+
+
+def test_time_grows_with_the_number_of_authorities_only() -> None:
+    """All certificates are one another's possible issuers: no pair of them may be looked at more than once."""
+    one, two = pki.issue("One", authority=True, issuer=pki.issue("Two")), pki.issue("Two", issuer=pki.issue("One"))
+    certificates = [one.certificate, two.certificate]
+    many = [anchors.Anchor(f"ca{n}", certificates[n % 2], b"", {}, set(), "bundle") for n in range(8000)]
+    for number, anchor in enumerate(many):
+        anchor.fingerprint = str(number)
+    start = time.process_time()
+    chosen = anchors.select(many, {**FILTERS, "include": ["ca1"]})
+    anchors.check(many)
+    trust_store.layout(many)
+    assert len(chosen) == 8000
+    assert time.process_time() - start < 4
+
+
+def test_number_of_authorities_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchors, "_MOST", 2)
+    assert kind(ROOT.pem + MIDDLE.pem + OLD.pem) == "too_many"
+    assert len(read(ROOT.pem + MIDDLE.pem)) == 2
+
+
+def surgery(one: pki.Credential, old: bytes, new: bytes) -> bytes:
+    """The certificate as PEM, with a change that keeps all lengths."""
+    data = one.certificate.public_bytes(Encoding.DER)
+    assert old in data
+    return pem.encode("CERTIFICATE", data.replace(old, new))
+
+
+def test_damage_that_shows_when_a_part_is_asked_for() -> None:
+    both = pki.issue("Both", authority=True, host="ca.example.org")
+    assert kind(surgery(both, b"\x55\x1d\x13", b"\x55\x1d\x11")) == "bad_certificate"  # an extension twice
+    assert kind(surgery(ROOT, b"\x0c\x04Root", b"\x03\x04Root")) == "bad_certificate"  # a name that is no string
+    assert kind(surgery(ROOT, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07")) == "bad_certificate"  # version 8
+
+
+def test_algorithms_that_cryptography_does_not_know() -> None:
+    ecdsa_with_sha256, prime256v1 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d030107")
+    for known in (ecdsa_with_sha256, prime256v1):
+        found = read(surgery(ROOT, known, known[:-1] + b"\x66"), subjects=["/*"])
+        assert anchors.warnings(found) == []
 
 
 def test_policy_of_another_authority(release: Path) -> None:

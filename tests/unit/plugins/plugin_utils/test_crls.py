@@ -19,8 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names
-from ansible_collections.grid.security.plugins.plugin_utils import bounded_fetch, crl_sources, crls
+from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names, pem
+from ansible_collections.grid.security.plugins.plugin_utils import anchors, bounded_fetch, crl_sources, crls
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)
@@ -247,6 +247,10 @@ def delta() -> bytes:
         (pki.revoke(ROOT, [], start=-20, days=10), "expired on"),
         (pki.revoke(ROOT, [], start=2), "is not valid before"),
         (delta(), "is a delta CRL"),
+        (
+            pem.encode("X509 CRL", crl.read(GOOD).der.replace(b"\x02\x01\x01", b"\x02\x01\x21", 1)),
+            "cannot be checked here",
+        ),
     ],
 )
 def test_what_may_not_be_placed(site: Site, data: bytes, cause: str) -> None:
@@ -290,6 +294,23 @@ def test_authorities_of_one_name(site: Site) -> None:
     site.place()
     assert sorted(site.files()) == sorted(expected)
     assert set(site.files().values()) == set(expected.values())
+
+
+def test_time_grows_with_the_number_of_authorities_only() -> None:
+    one, text = pki.issue("Many", authority=True).certificate, b"http://example.org/crl\n"
+    many = [anchors.Anchor(f"ca{n}", one, b"", {"crl_url": text * (n % 50)}, set(), "bundle") for n in range(5000)]
+    start = time.process_time()
+    assert len(crl_sources.points(many)) == 49
+    assert time.process_time() - start < 5
+
+
+def test_authority_with_a_key_that_cryptography_does_not_know() -> None:
+    curve = bytes.fromhex("2a8648ce3d030107")
+    data = ROOT.certificate.public_bytes(Encoding.DER).replace(curve, curve[:-1] + b"\x66")
+    anchor = anchors.Anchor("ca", x509.load_der_x509_certificate(data), b"", {"crl_url": URL.encode()}, set(), "bundle")
+    (point,) = crl_sources.points([anchor])
+    with pytest.raises(crl.CrlError, match="not by this CA's key"):
+        crl_sources.check(GOOD, point, crl.now())
 
 
 def test_filters_and_sources_without_urls(site: Site) -> None:

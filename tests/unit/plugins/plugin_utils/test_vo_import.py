@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,24 @@ def test_name_that_leads_elsewhere(site: Path) -> None:
 def test_server_that_no_definition_could_have(site: Path) -> None:
     (site / "vomses/of-b").write_text('"b" "x_y" "1" "/CN=two" "b"')
     add_lsc(site, "b", "x_y", "/CN=two\n/CN=CA\n")
-    assert "line 1, and SITE/vomsdir/b/x_y.lsc: 'x_y' is no host name" in refused(site)
+    assert "of-b, line 1: 'x_y' is no host name" in refused(site)
+
+
+@pytest.mark.parametrize("host", ["../../secret", "/etc/secret", "nul\0", "x" * 5000])
+def test_host_that_leads_elsewhere(site: Path, host: str) -> None:
+    (site / "secret.lsc").write_text("/CN=two\n/CN=CA\n")
+    (site / "vomses/of-b").write_text(f'"b" "{host}" "1" "/CN=two" "b"')
+    assert "is no host name" in refused(site) or "cannot be read: File name too long" in refused(site)
+
+
+def test_what_is_no_file_is_not_waited_for(site: Path) -> None:
+    path = site / "vomsdir/a/one.example.org.lsc"
+    path.unlink()
+    os.mkfifo(path)
+    assert refused(site).endswith("one.example.org.lsc: it is no file. Check the path.")
+    path.unlink()
+    path.write_text("/CN=one\n" * (1 << 18))
+    assert refused(site).endswith("one.example.org.lsc: it is larger than 1 MiB. Check the path.")
 
 
 def test_contradiction(site: Path) -> None:

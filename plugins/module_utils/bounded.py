@@ -1,0 +1,105 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work on what somebody else made, in a process of its own that may take only so much time and memory.
+
+How much work a file asks for can be hidden in its encrypted parts, and it is then done in C, where nothing in this
+process could interrupt it. The child also keeps decrypted keys out of this process, and out of core dumps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import traceback
+from typing import Any, Callable
+
+from ansible_collections.grid.security.plugins.module_utils import process
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["run"]
+
+Work = Callable[[], dict[str, Any]]
+
+_MOST_MEMORY = 1 << 30  # bytes, beside what this process has
+_PATIENCE = 20  # seconds by the clock for each of processor time, for machines under load
+_OVERRUN = (signal.SIGXCPU, signal.SIGALRM)
+
+
+def run(work: Work, seconds: int, name: str) -> dict[str, Any]:
+    """What ``work`` returns, which must be serializable as JSON.
+
+    :param seconds: of processor time that it may take. :param name: what messages call the file that is worked on.
+    :raises GridSecurityError: ``kdf_limit``: it took more; ``internal``; and what ``work`` raises.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _work_and_exit(work, seconds, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        answer = stream.read()
+    _pid, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise _killed(name, seconds, os.WTERMSIG(status) in _OVERRUN)
+    return _result(json.loads(answer), name)
+
+
+def _work_and_exit(work: Work, seconds: int, descriptor: int) -> None:
+    """Never returns: what this process has open, to flush or to clean up, is its parent's."""
+    try:
+        _limit(seconds)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(_answer(work), stream)
+    except BaseException:  # pylint: disable=broad-except
+        os._exit(1)
+    os._exit(0)
+
+
+def _limit(seconds: int) -> None:
+    process.hide_memory()
+    for number in _OVERRUN:
+        signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    signal.alarm(_PATIENCE * seconds)
+    with contextlib.suppress(OSError, ValueError):  # not Linux, or a lower limit holds
+        with open("/proc/self/statm", encoding="ascii") as stream:
+            present = int(stream.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (present + _MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _answer(work: Work) -> dict[str, Any]:
+    try:
+        return {"result": work()}
+    except GridSecurityError as error:
+        return {"kind": error.kind, "message": error.message}
+    except MemoryError:
+        return {"unexpected": "it asks for too much memory"}
+    except BaseException as error:  # pylint: disable=broad-except  # panics of cryptography's Rust are no Exception
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        # Without its text, which may quote what is secret.
+        return {"unexpected": f"{type(error).__name__} in {os.path.basename(frame.filename)}, line {frame.lineno}"}
+
+
+def _result(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    if "kind" in answer:
+        raise GridSecurityError(answer["kind"], answer["message"])
+    if "unexpected" in answer:
+        raise GridSecurityError(
+            "internal", f"{name}: it cannot be converted: {answer['unexpected']}. Export it again, and report this."
+        )
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+def _killed(name: str, seconds: int, overrun: bool) -> GridSecurityError:
+    if overrun:
+        return GridSecurityError(
+            "kdf_limit",
+            f"{name}: it was not open after {seconds} s of work. If the file can be trusted, raise max_kdf_iterations,"
+            " and the time grows with it.",
+        )
+    return GridSecurityError("internal", f"{name}: the process that converted it was killed. Look for why, and report.")

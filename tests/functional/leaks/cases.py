@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plays in which secrets are looked for: every way to hand them over, and every way to fail with them in hand.
+
+No task says ``no_log``. Secrets come from a vaulted file of variables, as users have them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.parsing.vault import VaultLib, VaultSecret
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ansible_collections.grid.security.tests.functional.leaks import planted
+
+__all__ = ["SECRETS", "Case", "cases", "give", "play"]
+
+# By class, see places.py.
+SECRETS = [
+    "run-import",
+    "run-store",
+    "run-wrong",
+    "run-key",
+    "run-hostimport",
+    "run-nodekey",
+    "run-vault",
+    "node-import",
+    "node-store",
+    "node-wrong",
+    "host-key",
+    "host-token",
+]
+_PKCS12, _FILE_SET = "grid.security.pkcs12_pem", "grid.security.file_set"
+
+
+@dataclass(frozen=True)
+class Case:
+    """:param fails: what the message says, of a task that is to fail."""
+
+    name: str
+    module: str
+    arguments: dict[str, Any]
+    fails: str = ""
+
+
+def give(directory: Path) -> None:
+    """The archives, variables and keys that a site has."""
+    directory.mkdir()
+    user, host = planted.credential("run-key"), planted.credential("host-key")
+    there = planted.credential("run-nodekey")
+    archive = user.archive(planted.passphrase("run-import"))
+    files = {
+        "alice.p12": archive,
+        "expired.p12": planted.credential("run-key", start=-50, days=10).archive(planted.passphrase("run-import")),
+        "truncated.p12": archive[:-10],
+        "host.p12": host.archive(planted.passphrase("run-hostimport")),
+        "node.p12": there.archive(planted.passphrase("node-import")),
+        "cert.pem": user.pem,
+        "key.pem": _pem(user),
+        "vault-password": planted.passphrase("run-vault").encode(),
+    }
+    vault = VaultLib([("default", VaultSecret(files["vault-password"]))])
+    secrets = {name.replace("-", "_"): planted.passphrase(name) for name in SECRETS}
+    inline = {
+        "archive": base64.b64encode(archive).decode(),
+        "certificate": user.pem.decode(),
+        "key": _pem(user).decode(),
+    }
+    files["secrets.json"] = vault.encrypt(json.dumps({**secrets, **inline}))
+    files["vaulted.p12"] = vault.encrypt(archive)
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+
+
+def _pem(one: Any) -> bytes:
+    written: bytes = one.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return written
+
+
+def cases(given: Path, home: Path) -> Iterator[Case]:
+    """One task each."""
+    here = {"passphrase": "{{ run_import }}", "privatekey_passphrase": "{{ run_store }}", "kdf_iterations": 1000}
+    there = {**here, "passphrase": "{{ node_import }}", "privatekey_passphrase": "{{ node_store }}", "remote_src": True}
+    host = {"src": str(given / "host.p12"), "passphrase": "{{ run_hostimport }}", "encrypt_privatekey": False}
+    pair = {**here, "content": "{{ certificate }}", "privatekey_content": "{{ key }}"}
+    alice, node = {**here, "src": str(given / "alice.p12")}, {**there, "src": str(given / "node.p12")}
+
+    def place(name: str, arguments: dict[str, Any], fails: str = "") -> Case:
+        return Case(name, _PKCS12, {"directory": str(home / name.replace(" ", "-")), **arguments}, fails)
+
+    def places(name: str, *items: dict[str, Any], fails: str = "") -> Case:
+        listed = [{"directory": str(home / f"{name.replace(' ', '-')}{n}"), **one} for n, one in enumerate(items)]
+        return Case(f"list of {name}", _PKCS12, {"credentials": listed}, fails)
+
+    yield place("placed", alice)
+    yield place("placed", alice)
+    yield place("placed", {**alice, "privatekey_passphrase": "{{ run_wrong }}", "backup": True})
+    yield place("placed", {"state": "absent", "passphrase": "{{ run_import }}"})
+    yield place("converted there", node)
+    yield place("host", {**host, "privatekey_path": "hostkey.pem"})
+    yield places(
+        "all",
+        alice,
+        {**alice, "check_privatekey": True},
+        {**alice, "src": str(given / "vaulted.p12")},
+        {**here, "content": "{{ archive }}"},
+        {**here, "src": str(given / "cert.pem"), "privatekey_src": str(given / "key.pem")},
+        pair,
+        {**host, "privatekey_format": "traditional", "privatekey_path": "hostkey.pem"},
+        node,
+    )
+    entry = {"path": str(home / "token"), "content": "{{ host_token }}", "secret": True}
+    yield Case("contents", _FILE_SET, {"sets": [{"name": "token", "entries": [entry]}]})
+
+    yield place("wrong", {**alice, "passphrase": "{{ run_wrong }}"}, "passphrase is wrong")
+    yield place("wrong there", {**node, "passphrase": "{{ node_wrong }}"}, "passphrase is wrong")
+    yield place("none there", {**node, "src": str(given / "none.p12")}, "does not exist")
+    yield places("some wrong", alice, {**alice, "passphrase": "{{ run_wrong }}"}, fails="1 of 2 credentials failed")
+    yield place("expired", {**alice, "src": str(given / "expired.p12")}, "expired")
+    yield place("truncated", {**alice, "src": str(given / "truncated.p12")}, "truncated")
+    yield place("key alone", {**alice, "src": str(given / "key.pem")}, "a PEM private key")
+    yield place(
+        "two keys", {**here, "content": "{{ certificate }}", "privatekey_content": "{{ key * 2 }}"}, "2 PEM private"
+    )
+    yield place(
+        "another key", {**here, "content": "{{ archive }}", "privatekey_content": "{{ key }}"}, "no PEM certificate"
+    )
+    yield place("other host", {**host, "dns_name": "se.example.org"}, "not for se.example.org")
+    yield place("bomb", {**alice, "max_kdf_iterations": 100}, "rounds of key derivation")
+    yield place("no Base64", {**here, "content": "{{ run_store }}"}, "neither Base64 nor PEM")
+    yield place("nowhere", {**alice, "directory": str(given / "alice.p12/.globus")}, "alice.p12")
+    yield place("nobody", {**alice, "owner": "nobody-here"}, "nobody-here")
+    yield place("misspelt", {**alice, "pass_phrase": "{{ run_store }}"}, "pass_phrase")
+    yield place("of the wrong type", {**alice, "kdf_iterations": "{{ run_store }}"}, "kdf_iterations")
+    yield place("of no choice", {**alice, "privatekey_format": "{{ run_store }}"}, "privatekey_format")
+    yield place("both", {**alice, "content": "{{ archive }}"}, "mutually exclusive")
+    yield Case("no list", _PKCS12, {"credentials": "{{ run_import }}"}, "list of dictionaries")
+    yield Case("no dictionaries", _PKCS12, {"credentials": ["{{ run_import }}"]}, "list of dictionaries")
+    bad = {**entry, "path": str(given / "alice.p12/token")}
+    yield Case("contents nowhere", _FILE_SET, {"sets": [{"name": "token", "entries": [bad]}]}, "alice.p12")
+    yield Case("contents misspelt", _FILE_SET, {"sets": [{"name": "t", "entries": [{**entry, "modes": 1}]}]}, "modes")
+
+
+def play(given: Path, home: Path, **more: Any) -> dict[str, Any]:
+    """All cases as tasks that go on after a failure, and then what a site does with results."""
+    todo = list(cases(given, home))
+    names = [f"result_{number}" for number in range(len(todo))]
+    tasks = [
+        {"name": one.name, one.module: one.arguments, "register": name, "ignore_errors": True}
+        for name, one in zip(names, todo)
+    ]
+    kept = {name: f"{{{{ {name} }}}}" for name in names}
+    return {
+        "vars_files": [str(given / "secrets.json")],
+        "tasks": [
+            *tasks,
+            *_roles(given, home),
+            {"ansible.builtin.debug": {"var": "result_0"}},
+            {"ansible.builtin.set_fact": {**kept, "cacheable": True}},
+            {"ansible.builtin.assert": {"that": list(_expectations(names, todo))}},
+        ],
+        **more,
+    }
+
+
+def _expectations(names: list[str], todo: list[Case]) -> Iterator[str]:
+    for name, one in zip(names, todo):
+        yield f"{name} is {'failed' if one.fails else 'success'}"
+        if one.fails:
+            yield f"{json.dumps(one.fails)} in {name}.msg"
+
+
+def _roles(given: Path, home: Path) -> Iterator[dict[str, Any]]:
+    """The same by roles, and what their argument specs say to a mistake that quotes a secret."""
+    here = {"passphrase": "{{ run_import }}", "privatekey_passphrase": "{{ run_store }}", "kdf_iterations": 1000}
+    users = [{**here, "src": str(given / "alice.p12"), "directory": str(home / "by-role")}]
+    host = {"host_credential_src": str(given / "host.p12"), "host_credential_passphrase": "{{ run_hostimport }}"}
+    host["host_credential_directory"] = str(home / "host-by-role")
+    mapped = {
+        "grid_mapfile_path": str(home / "grid-mapfile"),
+        "grid_mapfile_credentials": [{**users[0], "owner": "root"}],
+    }
+    everything = {"user_credentials": users, **host, **mapped}
+    yield _role("node", everything)
+    yield _role("user_credentials", {"user_credentials": users})
+    yield _role("user_credentials", {"user_credentials": "{{ run_import }}"}, fails=True)
+    yield _role("user_credentials", {"user_credentials": ["{{ run_import }}"]}, fails=True)
+    yield _role("host_credential", {**host, "host_credential_passphrase": "{{ run_wrong }}"}, fails=True)
+
+
+def _role(name: str, variables: dict[str, Any], fails: bool = False) -> dict[str, Any]:
+    task = {"ansible.builtin.include_role": {"name": f"grid.security.{name}"}, "vars": variables}
+    if not fails:
+        return task
+    unexpected = {"ansible.builtin.fail": {"msg": "it should have failed"}, "when": "__rescued is not defined"}
+    return {"block": [{"block": [task], "rescue": [{"ansible.builtin.set_fact": {"__rescued": True}}]}, unexpected]}

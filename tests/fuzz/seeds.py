@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What fuzzing starts from: inputs as they are met every day, in every form."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cryptography_vectors
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+
+from ansible_collections.grid.security.plugins.module_utils import der, names, pem, signing_policy
+from ansible_collections.grid.security.tests.fuzz import mutations
+from ansible_collections.grid.security.tests.support import pki
+
+__all__ = [
+    "ALICE",
+    "IMPORT",
+    "SECRET_NUMBER",
+    "STORE",
+    "anchors",
+    "archives",
+    "certificates",
+    "crls",
+    "gridmaps",
+    "key_pairs",
+    "policies",
+    "tarballs",
+    "trust_directories",
+    "vo_directories",
+    "vomses_files",
+]
+
+IMPORT, STORE = "planted-import-4711", "planted-store-0815"
+SECRET_NUMBER = b"planted-private-key-bytes-000001"
+_VECTORS = Path(cryptography_vectors.__file__).parent
+_KEY = ec.derive_private_key(int.from_bytes(SECRET_NUMBER, "big"), ec.SECP256R1())
+AUTHORITY = pki.issue("CA", authority=True)
+ALICE = pki.issue("Alice", issuer=AUTHORITY, key=_KEY, host="alice.example.org")
+_VOMSES = b'"%s" "voms.example.org" "15001" "/DC=org/CN=voms" "%s"\n'
+_LSC = b"/DC=org/CN=voms\n/DC=org/CN=CA\n"
+
+
+def archives() -> Iterator[bytes]:
+    """PKCS#12, in the clear as well, where mutations reach everything."""
+    for path in sorted((_VECTORS / "pkcs12").glob("*.p12")):
+        yield path.read_bytes()
+    for path in sorted((_VECTORS / "x509/PKITS_data/pkcs12").glob("*.p12"))[::40]:
+        yield path.read_bytes()
+    yield ALICE.archive(IMPORT)
+    for one in _credentials():
+        version, content, *_mac = (der.encode(part.tag, part.content) for part in der.read(one.archive("")).children)
+        yield der.encode_sequence(version, content)
+
+
+def _credentials() -> Iterator[pki.Credential]:
+    keys = [_KEY, rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP521R1())]
+    keys += [ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate(), dsa.generate_private_key(1024)]
+    for key in keys:
+        yield pki.issue("Alice", issuer=AUTHORITY, key=key, host="alice.example.org")
+
+
+def key_pairs() -> Iterator[bytes]:
+    """Certificate and private key, in every form of key that there is for its type."""
+    for one in _credentials():
+        for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+            for encryption in (NoEncryption(), BestAvailableEncryption(IMPORT.encode())):
+                try:
+                    key = one.key.private_bytes(Encoding.PEM, form, encryption)
+                except ValueError:
+                    continue
+                yield mutations.join({"certificate": one.pem + AUTHORITY.pem, "privatekey": key})
+
+
+def certificates() -> Iterator[bytes]:
+    """Single ones, unusual ones among them."""
+    yield ALICE.pem
+    for directory in ("x509", "x509/custom"):
+        for path in sorted((_VECTORS / directory).glob("*.pem")):
+            yield path.read_bytes()[:4096]
+
+
+def anchors() -> Iterator[bytes]:
+    """The files of a directory with CAs."""
+    yield from map(mutations.join, _anchor_files())
+    for certificate in certificates():
+        yield mutations.join({"ca.pem": certificate})
+
+
+def _anchor_files() -> Iterator[dict[str, bytes]]:
+    dn = "/DC=org/DC=example/CN=CA"
+    info = b'# IGTF\nalias = ca\nversion = 1.1\nstatus = accredited:classic, \\\n accredited:mics\nsubjectdn = "%s"\n'
+    yield {
+        "ca.pem": AUTHORITY.pem,
+        "ca.info": info % dn.encode(),
+        "ca.signing_policy": signing_policy.compose(dn, ["/DC=org/*"]).encode(),
+        "ca.namespaces": b'TO Issuer "%s" \\\n  PERMIT Subject "/DC=org/.*"\n' % dn.encode(),
+        "ca.crl_url": b"http://example.org/ca.crl\n",
+        "01234567.0": AUTHORITY.pem,
+    }
+    middle = pki.issue("Middle", authority=True, issuer=AUTHORITY)
+    yield {"ca.pem": AUTHORITY.pem + middle.pem, "b.pem": middle.pem}
+
+
+def trust_directories() -> Iterator[bytes]:
+    """The same on a node, with the system's bundle and CRLs."""
+    lists = {f"{digest}.r0": next(crls()) for digest in names.hashes(AUTHORITY.certificate.subject)}
+    for files in _anchor_files():
+        yield mutations.join({**files, **lists, "bundle": AUTHORITY.pem * 2})
+
+
+def crls() -> Iterator[bytes]:
+    """In PEM, and in DER."""
+    text = pki.revoke(AUTHORITY, [1, 2, 3])
+    yield text
+    (block,) = pem.blocks(text)
+    yield block.data
+
+
+def tarballs() -> Iterator[bytes]:
+    """The same in a tarball, of every format and compression."""
+    for files in _anchor_files():
+        for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
+            yield _packed(files, form)
+    for compression in ("gz", "bz2", "xz"):
+        yield _packed({"ca.pem": AUTHORITY.pem}, tarfile.PAX_FORMAT, compression)
+
+
+def _packed(files: dict[str, bytes], form: int, compression: str = "") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=f"w:{compression}", format=form) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(f"igtf-é-{'long' * 30}/classic/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for number, linked in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE)):
+            info = tarfile.TarInfo(f"classic/89abcdef.{number}")
+            info.type, info.linkname = linked, "ca.pem"
+            archive.addfile(info)
+    return stream.getvalue()
+
+
+def policies() -> Iterator[bytes]:
+    yield signing_policy.compose("/DC=org/CN=CA", ["/DC=org/*", "/O=Grid/*"]).encode()
+    yield b"# CA\naccess_id_CA   X509  '/C=AU/CN=CA'\n\npos_rights globus CA:sign\n\ncond_subjects globus '\"/*\"'\n"
+
+
+def vomses_files() -> Iterator[bytes]:
+    line = _VOMSES % (b"vo", b"vo")
+    yield mutations.join({"vo": line, "other": b'# VOs\n\n"o" "h" "443" "/CN=h" "o" "24"\r\n' + line})
+
+
+def vo_directories() -> Iterator[bytes]:
+    """vomses as a file and as a directory, with the LSC files that belong to it."""
+    yield mutations.join({"vomses": _VOMSES % (b"vo", b"vo"), "vomsdir/vo/voms.example.org.lsc": _LSC})
+    files = {f"vomses/{name}": _VOMSES % (name.encode(), name.encode()) for name in ("a", "b")}
+    yield mutations.join({**files, **{f"vomsdir/{name}/voms.example.org.lsc": _LSC for name in ("a", "b")}})
+
+
+def gridmaps() -> Iterator[bytes]:
+    yield b'"/DC=org/CN=Alice" alice\n"/CN=Bob" .pool,bob\n/CN=Carol carol\n'

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is fuzzed: each reader of what others wrote, with the whole way that its result takes.
+
+To add one, write a function that reads an input and returns the texts that a person is shown of it, and a line in
+:data:`TARGETS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from ansible_collections.grid.security.plugins.module_utils import (
+    credential,
+    credentials,
+    crl,
+    crl_store,
+    gridmap,
+    manifest,
+    signing_policy,
+    vomses,
+)
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_sources,
+    anchors,
+    crl_sources,
+    trust_anchors,
+    trust_store,
+    vo_import,
+    voms_files,
+)
+from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
+from ansible_collections.grid.security.tests.fuzz.harness import Target
+
+__all__ = ["TARGETS"]
+
+_MOST_ROUNDS = 20_000  # that one input may ask for
+_MOST_FILES = 20
+
+
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+_DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
+_OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ROUNDS, "check_privatekey": True}
+_FORMS: list[dict[str, Any]] = [
+    {"privatekey_passphrase": seeds.STORE, "include_chain": True},
+    {"encrypt_privatekey": False, "dns_name": "alice.example.org"},
+    {"encrypt_privatekey": False, "privatekey_format": "traditional"},
+]
+_FACTS = credential.describe(seeds.ALICE.certificate)
+
+
+def _pkcs12(data: bytes) -> Iterator[str]:
+    """Opened with each passphrase that a seed has; what opens is rendered in every form."""
+    for passphrase in (seeds.IMPORT, "password", "cryptography"):
+        for form in _FORMS:
+            try:
+                yield from _render(data, {**form, "passphrase": passphrase}, None)
+            except GridSecurityError as error:
+                if error.kind not in ("wrong_passphrase", "passphrase_required"):
+                    raise
+                break
+
+
+def _pem_pair(data: bytes) -> Iterator[str]:
+    files = mutations.split(data)
+    for form in _FORMS:
+        options = {**form, "passphrase": seeds.IMPORT}
+        yield from _render(files.get("certificate", b""), options, files.get("privatekey", b""))
+
+
+def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
+    """In this process, where coverage is seen, and nothing that is unexpected is turned into an error."""
+    given = {**_OPTIONS, **options}
+    rendered = credential._render(data, given, "alice.p12", privatekey)
+    facts, texts = rendered["facts"], rendered["warnings"]
+    credential.days_left(facts)
+    with contextlib.suppress(GridSecurityError):  # of documented kinds, see _certificate_in_place
+        credential.review(facts, _FACTS, given, "alice.p12")
+    return [*texts, credential.explain_certificate(facts, _FACTS)]
+
+
+def _certificate_in_place(data: bytes) -> Iterator[str]:
+    """What the owner of a home has put there; nothing it is may disturb the run."""
+    before = credential.present(data)
+    yield credential.explain_certificate(_FACTS, before)
+    credential.review(_FACTS, before, _OPTIONS, "alice.p12")
+
+
+def _planted(_data: bytes) -> list[str]:
+    return [seeds.IMPORT, seeds.STORE, seeds.SECRET_NUMBER.decode(), seeds.SECRET_NUMBER.hex()]
+
+
+def _lines_of_key(data: bytes) -> list[str]:
+    key = mutations.split(data).get("privatekey", b"")
+    return [*_planted(data), *(line.decode("latin-1") for line in key.splitlines() if len(line) > 40)]
+
+
+# --- trust anchors ----------------------------------------------------------------------------------------------------
+
+_ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.select, anchors.check)
+_SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+_ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.certificate, b"", {"crl_url": b"http://x"}, set(), "ca")
+(_POINT,) = crl_sources.points([_ANCHOR])
+_FILTERS = {
+    **{name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()},
+    "exclude": ["0*", "/CN=[x]*"],
+    "exclude_expired": True,
+    "bundle_path": "/etc/pki/bundle.pem",
+    "java_truststore_path": "/etc/pki/java.p12",
+}
+
+
+def _anchors(data: bytes) -> list[str]:
+    files = mutations.split(data)
+    own = {name: content for name, content in files.items() if name.startswith("b")}
+    rest = {name: content for name, content in files.items() if name not in own}
+    return _placed(
+        [anchor_sources.Group("bundle", "classic", rest), anchor_sources.Group("own", "", own, ["/DC=org/*"])]
+    )
+
+
+def _tarball(data: bytes) -> list[str]:
+    source = {**_SOURCE, "url": "https://example.org/bundle.tar.gz"}
+    return _placed(anchor_sources.read(source, str, lambda _url: data))
+
+
+def _placed(groups: list[anchor_sources.Group]) -> list[str]:
+    action = SimpleNamespace(find=str)
+    with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
+        trust_anchors.read_groups(action, [_SOURCE])  # type: ignore[arg-type]
+    crl_sources.points(anchors.select(anchors.collect(groups), _FILTERS))
+    warnings: list[str] = trust_anchors._render(groups, _FILTERS, "Debian")["warnings"]
+    return warnings
+
+
+def _trust_directory(root: Path) -> Iterable[str]:
+    """What a node answers about its trust directory, and what the controller makes of it."""
+    found = manifest.scan(str(root), trust_store.PATTERNS, observe=True)
+    manifest.digest(found)
+    manifest.missing(found, str(root / "bundle"))
+    place = trust_anchors.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
+    update = trust_store.Update(place, {"changed": True, "found": found})
+    trust_anchors.result([update], [], diff=True)
+    return crl_store.warnings(crl_store.survey(str(root), 24, crl.now()))
+
+
+def _crl(data: bytes) -> list[str]:
+    found = crl.read(data)
+    facts = crl.facts(found)
+    crl.parse_iso(facts["this_update"])
+    crl.parse_iso(facts["next_update"] or facts["this_update"])
+    crl_sources.check(data, _POINT, crl.now())
+    return [str(facts)]
+
+
+# --- text files -------------------------------------------------------------------------------------------------------
+
+
+def _signing_policy(data: bytes) -> Iterable[str]:
+    for dn, patterns in signing_policy.parse(data.decode(errors="replace")).items():
+        signing_policy.parse(signing_policy.compose(dn, patterns))
+    return ()
+
+
+def _gridmap(data: bytes) -> Iterable[str]:
+    gridmap.render([gridmap.parse(line) for line in data.decode(errors="replace").split("\n") if line])
+    return ()
+
+
+def _vomses(data: bytes) -> Iterator[str]:
+    """Files of others on a node, looked through for managed VOs; lines are judged as clients do."""
+    vo = vomses.Vo("vo", [vomses.Server("voms.example.org", 443, "/CN=voms", "/CN=CA", "vo")])
+    wanted = voms_files.layout([vo], "/etc/vomses", "/etc/grid-security/vomsdir")
+    found = [{name: voms_files.file_facts(content) for name, content in mutations.split(data).items()}, {}]
+    comparison = voms_files.Comparison([vo], wanted, found)
+    voms_files.update_set(wanted, comparison.changes)
+    for change in comparison.changes:
+        yield from change.diff.splitlines()
+    yield from (what for name, facts in found[0].items() for what in voms_files._complaints(name, facts))
+
+
+def _vo_import(root: Path) -> list[str]:
+    (root / "vomsdir").mkdir(exist_ok=True)
+    return vo_import.read(str(root / "vomses"), str(root / "vomsdir"), None)[1]
+
+
+def _in_directory(read: Callable[[Path], Iterable[str]]) -> Callable[[bytes], Iterable[str]]:
+    """A reader of files, given those of an input in a fresh directory."""
+
+    def run(data: bytes) -> Iterable[str]:
+        fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        with tempfile.TemporaryDirectory(dir=fast) as directory:
+            for name, content in list(mutations.split(data).items())[:_MOST_FILES]:
+                _write(Path(directory), name, content)
+            return read(Path(directory))
+
+    return run
+
+
+def _write(root: Path, name: str, content: bytes) -> None:
+    path = Path(os.path.normpath(root / name.lstrip("/")))
+    if root not in path.parents:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError:  # a name that is too long, or a directory already
+        return
+
+
+_ALL = (
+    Target("pkcs12", _pkcs12, seeds.archives, mutations.asn1, documented.kinds(credential.render), secrets=_planted),
+    Target(
+        "pem_pair",
+        _pem_pair,
+        seeds.key_pairs,
+        mutations.sections(mutations.pem_text),
+        documented.kinds(credential.render),
+        secrets=_lines_of_key,
+    ),
+    Target(
+        "certificate_in_place",
+        _certificate_in_place,
+        seeds.certificates,
+        mutations.pem_text,
+        documented.kinds(credential.review),
+    ),
+    Target("anchors", _anchors, seeds.anchors, mutations.sections(mutations.pem_text), _ANCHOR_KINDS),
+    Target("tarball", _tarball, seeds.tarballs, mutations.tarball, _ANCHOR_KINDS),
+    Target(
+        "trust_directory",
+        _in_directory(_trust_directory),
+        seeds.trust_directories,
+        mutations.sections(mutations.pem_text),
+        documented.kinds(crl_store.survey),
+    ),
+    Target("crl", _crl, seeds.crls, mutations.either(mutations.asn1, mutations.pem_text), errors=(crl.CrlError,)),
+    Target("signing_policy", _signing_policy, seeds.policies, mutations.text, errors=(signing_policy.PolicyError,)),
+    Target("vomses", _vomses, seeds.vomses_files, mutations.sections(mutations.text)),
+    Target(
+        "vo_import",
+        _in_directory(_vo_import),
+        seeds.vo_directories,
+        mutations.sections(mutations.text),
+        documented.kinds(vo_import.read),
+    ),
+    Target("gridmap", _gridmap, seeds.gridmaps, mutations.text, documented.kinds(gridmap.parse)),
+)
+TARGETS = {target.name: target for target in _ALL}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The short run: what was found once, what is read every day, large things, and some fresh mutations."""
+
+from __future__ import annotations
+
+import itertools
+import lzma
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.grid.security.tests.fuzz import harness
+from ansible_collections.grid.security.tests.fuzz.targets import TARGETS
+
+CORPUS = Path(__file__).parent / "corpus"
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
+
+
+def kept(name: str) -> Iterator[tuple[str, bytes]]:
+    """What was found once. Large inputs are kept packed by xz."""
+    for path in sorted((CORPUS / name).glob("*")):
+        data = path.read_bytes()
+        yield path.name, lzma.decompress(data) if path.suffix == ".packed" else data
+
+
+def seeds(name: str) -> Iterator[tuple[str, bytes]]:
+    for number, data in enumerate(TARGETS[name].seeds()):
+        yield f"seed {number}", data
+
+
+def fresh(name: str) -> Iterator[tuple[str, bytes]]:
+    """Mutations of seeds and findings, some of them several times over, without end."""
+    target, rng = TARGETS[name], random.Random()
+    pool = [data for _name, data in (*seeds(name), *kept(name)) if len(data) < 1 << 16]
+    return ((f"mutation {number}", _mutation(target, pool, rng)) for number in itertools.count())
+
+
+def _mutation(target: harness.Target, pool: list[bytes], rng: random.Random) -> bytes:
+    data = rng.choice(pool)
+    for _again in range(rng.choice((1, 1, 2, 4))):
+        data = target.mutate(data, rng)
+    return data
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_kept_and_everyday_inputs(name: str, tmp_path: Path) -> None:
+    inputs = [*kept(name), *seeds(name)]
+    count, findings = harness.jailed(TARGETS[name], iter(inputs), 1e9, tmp_path)
+    assert findings == []
+    assert count == len(inputs)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_fresh_mutations(name: str, tmp_path: Path) -> None:
+    count, findings = harness.jailed(TARGETS[name], fresh(name), SECONDS, tmp_path)
+    print(f"{name}: {count} mutations")
+    assert findings == []
+    assert count > 20

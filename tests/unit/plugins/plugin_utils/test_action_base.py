@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all actions have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from ansible_collections.grid.security.plugins.module_utils import conversation, process
+from ansible_collections.grid.security.plugins.module_utils import credentials as options_of
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import credentials
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
+
+
+class Action(GridAction):
+    """An action that finds every file where it is, and asks the node nothing."""
+
+    def __init__(self, vault: VaultLib, result: dict[str, Any] | None = None) -> None:
+        self._loader = SimpleNamespace(_vault=vault)
+        self._task = SimpleNamespace(async_val=0, check_mode=False)
+        self._supports_async = self._supports_check_mode = True
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        self._given = result or {}
+
+    def converse(self) -> conversation.Conversation:
+        yield conversation.Request([])
+        return self._given
+
+    def _find_needle(self, _directory: str, src: str) -> str:
+        return src
+
+
+def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
+    vault = VaultLib([("default", VaultSecret(b"secret"))])
+    path = tmp_path / "alice.p12"
+    path.write_bytes(vault.encrypt(b"\x30\x00archive"))
+    assert Action(vault).read(str(path)) == b"\x30\x00archive"
+    assert path.read_bytes().startswith(b"$ANSIBLE_VAULT")
+
+
+@pytest.mark.parametrize("passphrase", ["xyzzy", "xy\"zz'y\\é"])
+@pytest.mark.parametrize("option", ["kdf_iterations", "privatekey_format", "include_chain"])
+def test_what_is_wrong_is_said_without_the_passphrase(passphrase: str, option: str) -> None:
+    arguments: dict[str, Any] = {"passphrase": passphrase, option: passphrase}
+    with pytest.raises(AnsibleActionFail, match=option) as caught:
+        validated(options_of.OPTIONS, arguments, "credentials[0]: ")
+    assert "xy" not in str(caught.value)
+
+
+def test_what_files_of_others_say_cannot_upset_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "hide_memory", lambda: None)
+    given = {"changed": False, "warnings": ["\x1b[2J"], "msg": "one\ntwo \x1b[2J"}
+    shown = Action(VaultLib(), given).run(None, {})
+    assert shown == {"changed": False, "warnings": [r"\x1b[2J"], "msg": "one\ntwo \\x1b[2J"}
+
+
+@pytest.mark.parametrize("content", ["no base64", "é", "half \ud83d", "A"])
+def test_content_that_is_no_text_form_of_anything(content: str) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        credentials._read(Action(VaultLib()), None, content, "content")
+    assert caught.value.kind == "not_base64"
