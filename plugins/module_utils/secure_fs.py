@@ -65,8 +65,9 @@ _OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTT
 _LOCK_WAIT = 20.0  # seconds for another run to finish with a directory
 _LOCK_PAUSE = 0.05  # seconds between two tries
 
-# What says that a file cannot be read, not that reading failed: not allowed, or exchanged for a link or a socket.
-_UNREADABLE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENOENT}
+# What says that a file cannot be read, not that reading failed: not allowed, exchanged for a link or a socket, or
+# somebody has a lease on it.
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENOENT, errno.EWOULDBLOCK}
 # What file systems without hard links say, and kernels that protect other users' files from them.
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.ENOENT}
 _NOTHING_TO_SYNC = {errno.EINVAL, errno.ENOTSUP}
@@ -423,9 +424,8 @@ def locked(directory: int, path: str) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(_LOCK, dir_fd=directory)
-            os.close(descriptor)
+            _remove_lock(directory)
+            _close_lock(descriptor)
 
 
 def _lock(directory: int, path: str) -> int | None:
@@ -438,7 +438,7 @@ def _lock(directory: int, path: str) -> int | None:
         held = _try_lock(directory, descriptor)
         if held:
             return descriptor
-        os.close(descriptor)
+        _close_lock(descriptor)
         if held is None:
             return None
         if time.monotonic() > deadline:
@@ -450,18 +450,29 @@ def _lock(directory: int, path: str) -> int | None:
 
 def _try_lock(directory: int, descriptor: int) -> bool | None:
     """Whether the lock is ours now; None if this file does not serve as one."""
-    if os.fstat(descriptor).st_uid != os.geteuid():
-        return None
     try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            return None
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever held it has removed it since, and the next run may have made another.
         return os.path.samestat(os.fstat(descriptor), os.stat(_LOCK, dir_fd=directory, follow_symlinks=False))
     except (BlockingIOError, FileNotFoundError):
         return False
     except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(_LOCK, dir_fd=directory)
+        _remove_lock(directory)
         return None
+
+
+def _remove_lock(directory: int) -> None:
+    """If it cannot be removed, the next run takes it over."""
+    with contextlib.suppress(OSError):
+        os.unlink(_LOCK, dir_fd=directory)
+
+
+def _close_lock(descriptor: int) -> None:
+    """Nothing was written to it, so nothing is lost if this fails."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def is_leftover(name: str) -> bool:

@@ -29,7 +29,7 @@ SETS = 40
 PAIRS = [("certificate one of mallory", "key one of mallory"), ("certificate two of mallory", "key two of mallory")]
 BYSTANDERS = ("certificate of alice", "key of alice")
 CONTENTS = encoded(*PAIRS[0], *PAIRS[1], *BYSTANDERS)
-CLEAR = {"not_a_directory", "is_directory", "no_directory", "no_access", "os_error", "changed_meanwhile"}
+CLEAR = {"not_a_directory", "is_directory", "no_directory", "no_access", "os_error", "changed_meanwhile", "incomplete"}
 
 Prepare = Callable[[Path, Any], list[tuple[Path, Path]]]
 RACES: dict[str, Prepare] = {}

@@ -114,9 +114,9 @@ class Change:
         yield from _failures(hold(self.back(), self.engine.send))
         yield from self.differs_from(self.before)
 
-    def differs_from(self, wanted: Tree) -> Iterator[str]:
-        """What distinguishes the directory from the state before or after."""
-        tree = _with_backups(snapshot(self.root))
+    def differs_from(self, wanted: Tree, but: Callable[[str], bool] = lambda _name: False) -> Iterator[str]:
+        """What distinguishes the directory from the state before or after. :param but: what does not matter."""
+        tree = _with_backups({name: item for name, item in snapshot(self.root).items() if not but(name)})
         if tree != _with_backups(wanted):
             extra, missing = sorted({*tree} - {*wanted}), sorted({*wanted} - {*tree})
             differing = [name for name in tree if name in wanted and tree[name] != wanted[name]]
@@ -324,7 +324,7 @@ def _anchors(root: Path, release: list[anchors.Anchor]) -> Talk:
         places.raise_failure(outcomes)
         update = trust_store.Update(place, outcomes[0])
         if update.entries:
-            outcomes = yield Request([places.update_set(place, update.entries)], update.contents)
+            outcomes = yield Request([update.request], update.contents)
             places.raise_failure(outcomes)
         return {}
 
@@ -396,7 +396,7 @@ def _voms(root: Path, *given: dict[str, Any]) -> Talk:
         compared = voms_files.Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
         if compared.changes:
             contents = {one.after["sha256"]: one.after["content"] for one in compared.changes if one.after}
-            outcomes = yield Request([voms_files.update_set(wanted, compared.changes)], contents)
+            outcomes = yield Request([voms_files.update_set(wanted, compared.changes, outcomes)], contents)
             places.raise_failure(outcomes)
         return {}
 
