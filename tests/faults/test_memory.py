@@ -41,6 +41,6 @@ def test_too_little_memory(engines: dict[str, Engine], room: Path, who: str, cou
         assert placed or "kind" in outcomes[0]
     engines[who].send(*request)
     assert not leftovers(snapshot(room))
-    assert set(seen) <= {"placed", "no_memory", "os_error", "killed"}, seen
+    assert set(seen) <= {"placed", "no_memory", "no_process", "os_error", "killed"}, seen
     assert seen["placed"] and seen["no_memory"], seen
     count("limits on memory", seen.total())

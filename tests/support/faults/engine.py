@@ -16,6 +16,7 @@ import pwd
 import resource
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,30 +34,28 @@ def serve() -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    gate_end, gate_start = os.pipe()
     result_end, result_start = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(gate_end)
-        os.close(result_end)
-        _child(request, gate_start, result_start)
-    os.close(gate_start)
-    os.close(result_start)
-    with contextlib.suppress(PermissionError):  # it was quicker, and is about to drop to another user
-        os.setpgid(pid, pid)
-    killer = threading.Timer(request["kill_after"] or 0, os.killpg, (pid, signal.SIGKILL))
-    if request["kill_after"] is not None:
-        killer.start()
-    said = _listen(request, pid, gate_end, result_end)
-    killer.cancel()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gate_keeper:
+        gate_keeper.bind("")  # to an abstract name that the kernel chooses
+        pid = os.fork()
+        if pid == 0:
+            os.close(result_end)
+            _child(request, gate_keeper.getsockname()[1:].decode(), result_start)
+        os.close(result_start)
+        with contextlib.suppress(PermissionError):  # it was quicker, and is about to drop to another user
+            os.setpgid(pid, pid)
+        killer = threading.Timer(request["kill_after"] or 0, os.killpg, (pid, signal.SIGKILL))
+        if request["kill_after"] is not None:
+            killer.start()
+        said = _listen(request, pid, gate_keeper, result_end)
+        killer.cancel()
     return {**json.loads(said or b"{}"), "status": os.waitpid(pid, 0)[1]}
 
 
-def _child(request: dict[str, Any], gate_start: int, result_start: int) -> None:
+def _child(request: dict[str, Any], address: str, result_start: int) -> None:
     try:
         os.setpgid(0, 0)
-        os.set_inheritable(gate_start, True)
-        os.environ[gate.PIPE] = str(gate_start)
+        os.environ[gate.ADDRESS] = address
         told = json.dumps(_converge(request)).encode()
         while told:  # by a system call of its own: others are made to fail
             told = told[os.writev(result_start, [told]) :]
@@ -98,23 +97,22 @@ def _become(user: str) -> None:
         os.setuid(entry.pw_uid)
 
 
-def _listen(request: dict[str, Any], engine: int, gate_end: int, result_end: int) -> bytes:
-    """What the child says, until nobody is left who could say anything; strace is started for who comes to the gate."""
+def _listen(request: dict[str, Any], engine: int, gate_keeper: socket.socket, result_end: int) -> bytes:
+    """What the child says until it ends; strace is started for who comes to the gate, and waited for."""
     said = b""
     tracers: list[subprocess.Popen[bytes]] = []
     with selectors.DefaultSelector() as selector:
-        for descriptor in (gate_end, result_end):
-            selector.register(descriptor, selectors.EVENT_READ)
-        while selector.get_map():
-            for key, _events in selector.select():
-                part = os.read(key.fd, 1 << 16)
-                if not part:
-                    selector.unregister(key.fd)
-                    os.close(key.fd)
-                elif key.fd == result_end:
-                    said += part
-                else:
-                    tracers.append(_open_gate(request, engine, int(part)))
+        selector.register(gate_keeper, selectors.EVENT_READ)
+        selector.register(result_end, selectors.EVENT_READ)
+        while True:
+            ready = [key.fd for key, _events in selector.select()]
+            if gate_keeper.fileno() in ready:
+                tracers.append(_open_gate(request, engine, int(gate_keeper.recv(16))))
+            elif part := os.read(result_end, 1 << 16):
+                said += part
+            else:
+                break
+    os.close(result_end)
     for tracer in tracers:
         tracer.wait()
     return said

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import time
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import file_set
 
-PIPE = "GRID_SECURITY_TEST_GATE"  # the number of the descriptor on which the process id is told
+# The name of the abstract socket to which the process id is told: workers have no descriptor but their own.
+ADDRESS = "GRID_SECURITY_TEST_GATE"
 # A system call that the engine does not use, and an answer that only strace gives: then it is at work.
 OPEN = "getpriority:retval=7"
 _NICE = 20 - 7  # as the C library turns it round
@@ -28,7 +30,8 @@ _original = file_set.work
 def pass_through() -> None:
     """Wait until strace is at work on this process."""
     _libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)  # where only parents may trace otherwise
-    os.write(int(os.environ[PIPE]), b"%d\n" % os.getpid())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
+        teller.sendto(b"%d" % os.getpid(), f"\0{os.environ[ADDRESS]}")
     deadline = time.monotonic() + _WAIT
     while os.getpriority(os.PRIO_PROCESS, 0) != _NICE:
         if time.monotonic() > deadline:
