@@ -390,7 +390,8 @@ def _made_cases() -> Iterator[tuple[str, Case]]:
             home.file(f".globus/{name}", account=home.other)
 
         # A leftover that is a link is cleared, the link, that is; a lock file that is none counts for nothing.
-        yield f"{what} is a link to another user's key", Case(linked, removed="unchanged" if name == LOCK else "changed")
+        removed = "unchanged" if name == LOCK else "changed"
+        yield f"{what} is a link to another user's key", Case(linked, removed=removed)
         yield f"{what} is a hard link to root's secret", Case(hard_linked, removed="unchanged")
         yield f"{what} is a directory", Case(directory, removed="unchanged")
         yield f"{what} of another user", Case(of_another_user, removed="unchanged")
