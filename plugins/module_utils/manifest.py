@@ -21,7 +21,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import crl, pem, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["digest", "line", "missing", "scan"]
+__all__ = ["digest", "digest_of_placed", "line", "missing", "scan"]
 
 _LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
 _MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
@@ -63,6 +63,11 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
             raise
         return {}
     return {name: facts for name, facts in found.items() if facts["kind"] != "absent"}
+
+
+def digest_of_placed(found: dict[str, dict[str, Any]]) -> str:
+    """The digest of what runs place, without what they need while they do."""
+    return digest({name: facts for name, facts in found.items() if not secure_fs.is_leftover(name)})
 
 
 def _refuse_many(path: str, names: list[str]) -> None:

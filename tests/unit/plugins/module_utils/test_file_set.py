@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import file_set, manifest
+from ansible_collections.grid.security.plugins.module_utils import apply, file_set, manifest
 
 CONTENT = b"key"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -163,7 +163,7 @@ def test_link_entries(home: Path) -> None:
 
 
 def test_directory_that_comes_and_goes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_parents = file_set._open_parents
+    open_parents = apply._open_parents
 
     def late(*arguments: Any) -> dict[str, int]:
         (home / "new").rmdir()
@@ -172,7 +172,7 @@ def test_directory_that_comes_and_goes(home: Path, monkeypatch: pytest.MonkeyPat
         finally:
             (home / "new").mkdir()
 
-    monkeypatch.setattr(file_set, "_open_parents", late)
+    monkeypatch.setattr(apply, "_open_parents", late)
     result = converge(home, {"path": "new", "state": "directory"}, key(path="new/key"))
     assert result["kind"] == "no_directory"
     assert not list((home / "new").iterdir())
