@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import random
 import re
@@ -204,9 +205,11 @@ def tarball(data: bytes, rng: random.Random) -> bytes:
 
 
 def _unpacked(data: bytes) -> bytes:
-    for unpack in (gzip.decompress, bz2.decompress, lzma.decompress):
+    """The beginning: some unpack to more than there is memory."""
+    for opened in (gzip.open, bz2.open, lzma.open):
         try:
-            return unpack(data)[:_LARGEST]
+            with opened(io.BytesIO(data)) as stream:
+                return bytes(stream.read(_LARGEST))
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
             continue
     return data

@@ -60,7 +60,7 @@ def target(run: Callable[[], Iterable[str]]) -> harness.Target:
 
 @pytest.fixture(name="limits")
 def _limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "MOST_SECONDS", 0.05)
+    monkeypatch.setattr(harness, "MOST_SECONDS", 0.3)
     monkeypatch.setattr(harness, "MOST_MEMORY", _LARGE // 2)
 
 
