@@ -107,7 +107,8 @@ def _anchor_files() -> Iterator[dict[str, bytes]]:
 
 def trust_directories() -> Iterator[bytes]:
     """The same on a node, with the system's bundle and CRLs."""
-    lists = {f"{digest}.r0": next(crls()) for digest in names.hashes(AUTHORITY.certificate.subject)}
+    in_pem, *_others = crls()
+    lists = {f"{digest}.r0": in_pem for digest in names.hashes(AUTHORITY.certificate.subject)}
     for files in _anchor_files():
         yield mutations.join({**files, **lists, "bundle": AUTHORITY.pem * 2})
 

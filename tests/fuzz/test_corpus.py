@@ -20,7 +20,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
 
 
 def kept(name: str) -> Iterator[tuple[str, bytes]]:
-    """What was found once. Large inputs are kept packed by xz."""
+    """What was found once. Large inputs, and those that editors might spoil, are kept packed by xz."""
     for path in sorted((CORPUS / name).glob("*")):
         data = path.read_bytes()
         yield path.name, lzma.decompress(data) if path.suffix == ".packed" else data

@@ -32,8 +32,8 @@ class Action(GridAction):
         yield conversation.Request([])
         return self._given
 
-    def _find_needle(self, _directory: str, src: str) -> str:
-        return src
+    def _find_needle(self, dirname: str, needle: str) -> str:
+        return needle
 
 
 def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
