@@ -310,8 +310,6 @@ credentials:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.grid.security.plugins.module_utils import (
     conversation,
     credential,
@@ -320,13 +318,14 @@ from ansible_collections.grid.security.plugins.module_utils import (
     node_files,
     process,
 )
+from ansible_collections.grid.security.plugins.module_utils.quiet_module import QuietModule
 
 
 def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
-    module = AnsibleModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
+    module = QuietModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
 
     def render(options: dict[str, Any]) -> dict[str, Any]:
         files = (options["src"], options["privatekey_src"])

@@ -132,8 +132,11 @@ def test_work_cannot_hide_from_the_limit(bags: list[bytes], expected: str) -> No
     assert kind(archive, "import") == expected
 
 
+NONE = [der.encode_integer(0)] if pki.CRYPTOGRAPHY >= 42 else []  # older ones take it for one
+
+
 @pytest.mark.parametrize(
-    "number", [der.encode(der.INTEGER, b"\x7f" * 5000), der.encode(der.INTEGER, b"\x7f" * 200), der.encode_integer(0)]
+    "number", [der.encode(der.INTEGER, b"\x7f" * 5000), der.encode(der.INTEGER, b"\x7f" * 200), *NONE]
 )
 def test_numbers_of_rounds_that_nobody_means(alice: pki.Credential, number: bytes) -> None:
     version, content, mac = (der.encode(one.tag, one.content) for one in der.read(alice.archive()).children)

@@ -114,7 +114,7 @@ TRAPS = {
 @pytest.mark.parametrize("trap", TRAPS)
 def test_traps(trap: str) -> None:
     """Versions of Python see some of them differently."""
-    assert outcome(TRAPS[trap]) in ("no_source", "too_large", {}, {"certs/one.pem": b"one"})
+    assert outcome(TRAPS[trap]) in ("no_source", "too_large", {}, {"certs/one.pem": b"one"}, {"certs/one.pem": b""})
 
 
 @pytest.mark.parametrize(
