@@ -13,8 +13,8 @@ __all__ = ["QuietModule"]
 class QuietModule(AnsibleModule):  # type: ignore[misc]  # ansible has no types
     """For options with secrets in lists.
 
-    Ansible logs such options as Python writes them, with quotes and backslashes escaped, and then looks for the secrets as
-    they are: a passphrase with a quote and a backslash or another quote in it is not found, and stays in the log.
+    Ansible logs such options as Python writes them, with quotes and backslashes escaped, and then looks for the secrets
+    as they are: a passphrase with both kinds of quotes in it, or a backslash, is not found, and stays in the log.
     """
 
     def _log_invocation(self) -> None:
