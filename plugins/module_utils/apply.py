@@ -18,8 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.plan import plan
 
 __all__ = ["apply", "changed_meanwhile"]
 
-_WHOLE = "Every file is whole, the old one or the new one"
-_BEGUN = f"Other changes are made already. {_WHOLE}."
+_BEGUN = f"Other changes are made already. {secure_fs.WHOLE}."
 _UNSAFE = "The changes so far are made, but a power failure might undo them."
 
 
@@ -109,8 +108,7 @@ def _temporaries(steps: list[Step], opened: dict[str, int], contents: dict[str, 
 
 def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:
     for path, temporary in temporaries.items():
-        with contextlib.suppress(OSError):  # what cannot be removed now, the next run sees
-            os.unlink(temporary, dir_fd=opened[os.path.dirname(path)])
+        secure_fs.discard(opened[os.path.dirname(path)], temporary)
 
 
 def _content(entry: Entry, contents: dict[str, bytes]) -> bytes:
@@ -206,7 +204,8 @@ def _is_back(step: Step, kept: dict[str, str], opened: dict[str, int]) -> bool:
 def _not_replaced(path: str, stuck: list[str], error: OSError) -> GridSecurityError:
     if not stuck:
         return secure_fs.explain(path, "written", secure_fs.INTACT, error)
-    state = f"Replaced already, and not to be put back, is {', '.join(stuck)}. {_WHOLE}, but old and new may not match."
+    replaced = f"Replaced already, and not to be put back, is {', '.join(stuck)}."
+    state = f"{replaced} {secure_fs.WHOLE}, but old and new may not match."
     return secure_fs.explain(path, "written", state, error)
 
 

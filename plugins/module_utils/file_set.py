@@ -50,10 +50,15 @@ def converge(
             continue
         account, entries = whose
         paths[index] = [entry["path"] for entry in entries]
-        argument = {"entries": entries, "contents": _own(one, contents), "check": check, "diff": diff}
+        argument = {
+            "entries": entries,
+            "contents": _own(one, contents),
+            "basis": one.get("basis") or [],
+            "check": check,
+            "diff": diff,
+        }
         if one.get("manifest"):
             argument["manifest"] = {**one["manifest"], "directory": owners.expand_home(one["directory"], account)}
-        argument["basis"] = one.get("basis") or []
         jobs.append((index, owners.Job(account, argument, limit)))
     done = owners.run_jobs(work, [job for _index, job in jobs], secret or bool(contents))
     for (index, _job), result in zip(jobs, done):

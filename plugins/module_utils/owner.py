@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import process
+from ansible_collections.grid.security.plugins.module_utils import process, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
@@ -227,13 +227,12 @@ _OVERRUN = (
     "the process working as {0} did not finish in {1:g} s and was stopped. A file system that hangs, or somebody"
     " stopping the process, does that. Look at the processes and mounts of {0}, then run again."
 )
-_WHOLE = "Every file is whole, the old one or the new one"
-_KILLED = f"the process working as {{0}} was killed before it finished. {_WHOLE}; run again."
+_KILLED = f"the process working as {{0}} was killed before it finished. {secure_fs.WHOLE}; run again."
 _NO_PROCESS = (
-    f"no process can work as {{0}}: {{1}}. {_WHOLE}. Look at memory and at the limits on processes and open files, then"
-    " run again."
+    f"no process can work as {{0}}: {{1}}. {secure_fs.WHOLE}."
+    " Look at memory and at the limits on processes and open files, then run again."
 )
-_NO_MEMORY = f"the node has not enough memory. {_WHOLE}. Free some, or raise the limit on it, then run again."
+_NO_MEMORY = f"the node has not enough memory. {secure_fs.WHOLE}. Free some, or raise the limit on it, then run again."
 
 
 def serve_forever() -> None:

@@ -29,10 +29,12 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 
 __all__ = [
     "INTACT",
+    "WHOLE",
     "Observed",
     "back_up",
     "change_mode",
     "clear_leftovers",
+    "discard",
     "explain",
     "explained",
     "has_leftovers",
@@ -73,6 +75,7 @@ _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLIN
 _NOTHING_TO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
 INTACT = "What was there before is intact."
+WHOLE = "Every file is whole, the old one or the new one"
 _REMEDY = "Mend the cause (rights, owner, space, quota, read-only file system), then run again."
 
 
@@ -134,10 +137,10 @@ def open_directory(path: str) -> Iterator[int]:
         _close(descriptor)
 
 
-def _close(directory: int) -> None:
+def _close(descriptor: int) -> None:
     """Nothing was written through it, so there is nothing to lose if the system complains."""
     with contextlib.suppress(OSError):
-        os.close(directory)
+        os.close(descriptor)
 
 
 def is_roots(path: str) -> bool:
@@ -306,10 +309,15 @@ def write_temporary(directory: int, path: str, content: bytes, mode: int, owner:
             selinux.label(descriptor, path, mode)
             os.fsync(descriptor)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=directory)
+        discard(directory, temporary)
         raise
     return temporary
+
+
+def discard(directory: int, name: str) -> None:
+    """Remove a file of our own; if that cannot be done now, the next run sees to it."""
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=directory)
 
 
 def _temporary_name() -> str:
@@ -395,8 +403,7 @@ def replace_link(directory: int, name: str, target: str) -> None:
     try:
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=directory)
+        discard(directory, temporary)
         raise
 
 
@@ -424,8 +431,8 @@ def locked(directory: int, path: str) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            _remove_lock(directory)
-            _close_lock(descriptor)
+            discard(directory, _LOCK)  # if it stays, the next run takes it over
+            _close(descriptor)
 
 
 def _lock(directory: int, path: str) -> int | None:
@@ -438,7 +445,7 @@ def _lock(directory: int, path: str) -> int | None:
         held = _try_lock(directory, descriptor)
         if held:
             return descriptor
-        _close_lock(descriptor)
+        _close(descriptor)
         if held is None:
             return None
         if time.monotonic() > deadline:
@@ -459,20 +466,8 @@ def _try_lock(directory: int, descriptor: int) -> bool | None:
     except (BlockingIOError, FileNotFoundError):
         return False
     except OSError:
-        _remove_lock(directory)
+        discard(directory, _LOCK)
         return None
-
-
-def _remove_lock(directory: int) -> None:
-    """If it cannot be removed, the next run takes it over."""
-    with contextlib.suppress(OSError):
-        os.unlink(_LOCK, dir_fd=directory)
-
-
-def _close_lock(descriptor: int) -> None:
-    """Nothing was written to it, so nothing is lost if this fails."""
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
 
 
 def is_leftover(name: str) -> bool:

@@ -22,7 +22,7 @@ from ansible_collections.grid.security.tests.faults.conftest import (
 )
 from ansible_collections.grid.security.tests.support.faults import strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change
-from ansible_collections.grid.security.tests.support.faults.tree import Tree, leftovers, snapshot
+from ansible_collections.grid.security.tests.support.faults.tree import Tree, is_lock, leftovers, snapshot
 
 pytestmark = needs_strace
 
@@ -62,14 +62,11 @@ def failed(change: Change, injections: list[str], error: str, once: bool) -> Ite
         yield from wrong(change, outcome, once and "unlink" not in [call.kind for call in calls if call.error == error])
     elif outcome.get("needs") and not change.request.contents:  # a file cannot be read, so it would be written anew
         yield from (f"more is needed, and yet: {problem}" for problem in change.differs_from(change.before))
-    else:  # the lock file may stay if it cannot be removed: it holds nothing, and the next run takes it over
-        problems = change.differs_from(change.after, but=is_lock)
+    else:  # the lock file stays if it cannot be removed: it holds nothing, and the next run takes it over
+        stuck = {path for call in calls if call.error and call.kind == "unlink" for path in call.paths if is_lock(path)}
+        problems = change.differs_from(change.after, but={os.path.relpath(path, change.root) for path in stuck})
         yield from (f"though all went well: {problem}" for problem in problems)
     yield from change.finish()
-
-
-def is_lock(name: str) -> bool:
-    return os.path.basename(name) == ".grid-security-lock.tmp"
 
 
 def wrong(change: Change, outcome: dict[str, Any], undone: bool) -> Iterator[str]:

@@ -82,68 +82,103 @@ def _pem(one: Any) -> bytes:
     return written
 
 
-def cases(given: Path, home: Path) -> Iterator[Case]:
-    """One task each."""
+@dataclass(frozen=True)
+class _Site:
+    """Where archives are, where credentials go, and the options that place them."""
+
+    given: Path
+    home: Path
     here = {"passphrase": "{{ run_import }}", "privatekey_passphrase": "{{ run_store }}", "kdf_iterations": 1000}
     there = {**here, "passphrase": "{{ node_import }}", "privatekey_passphrase": "{{ node_store }}", "remote_src": True}
-    host = {"src": str(given / "host.p12"), "passphrase": "{{ run_hostimport }}", "encrypt_privatekey": False}
-    pair = {**here, "content": "{{ certificate }}", "privatekey_content": "{{ key }}"}
-    alice, node = {**here, "src": str(given / "alice.p12")}, {**there, "src": str(given / "node.p12")}
 
-    def place(name: str, arguments: dict[str, Any], fails: str = "") -> Case:
-        return Case(name, _PKCS12, {"directory": str(home / name.replace(" ", "-")), **arguments}, fails)
+    @property
+    def alice(self) -> dict[str, Any]:
+        return {**self.here, "src": str(self.given / "alice.p12")}
 
-    def places(name: str, *items: dict[str, Any], fails: str = "") -> Case:
-        listed = [{"directory": str(home / f"{name.replace(' ', '-')}{n}"), **one} for n, one in enumerate(items)]
+    @property
+    def node(self) -> dict[str, Any]:
+        return {**self.there, "src": str(self.given / "node.p12")}
+
+    @property
+    def host(self) -> dict[str, Any]:
+        source = str(self.given / "host.p12")
+        return {"src": source, "passphrase": "{{ run_hostimport }}", "encrypt_privatekey": False}
+
+    @property
+    def token(self) -> dict[str, Any]:
+        return {"path": str(self.home / "token"), "content": "{{ host_token }}", "secret": True}
+
+    def place(self, name: str, arguments: dict[str, Any], fails: str = "") -> Case:
+        return Case(name, _PKCS12, {"directory": str(self.home / name.replace(" ", "-")), **arguments}, fails)
+
+    def places(self, name: str, *items: dict[str, Any], fails: str = "") -> Case:
+        stem = name.replace(" ", "-")
+        listed = [{"directory": str(self.home / f"{stem}{number}"), **one} for number, one in enumerate(items)]
         return Case(f"list of {name}", _PKCS12, {"credentials": listed}, fails)
 
-    yield place("placed", alice)
-    yield place("placed", alice)
-    yield place("placed", {**alice, "privatekey_passphrase": "{{ run_wrong }}", "backup": True})
-    yield place("placed", {"state": "absent", "passphrase": "{{ run_import }}"})
-    yield place("converted there", node)
-    yield place("host", {**host, "privatekey_path": "hostkey.pem"})
-    yield places(
+
+def cases(given: Path, home: Path) -> Iterator[Case]:
+    """One task each."""
+    site = _Site(given, home)
+    yield from _that_work(site)
+    yield from _with_bad_archives(site)
+    yield from _with_bad_options(site)
+
+
+def _that_work(site: _Site) -> Iterator[Case]:
+    given, here, alice, host = site.given, site.here, site.alice, site.host
+    yield site.place("placed", alice)
+    yield site.place("placed", alice)
+    yield site.place("placed", {**alice, "privatekey_passphrase": "{{ run_wrong }}", "backup": True})
+    yield site.place("placed", {"state": "absent", "passphrase": "{{ run_import }}"})
+    yield site.place("converted there", site.node)
+    yield site.place("host", {**host, "privatekey_path": "hostkey.pem"})
+    yield site.places(
         "all",
         alice,
         {**alice, "check_privatekey": True},
         {**alice, "src": str(given / "vaulted.p12")},
         {**here, "content": "{{ archive }}"},
         {**here, "src": str(given / "cert.pem"), "privatekey_src": str(given / "key.pem")},
-        pair,
+        {**here, "content": "{{ certificate }}", "privatekey_content": "{{ key }}"},
         {**host, "privatekey_format": "traditional", "privatekey_path": "hostkey.pem"},
-        node,
+        site.node,
     )
-    entry = {"path": str(home / "token"), "content": "{{ host_token }}", "secret": True}
-    yield Case("contents", _FILE_SET, {"sets": [{"name": "token", "entries": [entry]}]})
+    yield Case("contents", _FILE_SET, {"sets": [{"name": "token", "entries": [site.token]}]})
 
-    yield place("wrong", {**alice, "passphrase": "{{ run_wrong }}"}, "passphrase is wrong")
-    yield place("wrong there", {**node, "passphrase": "{{ node_wrong }}"}, "passphrase is wrong")
-    yield place("none there", {**node, "src": str(given / "none.p12")}, "does not exist")
-    yield places("some wrong", alice, {**alice, "passphrase": "{{ run_wrong }}"}, fails="1 of 2 credentials failed")
-    yield place("expired", {**alice, "src": str(given / "expired.p12")}, "expired")
-    yield place("truncated", {**alice, "src": str(given / "truncated.p12")}, "truncated")
-    yield place("key alone", {**alice, "src": str(given / "key.pem")}, "a PEM private key")
-    yield place(
-        "two keys", {**here, "content": "{{ certificate }}", "privatekey_content": "{{ key * 2 }}"}, "2 PEM private"
-    )
-    yield place(
-        "another key", {**here, "content": "{{ archive }}", "privatekey_content": "{{ key }}"}, "no PEM certificate"
-    )
-    yield place("other host", {**host, "dns_name": "se.example.org"}, "not for se.example.org")
-    yield place("bomb", {**alice, "max_kdf_iterations": 100}, "rounds of key derivation")
-    yield place("no Base64", {**here, "content": "{{ run_store }}"}, "neither Base64 nor PEM")
-    yield place("nowhere", {**alice, "directory": str(given / "alice.p12/.globus")}, "alice.p12")
-    yield place("nobody", {**alice, "owner": "nobody-here"}, "nobody-here")
-    yield place("misspelt", {**alice, "pass_phrase": "{{ run_store }}"}, "pass_phrase")
-    yield place("of the wrong type", {**alice, "kdf_iterations": "{{ run_store }}"}, "kdf_iterations")
-    yield place("of no choice", {**alice, "privatekey_format": "{{ run_store }}"}, "privatekey_format")
-    yield place("both", {**alice, "content": "{{ archive }}"}, "mutually exclusive")
+
+def _with_bad_archives(site: _Site) -> Iterator[Case]:
+    given, here, alice = site.given, site.here, site.alice
+    two_keys = {**here, "content": "{{ certificate }}", "privatekey_content": "{{ key * 2 }}"}
+    another_key = {**here, "content": "{{ archive }}", "privatekey_content": "{{ key }}"}
+    wrong = {**alice, "passphrase": "{{ run_wrong }}"}
+    yield site.place("wrong", wrong, "passphrase is wrong")
+    yield site.place("wrong there", {**site.node, "passphrase": "{{ node_wrong }}"}, "passphrase is wrong")
+    yield site.place("none there", {**site.node, "src": str(given / "none.p12")}, "does not exist")
+    yield site.places("some wrong", alice, wrong, fails="1 of 2 credentials failed")
+    yield site.place("expired", {**alice, "src": str(given / "expired.p12")}, "expired")
+    yield site.place("truncated", {**alice, "src": str(given / "truncated.p12")}, "truncated")
+    yield site.place("key alone", {**alice, "src": str(given / "key.pem")}, "a PEM private key")
+    yield site.place("two keys", two_keys, "2 PEM private")
+    yield site.place("another key", another_key, "no PEM certificate")
+    yield site.place("other host", {**site.host, "dns_name": "se.example.org"}, "not for se.example.org")
+    yield site.place("bomb", {**alice, "max_kdf_iterations": 100}, "rounds of key derivation")
+    yield site.place("no Base64", {**here, "content": "{{ run_store }}"}, "neither Base64 nor PEM")
+
+
+def _with_bad_options(site: _Site) -> Iterator[Case]:
+    alice, no_directory = site.alice, str(site.given / "alice.p12")
+    unreachable, misspelt = {**site.token, "path": f"{no_directory}/token"}, {**site.token, "modes": 1}
+    yield site.place("nowhere", {**alice, "directory": f"{no_directory}/.globus"}, "alice.p12")
+    yield site.place("nobody", {**alice, "owner": "nobody-here"}, "nobody-here")
+    yield site.place("misspelt", {**alice, "pass_phrase": "{{ run_store }}"}, "pass_phrase")
+    yield site.place("of the wrong type", {**alice, "kdf_iterations": "{{ run_store }}"}, "kdf_iterations")
+    yield site.place("of no choice", {**alice, "privatekey_format": "{{ run_store }}"}, "privatekey_format")
+    yield site.place("both", {**alice, "content": "{{ archive }}"}, "mutually exclusive")
     yield Case("no list", _PKCS12, {"credentials": "{{ run_import }}"}, "list of dictionaries")
     yield Case("no dictionaries", _PKCS12, {"credentials": ["{{ run_import }}"]}, "list of dictionaries")
-    bad = {**entry, "path": str(given / "alice.p12/token")}
-    yield Case("contents nowhere", _FILE_SET, {"sets": [{"name": "token", "entries": [bad]}]}, "alice.p12")
-    yield Case("contents misspelt", _FILE_SET, {"sets": [{"name": "t", "entries": [{**entry, "modes": 1}]}]}, "modes")
+    yield Case("contents nowhere", _FILE_SET, {"sets": [{"name": "token", "entries": [unreachable]}]}, "alice.p12")
+    yield Case("contents misspelt", _FILE_SET, {"sets": [{"name": "t", "entries": [misspelt]}]}, "modes")
 
 
 def play(given: Path, home: Path, **more: Any) -> dict[str, Any]:

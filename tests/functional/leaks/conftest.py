@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import os
 import shutil
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +21,26 @@ import pytest
 from ansible_collections.grid.security.tests.functional.leaks import cases, traces
 
 
-@pytest.fixture(scope="package", name="journal")
-def _journal() -> Iterator[list[bytes]]:
-    """What modules say to syslog: caught at its socket, unless a daemon listens there already."""
-    messages: list[bytes] = []
+@pytest.fixture(name="journal")
+def _journal() -> Iterator[list[bytes] | None]:
+    """What modules say to syslog in this test; None, and a warning, where that cannot be had.
+
+    There is one socket for it on a machine, so tests that run at the same time wait for one another.
+    """
     path = Path("/dev/log").resolve()  # where systemd is installed and does not run, a link to nothing
-    if os.geteuid() != 0 or path.exists():
-        yield messages
-        return
+    with open(__file__, "rb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if os.geteuid() != 0 or path.exists():
+            warnings.warn(f"what modules log is not looked at: {path} is somebody else's", stacklevel=1)
+            yield None
+            return
+        with _listening(path) as messages:
+            yield messages
+
+
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[list[bytes]]:
+    messages: list[bytes] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         path.parent.mkdir(parents=True, exist_ok=True)
         server.bind(str(path))

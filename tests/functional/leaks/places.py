@@ -39,11 +39,14 @@ _ALLOWED = {
 }
 
 
-def gather(site: Any, output: bytes, journal: list[bytes], trace: Trace) -> dict[str, bytes]:
-    """Everything that a run said, wrote, executed and left, by place."""
+def gather(site: Any, output: bytes, journal: list[bytes] | None, trace: Trace) -> dict[str, bytes]:
+    """Everything that a run said, wrote, executed and left, by place.
+
+    :param journal: None where it cannot be had.
+    """
     found = {
         "output": output,
-        "journal": b"\n".join(journal),
+        "journal": b"\n".join(journal or []),
         "arguments": bytes(trace.arguments),
         "environment": bytes(trace.environment),
         "names of files": bytes(trace.names) + "\n".join(trace.written).encode(),

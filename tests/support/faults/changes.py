@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -114,9 +114,9 @@ class Change:
         yield from _failures(hold(self.back(), self.engine.send))
         yield from self.differs_from(self.before)
 
-    def differs_from(self, wanted: Tree, but: Callable[[str], bool] = lambda _name: False) -> Iterator[str]:
-        """What distinguishes the directory from the state before or after. :param but: what does not matter."""
-        tree = _with_backups({name: item for name, item in snapshot(self.root).items() if not but(name)})
+    def differs_from(self, wanted: Tree, but: Collection[str] = ()) -> Iterator[str]:
+        """What distinguishes the directory from the state before or after. :param but: names that do not matter."""
+        tree = _with_backups({name: item for name, item in snapshot(self.root).items() if name not in but})
         if tree != _with_backups(wanted):
             extra, missing = sorted({*tree} - {*wanted}), sorted({*wanted} - {*tree})
             differing = [name for name in tree if name in wanted and tree[name] != wanted[name]]

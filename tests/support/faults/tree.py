@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ansible_collections.grid.security.plugins.module_utils import secure_fs
 
-__all__ = ["Item", "Tree", "leftovers", "restore", "snapshot"]
+__all__ = ["Item", "Tree", "is_lock", "leftovers", "restore", "snapshot"]
 
 
 class Item(NamedTuple):
@@ -54,6 +54,11 @@ def restore(root: Path, tree: Tree) -> None:
         os.chown(path, *item.ids, follow_symlinks=False)
         if item.kind != "link":
             path.chmod(item.mode)
+
+
+def is_lock(path: str) -> bool:
+    """Whether it is the file that runs lock."""
+    return os.path.basename(path) == ".grid-security-lock.tmp"
 
 
 def leftovers(tree: Tree) -> Tree:

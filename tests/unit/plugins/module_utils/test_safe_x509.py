@@ -54,5 +54,5 @@ def test_serial_number_below_zero_is_taken_without_a_warning() -> None:
 
 def test_extension_that_is_there_twice() -> None:
     twice = safe_x509.load(damaged((b"\x06\x03\x55\x1d\x13", b"\x06\x03\x55\x1d\x11")))
-    with pytest.raises(safe_x509.CertificateError, match="."):
+    with pytest.raises(safe_x509.CertificateError, match="uplicate" if pki.CRYPTOGRAPHY >= 42 else "."):
         names.dns_names(twice)

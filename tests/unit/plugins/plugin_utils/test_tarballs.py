@@ -114,7 +114,9 @@ TRAPS = {
 @pytest.mark.parametrize("trap", TRAPS)
 def test_traps(trap: str) -> None:
     """Versions of Python see some of them differently."""
-    assert outcome(TRAPS[trap]) in ("no_source", "too_large", {}, {"certs/one.pem": b"one"}, {"certs/one.pem": b""})
+    # Python 3.10 and 3.11 take a size that is none for 0.
+    expected = {"certs/one.pem": b"" if trap == "size that is no number" else b"one"}
+    assert outcome(TRAPS[trap]) in ("no_source", "too_large", {}, {"certs/one.pem": b"one"}, expected)
 
 
 @pytest.mark.parametrize(
