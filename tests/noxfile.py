@@ -53,7 +53,8 @@ def matrix(session: nox.Session, cryptography: str, node: str) -> None:
     session.run(str(interpreter / "bin/pip"), "install", "--quiet", f"cryptography{cryptography}", external=True)
     session.env["PYTHONPATH"] = session.env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "build/collections")
     session.env["ANSIBLE_ROLES_PATH"] = str(TREE / "tests/integration/targets")
-    session.run("pytest", "-q", "-n", "auto", "-c", str(ROOT / "pyproject.toml"), str(TREE / "tests/unit"))
+    if core or cryptography:  # with the newest of both, `make unit` has run them, and nodes are nothing to them
+        session.run("pytest", "-q", "-n", "auto", "-c", str(ROOT / "pyproject.toml"), str(TREE / "tests/unit"))
     host = f"localhost ansible_connection=local ansible_python_interpreter={interpreter}/bin/python"
     inventory = Path(session.virtualenv.location) / f"inventory-{node}"
     inventory.write_text(host + "\n")
