@@ -27,7 +27,13 @@ def peers(work: Path) -> dict[str, dict[str, Any]]:
         "trust_anchors": {"grid.security.trust_anchors": {"sources": [f"{work}/igtf"], "path": TARGET}},
         "unarchive": {"ansible.builtin.unarchive": {"src": f"{work}/rendered.tar.gz", "dest": TARGET}},
         "synchronize": {
-            "ansible.posix.synchronize": {"src": f"{work}/rendered/", "dest": TARGET, "delete": True, "archive": True}
+            "ansible.posix.synchronize": {
+                "src": f"{work}/rendered/",
+                "dest": TARGET,
+                "delete": True,
+                "archive": True,
+                "use_ssh_args": True,
+            }
         },
         "copy": {"ansible.builtin.copy": {"src": f"{work}/rendered/", "dest": TARGET, "mode": "0644"}},
     }

@@ -9,43 +9,102 @@ process could interrupt it. The child also keeps decrypted keys out of this proc
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
 import resource
+import selectors
 import signal
 import traceback
+from dataclasses import dataclass
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import process
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["run"]
+__all__ = ["Job", "processors", "run", "run_all"]
 
 Work = Callable[[], dict[str, Any]]
 
 _MOST_MEMORY = 1 << 30  # bytes, beside what this process has
 _PATIENCE = 20  # seconds by the clock for each of processor time, for machines under load
 _OVERRUN = (signal.SIGXCPU, signal.SIGALRM)
+_CHUNK = 1 << 16  # bytes
 
 
-def run(work: Work, seconds: int, name: str) -> dict[str, Any]:
-    """What ``work`` returns, which must be serializable as JSON.
+@dataclass(frozen=True)
+class Job:
+    """Work on one file.
 
-    :param seconds: of processor time that it may take. :param name: what messages call the file that is worked on.
-    :raises GridSecurityError: ``kdf_limit``: it took more; ``internal``; and what ``work`` raises.
+    :param work: returns what is serializable as JSON. :param seconds: of processor time that it may take.
+    :param name: what messages call the file that is worked on.
     """
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _work_and_exit(work, seconds, writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        answer = stream.read()
-    _pid, status = os.waitpid(pid, 0)
-    if status != 0:
-        raise _killed(name, seconds, os.WTERMSIG(status) in _OVERRUN)
-    return _result(json.loads(answer), name)
+
+    work: Work
+    seconds: int
+    name: str
+
+
+def run(job: Job) -> dict[str, Any]:
+    """What the work returns.
+
+    :raises GridSecurityError: ``kdf_limit``: it took more than its time; ``internal``; and what the work raises.
+    """
+    (outcome,) = run_all([job])
+    if isinstance(outcome, GridSecurityError):
+        raise outcome
+    return outcome
+
+
+def run_all(jobs: list[Job]) -> list[dict[str, Any] | GridSecurityError]:
+    """What :func:`run` returns or raises for each, in order; as many at a time as there are processors."""
+    outcomes: dict[int, dict[str, Any] | GridSecurityError] = {}
+    waiting = collections.deque(enumerate(jobs))
+    with selectors.DefaultSelector() as running:
+        while waiting or running.get_map():
+            while waiting and len(running.get_map()) < processors():
+                index, job = waiting.popleft()
+                child = _Child(job)
+                running.register(child.reading, selectors.EVENT_READ, (index, child))
+            for key, _events in running.select():
+                index, child = key.data
+                if not child.read():
+                    running.unregister(child.reading)
+                    outcomes[index] = child.outcome()
+    return [outcomes[index] for index in range(len(jobs))]
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Child:
+    """One job, at work in a process of its own."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.answer = b""
+        self.reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _work_and_exit(job.work, job.seconds, writing)
+        os.close(writing)
+
+    def read(self) -> bool:
+        """Take what has arrived; whether more will come."""
+        chunk = os.read(self.reading, _CHUNK)
+        self.answer += chunk
+        return bool(chunk)
+
+    def outcome(self) -> dict[str, Any] | GridSecurityError:
+        os.close(self.reading)
+        _pid, status = os.waitpid(self.pid, 0)
+        name = self.job.name
+        if status != 0:
+            return _killed(name, self.job.seconds, os.WTERMSIG(status) in _OVERRUN)
+        return _result(json.loads(self.answer), name)
 
 
 def _work_and_exit(work: Work, seconds: int, descriptor: int) -> None:
@@ -84,11 +143,11 @@ def _answer(work: Work) -> dict[str, Any]:
         return {"unexpected": f"{type(error).__name__} in {os.path.basename(frame.filename)}, line {frame.lineno}"}
 
 
-def _result(answer: dict[str, Any], name: str) -> dict[str, Any]:
+def _result(answer: dict[str, Any], name: str) -> dict[str, Any] | GridSecurityError:
     if "kind" in answer:
-        raise GridSecurityError(answer["kind"], answer["message"])
+        return GridSecurityError(answer["kind"], answer["message"])
     if "unexpected" in answer:
-        raise GridSecurityError(
+        return GridSecurityError(
             "internal", f"{name}: it cannot be converted: {answer['unexpected']}. Export it again, and report this."
         )
     result: dict[str, Any] = answer["result"]

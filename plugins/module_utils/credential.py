@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import (
@@ -27,15 +29,21 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
 __all__ = [
+    "FILES",
+    "contents",
     "days_left",
     "days_until",
     "describe",
     "expiry",
     "explain_certificate",
+    "outline",
     "present",
     "render",
+    "rendering",
     "review",
 ]
+
+FILES = ("certificate", "privatekey", "other_certs")
 
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
 _SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
@@ -45,8 +53,6 @@ _ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candida
 def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
     """The files and facts that an archive gives: a pure function of archive, passphrases and options.
 
-    The work is done in a process of its own, with a limit that grows with the rounds that the options allow.
-
     :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
     :param options: the options of one credential of ``pkcs12_pem``.
     :param name: what to call the archive in messages.
@@ -55,8 +61,28 @@ def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | 
         ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
         :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`bounded.run`.
     """
+    return bounded.run(rendering(data, options, name, privatekey))
+
+
+def rendering(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> bounded.Job:
+    """The same as a job, for many at a time; its limit grows with the rounds that the options allow."""
     seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ROUNDS_PER_SECOND
-    return bounded.run(lambda: _render(data, options, name, privatekey), seconds, name)
+    return bounded.Job(lambda: _render(data, options, name, privatekey), seconds, name)
+
+
+def outline(rendered: dict[str, Any]) -> dict[str, Any]:
+    """What :func:`render` returned, with ``files`` (digest and size by name) in place of their contents."""
+    files = {}
+    for name in FILES:
+        content = rendered[name].encode()
+        files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    return {"files": files, "facts": rendered["facts"], "warnings": rendered["warnings"]}
+
+
+def contents(rendered: dict[str, Any]) -> dict[str, str]:
+    """The files that :func:`render` returned: Base64 by SHA-256, as the engine takes them."""
+    encoded = [rendered[name].encode() for name in FILES]
+    return {hashlib.sha256(content).hexdigest(): base64.b64encode(content).decode() for content in encoded}
 
 
 def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None) -> dict[str, Any]:

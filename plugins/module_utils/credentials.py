@@ -9,18 +9,16 @@ The same conversation is held by the controller and by a node that converts arch
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import credential
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.renderings import Outcome, Renderer, label
 
-__all__ = ["OPTIONS", "RENDERING", "combine", "converge", "label", "summarize"]
-
-Render = Callable[[dict[str, Any]], dict[str, Any]]
+__all__ = ["OPTIONS", "combine", "converge", "summarize"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
@@ -58,63 +56,54 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "check_privatekey": {"type": "bool", "default": False},
 }
 
-# Those options that decide what the files hold; the others say where they go.
-RENDERING = [
-    "passphrase",
-    "privatekey_passphrase",
-    "encrypt_privatekey",
-    "privatekey_format",
-    "kdf_iterations",
-    "max_kdf_iterations",
-    "include_chain",
-    "dns_name",
-    "check_privatekey",
-]
-
 
 @dataclass
 class _Item:
     options: dict[str, Any]
-    rendered: dict[str, Any] | None = None
+    number: int = -1  # among those that are rendered
+    outline: dict[str, Any] | None = None
     contents: dict[str, str] = field(default_factory=dict)
     file_set: dict[str, Any] = field(default_factory=dict)
     outcome: dict[str, Any] = field(default_factory=dict)
     before: dict[str, str] | None = None
     error: GridSecurityError | None = None
 
+    def take(self, outline: Outcome) -> None:
+        if isinstance(outline, GridSecurityError):
+            self.error = outline
+        else:
+            self.outline = outline
 
-def label(options: dict[str, Any]) -> str:
-    """What messages call a credential: its archive, or the owner whose credential is removed."""
-    source = os.path.basename(options["src"]) if options.get("src") else "content"
-    owner = f" for {options['owner']}" if options.get("owner") else ""
-    return f"{source}{owner}" if options["state"] == "present" else f"credential{owner}"
 
-
-def converge(options: list[dict[str, Any]], render: Render, check: bool) -> Conversation:
-    """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
-
-    :param render: the files and facts for one credential; see :func:`credential.render`.
-    """
-    items = [_prepare(one, render) for one in options]
+def converge(options: list[dict[str, Any]], renderer: Renderer, check: bool) -> Conversation:
+    """Bring every credential in place (or away) and return a result for each, in order; none stops the others."""
+    items = [_Item(one) for one in options]
+    present = [item for item in items if item.options["state"] == "present"]
+    for number, (item, outline) in enumerate(zip(present, renderer.outlines([item.options for item in present]))):
+        item.number = number
+        item.take(outline)
+    for item in items:
+        if item.error is None:
+            item.file_set = _file_set(item)
     _refuse_duplicates(items)
-    yield from _exchange(items, with_contents=False)
-    pending = [item for item in items if item.outcome.get("needs")]
+    yield from _exchange(items)
+    pending = [item for item in items if item.error is None and item.outcome.get("needs")]
     for item in pending:
         _review(item)
     if not check:
-        yield from _exchange(pending, with_contents=True)
+        _render(pending, renderer)
+        yield from _exchange(pending)
     return [_result(item) for item in items]
 
 
-def _prepare(options: dict[str, Any], render: Render) -> _Item:
-    item = _Item(options)
-    try:
-        if options["state"] == "present":
-            item.rendered = render(options)
-        item.file_set = _file_set(item)
-    except GridSecurityError as error:
-        item.error = error
-    return item
+def _render(items: list[_Item], renderer: Renderer) -> None:
+    """The contents that the node needs; not of credentials that were refused."""
+    ready = [item for item in items if item.error is None]
+    for item, contents in zip(ready, renderer.contents([item.number for item in ready])):
+        if isinstance(contents, GridSecurityError):
+            item.error = contents
+            continue
+        item.contents = {digest: contents[digest] for digest in item.outcome["needs"]}
 
 
 def _refuse_duplicates(items: list[_Item]) -> None:
@@ -132,15 +121,15 @@ def _refuse_duplicates(items: list[_Item]) -> None:
 
 
 def _file_set(item: _Item) -> dict[str, Any]:
-    options, rendered = item.options, item.rendered
+    options, outline = item.options, item.outline
     home = f"~{options['owner'] or ''}"
     directory = options["directory"] or f"{home}/.globus"
     paths = [options["cert_path"], options["privatekey_path"], options["other_certs_path"]]
-    if rendered is None:
+    if outline is None:
         entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
     else:
-        texts = [rendered["certificate"], rendered["privatekey"], rendered["other_certs"]]
-        entries = [_file_entry(item, path, text) for path, text in zip(paths, texts) if path]
+        files = [outline["files"][name] for name in credential.FILES]
+        entries = [_file_entry(options, path, facts) for path, facts in zip(paths, files) if path]
         entries[0].update(mode=options["cert_mode"], observe=True)
         entries[1].update(mode=options["privatekey_mode"], secret=True)
         entries += _directories(options)
@@ -156,26 +145,21 @@ def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"state": "directory", **entry} for entry in [*above, {"path": ".", "initial_mode": mode}]]
 
 
-def _file_entry(item: _Item, path: str, text: str) -> dict[str, Any]:
-    content = text.encode()
-    digest = hashlib.sha256(content).hexdigest()
-    item.contents[digest] = base64.b64encode(content).decode()
+def _file_entry(options: dict[str, Any], path: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """:param facts: digest and size."""
     return {
         "path": path,
         "state": "file",
-        "sha256": digest,
-        "size": len(content),
-        "mode": item.options["cert_mode"],
-        "group": item.options["group"],
-        "backup": item.options["backup"],
+        **facts,
+        "mode": options["cert_mode"],
+        "group": options["group"],
+        "backup": options["backup"],
     }
 
 
-def _exchange(items: list[_Item], with_contents: bool) -> Conversation:
+def _exchange(items: list[_Item]) -> Conversation:
     ready = [item for item in items if item.error is None]
-    contents: dict[str, str] = {}
-    for item in ready if with_contents else []:
-        contents.update({digest: item.contents[digest] for digest in item.outcome["needs"]})
+    contents = {digest: content for item in ready for digest, content in item.contents.items()}
     for item, outcome in zip(ready, (yield Request([item.file_set for item in ready], contents))):
         item.outcome = outcome
         if outcome.get("failed"):
@@ -183,13 +167,13 @@ def _exchange(items: list[_Item], with_contents: bool) -> Conversation:
 
 
 def _review(item: _Item) -> None:
-    if item.rendered is None:  # a removal
+    if item.outline is None:  # a removal
         return
     observed = list(item.outcome.get("observed", {}).values())
     if observed:
         item.before = credential.present(base64.b64decode(observed[0]))
     try:
-        credential.review(item.rendered["facts"], item.before, item.options, label(item.options))
+        credential.review(item.outline["facts"], item.before, item.options, label(item.options))
     except GridSecurityError as error:
         item.error = error
 
@@ -197,9 +181,9 @@ def _review(item: _Item) -> None:
 def _result(item: _Item) -> dict[str, Any]:
     result: dict[str, Any] = {"owner": item.options["owner"], "state": item.options["state"], "changed": False}
     result.update(_paths(item))
-    if item.rendered is not None:
-        facts = item.rendered["facts"]
-        warnings = [*item.rendered["warnings"], *_expiry_warning(item, facts)]
+    if item.outline is not None:
+        facts = item.outline["facts"]
+        warnings = [*item.outline["warnings"], *_expiry_warning(item, facts)]
         result.update(facts, days_left=credential.days_left(facts), warnings=warnings)
     if item.error is not None:
         result.update(failed=True, kind=item.error.kind, msg=item.error.message)
@@ -236,8 +220,8 @@ def _why(item: _Item) -> list[str]:
 
 def _explain(item: _Item, paths: dict[str, str], path: str, change: str) -> str:
     new = change in ("created", "content replaced")
-    if item.rendered is not None and new and path == paths["cert_path"]:
-        return credential.explain_certificate(item.rendered["facts"], item.before)
+    if item.outline is not None and new and path == paths["cert_path"]:
+        return credential.explain_certificate(item.outline["facts"], item.before)
     if new and path == paths["privatekey_path"]:
         return "private key installed" if change == "created" else "private key replaced"
     return f"{os.path.basename(path)}: {change}"

@@ -1,21 +1,22 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials on the controller: read the options, render through the memo, leave to the node what lies there."""
+"""Credentials on the controller: options, sources, accounts; what lies on the node is left to the node."""
 
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ansible_collections.grid.security.plugins.module_utils import credential, credentials
+from ansible_collections.grid.security.plugins.module_utils import credentials
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import accounts, memo
+from ansible_collections.grid.security.plugins.module_utils.renderings import Source, label
+from ansible_collections.grid.security.plugins.plugin_utils import accounts
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
+from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
 __all__ = ["facts", "place", "read_options"]
 
@@ -60,7 +61,7 @@ def _place(action: GridAction, options: list[dict[str, Any]]) -> Conversation:
     results: dict[int, dict[str, Any]] = {}
     if here:
         chosen = [options[index] for index in here]
-        placed = yield from credentials.converge(chosen, lambda one: _render(action, one), action.check_mode)
+        placed = yield from credentials.converge(chosen, _renderer(action), action.check_mode)
         results.update(zip(here, placed))
     if there:
         results.update(zip(there, _convert_on_node(action, [options[index] for index in there])))
@@ -86,37 +87,35 @@ def _place_with_accounts(action: GridAction, missing: list[tuple[dict[str, Any],
     results = []
     for (options, result), failure in zip(missing, failures):
         if failure is not None:
-            results.append({**result, "msg": f"{credentials.label(options)}: {failure}"})
+            results.append({**result, "msg": f"{label(options)}: {failure}"})
             continue
         after = next(placed, {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")})
         results.append({**after, "changed": True, "why": ["account created", *after.get("why", [])]})
     return results
 
 
-def facts(action: GridAction, options: dict[str, Any]) -> dict[str, str]:
-    """What the certificate of one credential says; nothing is opened twice in a run.
+def facts(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """What the certificate of each credential says; nothing is opened twice in a run.
 
-    :raises GridSecurityError: whatever is wrong with the archive or the options.
+    :raises GridSecurityError: whatever is wrong with the first bad archive or its options.
     """
-    found: dict[str, str] = _render(action, options)["facts"]
-    return found
+    outlines = _renderer(action).outlines(options)
+    for one in outlines:
+        if isinstance(one, GridSecurityError):
+            raise one
+    return [one["facts"] for one in outlines]
 
 
-def _render(action: GridAction, options: dict[str, Any]) -> dict[str, Any]:
-    """Files and facts for one credential whose archive lies on the controller.
+def _renderer(action: GridAction) -> KeptRenderings:
+    """For credentials whose archives lie on the controller."""
 
-    :raises GridSecurityError: whatever is wrong with the archive or the options.
-    """
-    name = credentials.label(options)
-    data = _read(action, options["src"], options["content"], name)
-    has_key = options["privatekey_src"] or options["privatekey_content"]
-    key = _read(action, options["privatekey_src"], options["privatekey_content"], name) if has_key else None
-    if not options["encrypt_privatekey"]:
-        # An unencrypted key is never written on the controller, so there is nothing to keep.
-        return credential.render(data, options, name, key)
-    chosen = [name, *(options[option] for option in credentials.RENDERING)]
-    parts = [data, key or b"", json.dumps(chosen).encode()]
-    return memo.memoize(parts, lambda: credential.render(data, options, name, key))
+    def read(options: dict[str, Any]) -> Source:
+        name = label(options)
+        key = (options["privatekey_src"], options["privatekey_content"])
+        data = _read(action, options["src"], options["content"], name)
+        return Source(options, data, _read(action, *key, name) if any(key) else None)
+
+    return KeptRenderings(read)
 
 
 def _read(action: GridAction, src: str | None, content: str | None, name: str) -> bytes:

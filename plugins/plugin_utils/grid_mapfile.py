@@ -56,7 +56,8 @@ def _of_credentials(action: GridAction, items: list[dict[str, Any]]) -> list[gri
     for one in chosen:
         if not one["owner"]:
             raise AnsibleActionFail("credentials: an item without owner maps nobody. Give owner, or leave it out.")
-    return [gridmap.validated(credentials.facts(action, one)["subject_dn"], [one["owner"]]) for one in chosen]
+    facts = credentials.facts(action, chosen)
+    return [gridmap.validated(about["subject_dn"], [one["owner"]]) for about, one in zip(facts, chosen)]
 
 
 def _of_entry(entry: Any) -> gridmap.Mapping:

@@ -21,7 +21,7 @@ from typing import Any, Callable
 
 from ansible import constants as C
 
-__all__ = ["memoize"]
+__all__ = ["memoize", "recall"]
 
 _RUN_KEY = os.urandom(32)
 
@@ -43,6 +43,15 @@ def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[s
             known = produce()
             _keep(stream, json.dumps(known).encode())
     return known
+
+
+def recall(parts: list[bytes]) -> dict[str, Any] | None:
+    """The result for these inputs, if one is there already."""
+    try:
+        with _open(parts) as stream:
+            return _read(stream)
+    except OSError:
+        return None
 
 
 def _open(parts: list[bytes]) -> io.FileIO:

@@ -22,7 +22,7 @@ PR_GET_DUMPABLE = 3
 
 
 def run(work: Callable[[], Any], seconds: int = 1) -> dict[str, Any]:
-    return bounded.run(work, seconds, "alice.p12")
+    return bounded.run(bounded.Job(work, seconds, "alice.p12"))
 
 
 def failure(work: Callable[[], Any]) -> GridSecurityError:

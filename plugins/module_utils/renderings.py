@@ -1,0 +1,87 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many credentials rendered: first what they will be, and only for those that have to travel what they hold."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Callable, Protocol, Union
+
+from ansible_collections.grid.security.plugins.module_utils import bounded, credential
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["Outcome", "RenderEach", "Renderer", "Source", "for_good_ones", "label", "read_all"]
+
+Outcome = Union[dict[str, Any], GridSecurityError]
+
+
+def label(options: dict[str, Any]) -> str:
+    """What messages call a credential: its archive, or the owner whose credential is removed."""
+    source = os.path.basename(options["src"]) if options.get("src") else "content"
+    owner = f" for {options['owner']}" if options.get("owner") else ""
+    return f"{source}{owner}" if options["state"] == "present" else f"credential{owner}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one credential is rendered from.
+
+    :param data: the archive, or the certificate if there is a ``privatekey`` beside it.
+    """
+
+    options: dict[str, Any]
+    data: bytes
+    privatekey: bytes | None = None
+
+    @property
+    def job(self) -> bounded.Job:
+        return credential.rendering(self.data, self.options, label(self.options), self.privatekey)
+
+
+class Renderer(Protocol):
+    """What credentials are to be. Most runs change nothing, and then nobody asks for the contents."""
+
+    def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
+        """For each credential what :func:`credential.outline` returns, or why there is none."""
+
+    def contents(self, numbers: list[int]) -> list[Outcome]:
+        """What :func:`credential.contents` returns, of the credentials with these numbers among those outlined."""
+
+
+class RenderEach:
+    """The renderer that renders everything when it is asked first, and keeps it in memory.
+
+    :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
+    """
+
+    def __init__(self, read: Callable[[dict[str, Any]], Source]) -> None:
+        self._read = read
+        self._rendered: list[Outcome] = []
+
+    def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
+        sources = read_all(self._read, options)
+        self._rendered = for_good_ones(lambda good: bounded.run_all([one.job for one in good]), sources)
+        return for_good_ones(lambda good: list(map(credential.outline, good)), self._rendered)
+
+    def contents(self, numbers: list[int]) -> list[Outcome]:
+        chosen = [self._rendered[number] for number in numbers]
+        return for_good_ones(lambda good: list(map(credential.contents, good)), chosen)
+
+
+def read_all(read: Callable[[dict[str, Any]], Source], options: list[dict[str, Any]]) -> list[Any]:
+    """The source of each credential, or the error that reading it ended in."""
+    sources: list[Source | GridSecurityError] = []
+    for one in options:
+        try:
+            sources.append(read(one))
+        except GridSecurityError as error:
+            sources.append(error)
+    return sources
+
+
+def for_good_ones(work: Callable[[list[Any]], list[Any]], items: list[Any]) -> list[Any]:
+    """What ``work`` makes of those that are no errors, and the errors, in order."""
+    done = iter(work([one for one in items if not isinstance(one, GridSecurityError)]))
+    return [one if isinstance(one, GridSecurityError) else next(done) for one in items]
