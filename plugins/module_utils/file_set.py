@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, secure_fs
@@ -21,7 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils.entries import Step,
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.plan import plan, plan_clearing
 
-__all__ = ["DEFAULT_LIMIT", "converge", "work"]
+__all__ = ["DEFAULT_LIMIT", "converge", "work", "work_all"]
 
 DEFAULT_LIMIT = 60.0  # seconds for one set
 _LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
@@ -43,7 +44,7 @@ def converge(
     """
     results: list[dict[str, Any]] = [{} for _set in sets]
     paths: list[list[str]] = [[] for _set in sets]
-    jobs = []
+    tasks = []
     for index, (one, whose) in enumerate(zip(sets, _whose(sets))):
         if isinstance(whose, GridSecurityError):
             results[index] = _without_account(one, whose)
@@ -59,14 +60,50 @@ def converge(
         }
         if one.get("manifest"):
             argument["manifest"] = {**one["manifest"], "directory": owners.expand_home(one["directory"], account)}
-        jobs.append((index, owners.Job(account, argument, limit)))
-    done = owners.run_jobs(work, [job for _index, job in jobs], secret or bool(contents))
-    for (index, _job), result in zip(jobs, done):
+        tasks.append(_Task(index, account, argument))
+    for index, result in _run(_errands(tasks), limit, secret or bool(contents)):
         results[index] = result
     return [
         {"name": one["name"], "paths": expanded, "changed": False, **result}
         for one, expanded, result in zip(sets, paths, results)
     ]
+
+
+# --- who does what ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Task:
+    index: int
+    account: owners.Account
+    argument: dict[str, Any]
+
+    @property
+    def only_looks(self) -> bool:
+        return "manifest" in self.argument
+
+
+def _errands(tasks: list[_Task]) -> list[list[_Task]]:
+    """The tasks of one process each, in order. A look goes along with a change of the same owner's: processes cost more
+    than anything else here."""
+    errands: dict[int, list[_Task]] = {}
+    first = {task.account: task.index for task in reversed(tasks) if not task.only_looks}
+    for task in tasks:
+        index = first.get(task.account, task.index) if task.only_looks else task.index
+        errands.setdefault(index, []).append(task)
+    return [errand for _index, errand in sorted(errands.items())]
+
+
+def _run(errands: list[list[_Task]], limit: float, secret: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Index and result of each task; if the process is lost, its tasks are tried apart."""
+    jobs = [owners.Job(tasks[0].account, {"all": [one.argument for one in tasks]}, limit) for tasks in errands]
+    for tasks, answer in zip(errands, owners.run_jobs(work_all, jobs, secret)):
+        if "results" in answer:
+            yield from zip((one.index for one in tasks), answer["results"])
+        elif len(tasks) == 1:
+            yield tasks[0].index, answer
+        else:
+            yield from _run([[one] for one in tasks], limit, secret)
 
 
 # --- with whose rights ------------------------------------------------------------------------------------------------
@@ -154,6 +191,11 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
     """The contents of this set only: a worker holds its owner's bytes and nobody else's."""
     wanted = {entry.get("sha256") for entry in one["entries"]}
     return {digest: content for digest, content in contents.items() if digest in wanted}
+
+
+def work_all(argument: dict[str, Any]) -> dict[str, Any]:
+    """Several sets, one after the other; none stops the others."""
+    return {"results": [owners.guarded(work, one) for one in argument["all"]]}
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,14 @@ Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import tarballs, verified
 
-__all__ = ["Group", "read"]
+__all__ = ["Group", "read", "stamps"]
 
 _LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
 _TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar")
@@ -58,6 +59,27 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
     for group in groups:
         group.subjects, group.crl_urls, group.alias = source["subjects"], source["crl_urls"], source["name"]
     return groups
+
+
+def stamps(source: dict[str, Any], find: Callable[[str], str]) -> list[tuple[str, int, int, int, int]]:
+    """Path, size, inode and times of each file that :func:`read` would read: while they stay, so does what it returns.
+
+    Of a URL nothing is needed: its checksum says what it has to answer.
+
+    :raises GridSecurityError: ``no_source``.
+    """
+    paths = [find(source[name]) for name in ("src", "signature", "keyring") if source[name]]
+    try:
+        return [stamp for path in paths for stamp in _stamps(path)]
+    except OSError as error:
+        raise GridSecurityError("no_source", f"{source['src']} cannot be read: {error}. Check the source.") from error
+
+
+def _stamps(path: str) -> Iterator[tuple[str, int, int, int, int]]:
+    for one in _directory_files(path) if os.path.isdir(path) else [path]:
+        status = os.stat(one)
+        # The time of change cannot be set by programs that copy or unpack, as that of modification can.
+        yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _refuse_checks_of_directory(where: str, source: dict[str, Any]) -> None:
@@ -111,13 +133,20 @@ def _is_of_interest(name: str) -> bool:
 
 
 def _read_directory(path: str) -> list[Group]:
-    """A directory, and the directories in it: IGTF's releases have one for each profile."""
-    groups = []
+    groups: dict[str, Group] = {}
+    for one in _directory_files(path):
+        directory, name = os.path.split(one)
+        group = groups.setdefault(directory, Group(directory, os.path.basename(directory), {}))
+        group.files[name] = _read_file(one)
+    return list(groups.values())
+
+
+def _directory_files(path: str) -> Iterator[str]:
+    """In a directory, and in the directories in it: IGTF's releases have one for each profile."""
     for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
-        paths = {name: os.path.join(directory, name) for name in sorted(os.listdir(directory)) if _is_of_interest(name)}
-        files = {name: _read_file(path) for name, path in paths.items() if os.path.isfile(path)}  # no FIFO
-        groups.append(Group(directory, os.path.basename(directory), files))
-    return [group for group in groups if group.files]
+        for name in sorted(filter(_is_of_interest, os.listdir(directory))):
+            if os.path.isfile(one := os.path.join(directory, name)):  # no FIFO
+                yield one
 
 
 def _read_tarball(path: str, data: bytes) -> list[Group]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import (
     anchor_info,
     credential,
+    crl,
     names,
     pem,
     safe_x509,
@@ -31,7 +33,7 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
 
-__all__ = ["Anchor", "check", "collect", "select", "warnings"]
+__all__ = ["Anchor", "check", "collect", "next_change", "select", "warnings"]
 
 COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
 _MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
@@ -259,6 +261,13 @@ def check(anchors: list[Anchor]) -> None:
 
 def _days_left(anchor: Anchor) -> int:
     return credential.days_until(credential.expiry(anchor.certificate))
+
+
+def next_change(anchors: list[Anchor]) -> str | None:
+    """When the passing of time alone changes the warnings, or what ``exclude_expired`` leaves: ISO 8601, UTC."""
+    ends = [credential.expiry(one.certificate) for one in anchors]
+    moments = [*ends, *(end - datetime.timedelta(days=_SOON) for end in ends)]
+    return min((crl.iso(one) for one in moments if one > crl.now()), default=None)
 
 
 def warnings(anchors: list[Anchor]) -> list[str]:

@@ -99,11 +99,12 @@ def facts(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, s
 
     :raises GridSecurityError: whatever is wrong with the first bad archive or its options.
     """
-    outlines = _renderer(action).outlines(options)
-    for one in outlines:
+    found = []
+    for one in _renderer(action).outlines(options):
         if isinstance(one, GridSecurityError):
             raise one
-    return [one["facts"] for one in outlines]
+        found.append(one["facts"])
+    return found
 
 
 def _renderer(action: GridAction) -> KeptRenderings:

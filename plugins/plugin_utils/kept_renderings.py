@@ -4,9 +4,8 @@
 """Credentials rendered on the controller, as seldom as possible.
 
 - What they will be is known from the ledger of earlier runs, unless something changed: a run with nothing to do opens
-  no
-  archive. The list as a whole has a page; if that is missing, shorter pieces of it have, so that one renewed credential
-  among hundreds costs a few renderings.
+  no archive. The list as a whole has a page; if that is missing, shorter pieces of it have, so that one renewed
+  credential among hundreds costs a few renderings.
 - The memo of this run has both that and the rendered files, for all hosts that want the same.
 - An unencrypted private key is written nowhere on the controller. It is rendered for each host again.
 """
@@ -14,11 +13,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import bounded, credential
@@ -31,11 +28,6 @@ from ansible_collections.grid.security.plugins.module_utils.renderings import (
     read_all,
 )
 from ansible_collections.grid.security.plugins.plugin_utils import ledger, memo
-
-try:
-    from cryptography import __version__ as _CRYPTOGRAPHY
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
-    _CRYPTOGRAPHY = ""
 
 __all__ = ["KeptRenderings"]
 
@@ -179,7 +171,7 @@ def _kept(page: ledger.Page, outcomes: list[Outcome]) -> list[Outcome]:
 
 
 def _subject(sources: list[Source]) -> ledger.Subject:
-    known = [_code(), *(_known(one) for one in sources)]
+    known = [_known(one) for one in sources]
     secret = [one.options[name] for one in sources for name in _SECRET]
     rounds = max(one.options["kdf_iterations"] for one in sources)
     return ledger.Subject(json.dumps(known).encode(), json.dumps(secret).encode(), rounds)
@@ -188,10 +180,3 @@ def _subject(sources: list[Source]) -> ledger.Subject:
 def _known(source: Source) -> list[Any]:
     digests = [hashlib.sha256(data).hexdigest() for data in (source.data, source.privatekey or b"")]
     return [label(source.options), *digests, *(source.options[name] for name in _DECISIVE)]
-
-
-@functools.cache
-def _code() -> str:
-    """What renders: with other code a file may become another one."""
-    sources = sorted(Path(credential.__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"\0".join([_CRYPTOGRAPHY.encode(), *(path.read_bytes() for path in sources)])).hexdigest()

@@ -14,6 +14,7 @@ A page that is missing, damaged or of other code costs the time to find out agai
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
@@ -30,7 +31,12 @@ from ansible import constants as C
 
 from ansible_collections.grid.security.plugins.module_utils import bounded
 
-__all__ = ["Subject", "pages"]
+try:
+    from cryptography import __version__ as _CRYPTOGRAPHY
+except ImportError:  # ansible-core brings it; ansible-test imports this file without
+    _CRYPTOGRAPHY = ""
+
+__all__ = ["Page", "Subject", "pages"]
 
 _UNUSED = 30 * 86400  # seconds after which a page is thrown away
 _DAY = 86400  # seconds; how exactly it is known when a page was used
@@ -40,13 +46,13 @@ _DAY = 86400  # seconds; how exactly it is known when a page was used
 class Subject:
     """What a page is about.
 
-    :param known: everything the page depends on that may be tried by anybody. :param secret: passphrases.
-    :param rounds: of PBKDF2-HMAC-SHA256.
+    :param known: everything the page depends on that is no secret. :param secret: passphrases.
+    :param rounds: of PBKDF2-HMAC-SHA256, if there is a secret.
     """
 
     known: bytes
-    secret: bytes
-    rounds: int
+    secret: bytes = b""
+    rounds: int = 1
 
 
 def pages(subjects: list[Subject]) -> list[Page]:
@@ -61,7 +67,7 @@ class Page:
     """One page, whether it is there or not."""
 
     def __init__(self, subject: Subject) -> None:
-        salt = hashlib.sha256(subject.known).digest()
+        salt = hashlib.sha256(_code() + subject.known).digest()
         derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.rounds, 64)
         self._name, self._key = derived[:32].hex(), derived[32:]
 
@@ -91,6 +97,14 @@ class Page:
 
     def _mac(self, text: bytes) -> bytes:
         return hmac.digest(self._key, text, "sha256")
+
+
+@functools.cache
+def _code() -> bytes:
+    """A digest of what renders: other code may make something else of the same file."""
+    utils = Path(__file__).parent, Path(bounded.__file__).parent
+    sources = [path.read_bytes() for directory in utils for path in sorted(directory.glob("*.py"))]
+    return hashlib.sha256(b"\0".join([_CRYPTOGRAPHY.encode(), *sources])).digest()
 
 
 def _directory() -> Path | None:

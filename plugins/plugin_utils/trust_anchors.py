@@ -10,17 +10,20 @@ import glob
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.grid.security.plugins.module_utils import crl
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
     anchors,
     java_truststore,
+    ledger,
     memo,
     places,
     shadows,
@@ -53,6 +56,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "accounts": {"type": "list", "elements": "str", "default": []},
 }
 _MOST_SHOWN = 50  # files in a diff
+_NOTHING: dict[str, Any] = {name: [] for name in ("added", "removed", "replaced", "files", "places")}
+_TICK = 2_000_000_000  # nanoseconds; more than the clock of any file system
 _CRL_URL = re.compile(r"https?://[!-~]+")
 SOURCE: dict[str, dict[str, Any]] = {
     "src": {"type": "str"},
@@ -71,13 +76,17 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make the trust directory, and what else should hold the same CAs, what the sources say; return the result."""
     options = read_options(arguments)
     family = system_store.detect(action) if options["system_store"] else None
-    wanted, warnings = _render_once(action, options, family)
-    outcomes = yield Request([places.compare_set(one) for one in wanted] + shadows.compare_sets(options["accounts"]))
-    warnings += shadows.warnings(outcomes[len(wanted) :], options["path"])
-    places.raise_failure(outcomes[: len(wanted)])
-    updates = [trust_store.Update(*pair, purge=options["purge"]) for pair in zip(wanted, outcomes)]
+    wanted = _Rendering(action, options, family)
+    outline = wanted.outline()
+    outcomes = yield Request([*outline["sets"], *shadows.compare_sets(options["accounts"])])
+    number = len(outline["sets"])
+    warnings = outline["warnings"] + shadows.warnings(outcomes[number:], options["path"])
+    places.raise_failure(outcomes[:number])
+    if outline["anchors"] and not any(one["changed"] for one in outcomes[:number]):
+        return {"changed": False, "warnings": warnings, **_NOTHING}
+    updates = [trust_store.Update(*pair, purge=options["purge"]) for pair in zip(wanted.places(), outcomes)]
     if not options["allow_shrink"]:
-        trust_store.refuse_shrinking(wanted[0].wanted, updates[0].found)
+        trust_store.refuse_shrinking(updates[0].place.wanted, updates[0].found)
     needed = [update for update in updates if update.is_needed]
     if needed and not action.check_mode:
         yield from _apply(action, needed, family)
@@ -136,16 +145,58 @@ def read_source(given: Any, where: str) -> dict[str, Any]:
     return source
 
 
-def _render_once(action: GridAction, options: dict[str, Any], family: str | None) -> tuple[list[Place], list[str]]:
-    """The places that get the anchors, the trust directory first, and warnings: computed once per run.
+class _Rendering:
+    """What the sources come to: the outline is known from earlier runs while the sources stay as they are, the rest is
+    rendered once per run, and only if a node differs.
 
     :param family: of systems, as :func:`system_store.detect` says, if the system's trust store is to have them too.
-    :raises GridSecurityError: whatever is wrong with the sources.
     """
-    groups, parts = read_groups(action, options["sources"])
-    parts.append(json.dumps([options, family]).encode())
-    rendered = memo.memoize(parts, lambda: _render(groups, options, family))
-    return [Place(**one) for one in rendered["places"]], rendered["warnings"]
+
+    def __init__(self, action: GridAction, options: dict[str, Any], family: str | None) -> None:
+        self._action, self._options, self._family = action, options, family
+        self._stamps = [stamp for one in options["sources"] for stamp in anchor_sources.stamps(one, action.find)]
+        self._key = json.dumps([self._stamps, options, family]).encode()
+
+    def outline(self) -> dict[str, Any]:
+        """The ``sets`` that compare each place by a digest, ``warnings``, and the number of ``anchors``.
+
+        :raises GridSecurityError: whatever is wrong with the sources.
+        """
+        return memo.memoize([b"outline", self._key], self._find_outline)
+
+    def places(self) -> list[Place]:
+        """The places that get the anchors, the trust directory first.
+
+        :raises GridSecurityError: whatever is wrong with the sources.
+        """
+        return [Place(**one) for one in self._rendered()["places"]]
+
+    def _find_outline(self) -> dict[str, Any]:
+        page = ledger.Page(ledger.Subject(b"anchors" + self._key))
+        known = page.read()
+        if known is None or (known["until"] and known["until"] <= crl.iso(crl.now())):
+            known = _outline(self._rendered())
+            if not self._is_fresh():
+                page.write(known)
+        return dict(known)
+
+    def _rendered(self) -> dict[str, Any]:
+        return memo.memoize([b"places", self._key], self._render)
+
+    def _render(self) -> dict[str, Any]:
+        groups, _parts = read_groups(self._action, self._options["sources"])
+        return _render(groups, self._options, self._family)
+
+    def _is_fresh(self) -> bool:
+        """What changed just now could change again within the tick of the clock, and nothing would tell."""
+        return any(time.time_ns() - changed < _TICK for *_others, changed in self._stamps)
+
+
+def _outline(rendered: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "sets": [places.compare_set(Place(**one)) for one in rendered["places"]],
+        **{name: rendered[name] for name in ("warnings", "anchors", "until")},
+    }
 
 
 def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> tuple[list[anchor_sources.Group], list[bytes]]:
@@ -174,11 +225,17 @@ def _fetch_once(url: str) -> bytes:
 
 
 def _render(groups: list[anchor_sources.Group], options: dict[str, Any], family: str | None) -> dict[str, Any]:
-    chosen = anchors.select(anchors.collect(groups), options)
+    known = anchors.collect(groups)
+    chosen = anchors.select(known, options)
     anchors.check(chosen)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]
-    return {"places": [asdict(place) for place in places], "warnings": anchors.warnings(chosen)}
+    return {
+        "places": [asdict(place) for place in places],
+        "warnings": anchors.warnings(chosen),
+        "anchors": len(chosen),
+        "until": anchors.next_change(known),
+    }
 
 
 def _copies(chosen: list[anchors.Anchor], options: dict[str, Any], family: str | None) -> Iterator[Place]:
