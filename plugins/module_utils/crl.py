@@ -142,7 +142,8 @@ def iso(time: datetime.datetime) -> str:
 
 def parse_iso(text: str) -> datetime.datetime:
     """The reverse of :func:`iso`."""
-    return datetime.datetime.strptime(text, _ISO).replace(tzinfo=datetime.timezone.utc)
+    # Not strptime, which takes ten times as long; and Python 3.9 and 3.10 do not know the Z.
+    return datetime.datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=datetime.timezone.utc)
 
 
 def now() -> datetime.datetime:

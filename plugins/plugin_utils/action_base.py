@@ -27,12 +27,21 @@ def validated(
     :param where: what messages start with. :param rules: as of ansible's ``ArgumentSpecValidator``.
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
-    result = ArgumentSpecValidator(specification, **rules).validate(arguments)
+    result = ArgumentSpecValidator(specification, **rules).validate(_plain(arguments))
     if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
         quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
         raise AnsibleActionFail(str(remove_values(where + "; ".join(result.error_messages), quoted)))
     options: dict[str, Any] = result.validated_parameters
     return options
+
+
+def _plain(value: Any) -> Any:
+    """The same without ansible's tags, which say where each string comes from and take long to copy."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def _printable(result: dict[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class KeptRenderings:
 def _outlines(sources: list[Source]) -> list[Outcome]:
     if not sources:
         return []
-    parts = [part for one in sources for part in _parts(one)]
+    # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
+    parts = [b"outlines", *(part for one in sources for part in _parts(one))]
     known = memo.memoize(parts, lambda: {"outcomes": list(map(_packed, _find_out(sources)))})
     return list(map(_unpacked, known["outcomes"]))
 

@@ -9,6 +9,7 @@ Both are read here, so that there is nothing to keep in step.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -21,6 +22,7 @@ from ansible_collections.grid.security.plugins.plugin_utils.action_base import G
 
 __all__ = ["PARTS", "Part", "place"]
 
+_REFERENCE = re.compile(r"\{\{ (\w+) \}\}")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -57,8 +59,17 @@ def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
     """The options that the role's task would give its module."""
     task = _read(_ROLES / part.role / "tasks/main.yml")[0]
     (options,) = [value for key, value in task.items() if key.startswith("grid.security.")]
-    filled: dict[str, Any] = action.template(options, _read(_ROLES / part.role / "defaults/main.yml"))
+    defaults = _read(_ROLES / part.role / "defaults/main.yml")
+    variables = {**defaults, **action.task_vars}
+    referred = {name: _referred(value, variables) for name, value in options.items()}
+    filled: dict[str, Any] = action.template(referred, defaults)
     return filled
+
+
+def _referred(value: Any, variables: dict[str, Any]) -> Any:
+    """What a template is a mere reference to: compiling those takes each host longer than all else here."""
+    name = isinstance(value, str) and _REFERENCE.fullmatch(value)
+    return variables.get(name[1], value) if name else value
 
 
 def _read(path: Path) -> Any:

@@ -14,9 +14,6 @@ import tempfile
 import urllib.error
 from typing import Any
 
-from ansible.module_utils.urls import ConnectionError as UrlConnectionError
-from ansible.module_utils.urls import SSLValidationError, open_url
-
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["check_checksum", "check_signature", "fetch"]
@@ -31,6 +28,13 @@ def fetch(url: str) -> bytes:
 
     :raises GridSecurityError: ``not_https``, ``not_fetched`` or ``too_large``.
     """
+    # Most runs fetch nothing, and this import alone takes as long as all others.
+    # pylint: disable-next=import-outside-toplevel
+    from ansible.module_utils.urls import ConnectionError as UrlConnectionError
+
+    # pylint: disable-next=import-outside-toplevel
+    from ansible.module_utils.urls import SSLValidationError, open_url
+
     if not url.startswith("https://"):
         raise GridSecurityError("not_https", f"{url}: only https is fetched. Give an https URL, or a file in src.")
     try:
