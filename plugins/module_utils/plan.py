@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 
@@ -24,19 +25,26 @@ def plan(entries: list[Entry]) -> list[Step]:
     :raises GridSecurityError: something is in the way, or cannot be looked at.
     """
     made = {entry.path for entry in entries if entry.state == "directory"}
-    return [_plan_entry(entry, made) for entry in sorted(entries, key=lambda entry: _ORDER[entry.state])]
+    ordered = sorted(entries, key=lambda entry: _ORDER[entry.state])
+    steps = []
+    for parent, beside in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
+        steps += _plan_beside(parent, list(beside), made)
+    return steps
 
 
-def _plan_entry(entry: Entry, made: set[str]) -> Step:
+def _plan_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
+    """Entries of one directory, which is walked to once. :param made: directories that are about to be made."""
     try:
-        with secure_fs.parent_directory(entry.path) as (directory, name), secure_fs.explained(entry.path, "looked at"):
-            step = Step(entry, _look(directory, name, entry))
+        with secure_fs.open_directory(parent) as directory:
+            steps = [Step(entry, _look(directory, entry)) for entry in entries]
     except GridSecurityError as error:
-        if error.kind != "no_directory" or (entry.state != "absent" and os.path.dirname(entry.path) not in made):
+        needed = parent not in made and any(entry.state != "absent" for entry in entries)
+        if error.kind != "no_directory" or needed:
             raise
-        step = Step(entry, secure_fs.Observed("absent"))
-    _PLANNERS[entry.state](step)
-    return step
+        steps = [Step(entry, secure_fs.Observed("absent")) for entry in entries]
+    for step in steps:
+        _PLANNERS[step.entry.state](step)
+    return steps
 
 
 def plan_clearing(steps: list[Step]) -> None:
@@ -59,11 +67,12 @@ def _has_leftovers(path: str) -> bool:
         return False
 
 
-def _look(directory: int, name: str, entry: Entry) -> secure_fs.Observed:
-    if entry.state != "file":
-        return secure_fs.observe(directory, name)
+def _look(directory: int, entry: Entry) -> secure_fs.Observed:
+    name = os.path.basename(entry.path)
     observable = entry.observe or not entry.secret
-    return secure_fs.observe(directory, name, max(entry.size, _MOST_OBSERVED) if observable else entry.size)
+    limit = max(entry.size, _MOST_OBSERVED) if observable else entry.size
+    with secure_fs.explained(entry.path, "looked at"):
+        return secure_fs.observe(directory, name, limit if entry.state == "file" else None)
 
 
 def _plan_file(step: Step) -> None:
