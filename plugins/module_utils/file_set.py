@@ -21,10 +21,10 @@ from ansible_collections.grid.security.plugins.module_utils.apply import apply, 
 from ansible_collections.grid.security.plugins.module_utils.entries import Step, parse
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.plan import plan, plan_clearing
+from ansible_collections.grid.security.plugins.module_utils.set_options import TIMEOUT
 
-__all__ = ["DEFAULT_LIMIT", "converge", "work", "work_all"]
+__all__ = ["converge", "work", "work_all"]
 
-DEFAULT_LIMIT = 60.0  # seconds for one set
 _LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
 
 
@@ -33,7 +33,7 @@ def converge(
     contents: dict[str, str],
     check: bool,
     diff: bool,
-    limit: float = DEFAULT_LIMIT,
+    limit: float = TIMEOUT,
     secret: bool = False,
 ) -> list[dict[str, Any]]:
     """Converge every set, each with its owner's rights, and return a result for each, in order.

@@ -21,10 +21,9 @@ extends_documentation_fragment:
   - grid.security.attributes
 options:
   sets:
-    description: The sets. One that fails does not stop the others.
+    description: The sets. One that fails does not stop the others. Required.
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description: What results and messages call the set.
@@ -84,60 +83,11 @@ options:
             description: Keep the file that is replaced or removed under a name with the time in it.
             type: bool
             default: false
-          sha256:
-            description: The digest of the content. Set by the controller.
-            type: str
-          size:
-            description: The size of the content in bytes. Set by the controller.
-            type: int
-            default: 0
-          observe:
-            description: Return the present content, if it differs, in RV(sets[].observed).
-            type: bool
-            default: false
-      manifest:
-        description:
-          - Only compare what is in O(sets[].directory) with one digest over all of it. If it differs, RV(sets[].found) says what
-            was found. Set by the controller.
-        type: dict
-        suboptions:
-          patterns:
-            description: Shell patterns of the names that count.
-            type: list
-            elements: str
-            required: true
-          sha256:
-            description: The digest of what should be there.
-            type: str
-            required: true
-          bundle:
-            description: A file that has to hold the certificate of each file found. RV(sets[].missing) names those it does not.
-            type: str
-          observe:
-            description: Return the contents of files in RV(sets[].found) too, if everybody may read them.
-            type: bool
-            default: false
-      basis:
-        description:
-          - The set is applied only if these directories are still as they were when it was made, because another run may have
-            changed them since. Set by the controller, from RV(sets[].seen).
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          directory:
-            description: The directory.
-            type: str
-            required: true
-          patterns:
-            description: Shell patterns of the names that count.
-            type: list
-            elements: str
-            required: true
-          sha256:
-            description: The digest of what was found there.
-            type: str
-            required: true
+  request:
+    description:
+      - O(sets) as JSON, with digests in place of contents. Set by the controller, which has checked it, so that nodes need not do so
+        again. For a trust directory that takes longer than to place it.
+    type: str
   contents:
     description: Contents in Base64 by digest. Set by the controller, in the second call.
     type: dict
@@ -192,20 +142,20 @@ sets:
       type: list
       elements: str
     observed:
-      description: Present contents in Base64 by path, of entries with O(sets[].entries[].observe).
-      returned: when such an entry differs
+      description: Present contents in Base64 by path, of those that the controller has to see.
+      returned: when such a file differs
       type: dict
     found:
       description: What is in the directory, by name.
-      returned: when O(sets[].manifest) differs
+      returned: when the controller compares a directory as a whole, and it differs
       type: dict
     seen:
       description: The digest of what is in the directory.
-      returned: when O(sets[].manifest) is given
+      returned: when the controller compares a directory as a whole
       type: str
     missing:
       description: Files whose certificate is not in the bundle.
-      returned: when O(sets[].manifest) differs
+      returned: when the controller compares a directory as a whole, and it differs
       type: list
       elements: str
     failed:
@@ -222,51 +172,12 @@ sets:
       type: str
 """
 
+import json
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import file_set, process
-
-ENTRY = {
-    "path": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["file", "link", "directory", "absent"], "default": "file"},
-    "content": {"type": "str"},
-    "src": {"type": "str"},
-    "target": {"type": "str"},
-    "mode": {"type": "raw"},
-    "initial_mode": {"type": "raw"},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "secret": {"type": "bool", "default": False, "no_log": False},
-    "backup": {"type": "bool", "default": False},
-    "sha256": {"type": "str"},
-    "size": {"type": "int", "default": 0},
-    "observe": {"type": "bool", "default": False},
-}
-SET = {
-    "name": {"type": "str", "required": True},
-    "owner": {"type": "str"},
-    "directory": {"type": "str"},
-    "entries": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
-    "manifest": {
-        "type": "dict",
-        "options": {
-            "patterns": {"type": "list", "elements": "str", "required": True},
-            "sha256": {"type": "str", "required": True},
-            "bundle": {"type": "str"},
-            "observe": {"type": "bool", "default": False},
-        },
-    },
-    "basis": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "directory": {"type": "str", "required": True},
-            "patterns": {"type": "list", "elements": "str", "required": True},
-            "sha256": {"type": "str", "required": True},
-        },
-    },
-}
+from ansible_collections.grid.security.plugins.module_utils import file_set, process, set_options
 
 
 def main() -> None:
@@ -274,15 +185,15 @@ def main() -> None:
     process.hide_memory()
     module = AnsibleModule(
         argument_spec={
-            "sets": {"type": "list", "elements": "dict", "required": True, "options": SET},
+            "sets": {"type": "list", "elements": "dict", "options": set_options.SET},
+            "request": {"type": "str"},
             "contents": {"type": "dict", "default": {}, "no_log": True},
-            "timeout": {"type": "float", "default": file_set.DEFAULT_LIMIT},
+            "timeout": {"type": "float", "default": set_options.TIMEOUT},
         },
         supports_check_mode=True,
     )
-    options = module.params
-    contents = _take_contents(module)
-    outcomes = file_set.converge(options["sets"], contents, module.check_mode, module._diff, options["timeout"])
+    sets, contents = _take(module)
+    outcomes = file_set.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
     result = {"changed": any(one["changed"] for one in outcomes), "sets": outcomes}
     failures = [f"{one['name']}: {one['msg']}" for one in outcomes if one.get("failed")]
     if failures:
@@ -290,16 +201,18 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def _take_contents(module: AnsibleModule) -> dict[str, str]:
-    """The contents, which are then nowhere in what the module returns.
+def _take(module: AnsibleModule) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Sets and contents, which are then nowhere in what the module returns.
 
     Otherwise it would look for each of hundreds of contents in each of thousands of strings before it returns, which
     takes longer than all its work.
     """
-    contents: dict[str, str] = module.params["contents"]
-    module.params["contents"] = {}
+    if module.params["request"] is None:
+        module.fail_json(msg="file_set works by its action plugin only. Call it by a task on the controller.")
+    sets, contents = json.loads(module.params["request"]), module.params["contents"]
+    module.params.update(request=None, contents={})
     module.no_log_values.clear()
-    return contents
+    return sets, contents
 
 
 if __name__ == "__main__":

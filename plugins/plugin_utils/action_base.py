@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -57,6 +58,7 @@ class GridAction(ActionBase):
     """Holds one conversation with the engine, turns errors into results, and leaves nothing on the node."""
 
     TRANSFERS_FILES = False
+    engine_options: dict[str, Any] = {}  # of the module file_set, beside sets and contents
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The task's result; what it is, :meth:`converse` says."""
@@ -104,7 +106,8 @@ class GridAction(ActionBase):
 
         :raises AnsibleActionFail: the module did not come as far as the sets (no Python, no sudo, ...).
         """
-        result = self.execute("grid.security.file_set", {"sets": sets, "contents": contents})
+        arguments = {"request": json.dumps(sets), "contents": contents, **self.engine_options}
+        result = self.execute("grid.security.file_set", arguments)
         if "sets" not in result:
             raise AnsibleActionFail(result.get("msg", "the module file_set gave no result"), result=result)
         outcomes: list[dict[str, Any]] = result["sets"]

@@ -9,17 +9,23 @@ import base64
 import hashlib
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+from ansible_collections.grid.security.plugins.module_utils.set_options import SET, TIMEOUT
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
-__all__ = ["converge", "place"]
+__all__ = ["OPTIONS", "converge", "place"]
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sets": {"type": "list", "elements": "dict", "required": True, "options": SET},
+    "timeout": {"type": "float", "default": TIMEOUT},
+}
 
 
 def place(action: GridAction) -> Conversation:
     """Converge the sets of the task and return its result."""
-    outcomes = yield from converge(action, _sets(action))
+    options = validated(OPTIONS, action.arguments)
+    action.engine_options = {"timeout": options["timeout"]}
+    outcomes = yield from converge(action, options["sets"])
     return _result(outcomes)
 
 
@@ -34,13 +40,6 @@ def converge(action: GridAction, given: list[dict[str, Any]]) -> Conversation:
         for index, outcome in zip(pending, (yield Request([sets[index] for index in pending], needed))):
             outcomes[index] = outcome
     return outcomes
-
-
-def _sets(action: GridAction) -> list[dict[str, Any]]:
-    sets = action.arguments.get("sets")
-    if not isinstance(sets, list) or not all(isinstance(one.get("entries"), list) for one in sets):
-        raise AnsibleActionFail("sets must be a list of dictionaries, each with a list of entries.")
-    return sets
 
 
 def _digest(action: GridAction, entry: dict[str, Any], contents: dict[str, str]) -> dict[str, Any]:
