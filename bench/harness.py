@@ -44,7 +44,7 @@ class Case:
 class Comparison:
     """Cases that are compared with each other and with a floor.
 
-    :param sequences: the cases of one follow each other, each starting where the one before ended; sequences take turns.
+    :param sequences: the cases of one follow each other, each starting where the one before ended. They take turns.
     """
 
     title: str
@@ -58,7 +58,7 @@ class Failed(Exception):
 
 
 def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
-    """Run all of it so many times. Another sequence is the first in each round, and the floor is measured before each."""
+    """Run all of it so many times: each round begins with another sequence, each sequence follows the floor."""
     figures: dict[str, list[Figures]] = {}
     _run(comparison.floor.command)  # opens connections
     for number in range(min(rounds, comparison.rounds)):

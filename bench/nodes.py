@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nodes have before anything is measured, and how it is taken away again. All as scripts that run on a node as root."""
+"""What nodes have before anything is measured, and how it goes away again: scripts that run there as root."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures suites on the nodes of the cluster, and keeps what it finds in bench/results: run.py [SUITE...] [--rounds N]."""
+"""Measure suites on the nodes of the cluster, and keep the results: run.py [SUITE...] [--rounds N]."""
 
 from __future__ import annotations
 

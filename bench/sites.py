@@ -15,7 +15,7 @@ _REAL = {
     "ansible_user": "admin",
     "ansible_become": True,
     "ansible_python_interpreter": "/usr/bin/python3",
-    # Long enough for what runs without ssh in between: a connection that has to be opened would count for whoever comes next.
+    # Longer than anything that runs without ssh: opening a connection would count for whoever comes next.
     "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=1800s",
     "ansible_ssh_common_args": f"-F {SSH_CONFIG} -o ControlPath={_SOCKETS}/%C",
 }
@@ -31,7 +31,7 @@ def nodes() -> Hosts:
 
 
 def aliases(count: int) -> Hosts:
-    """So many hosts, behind which are the same few nodes: the controller works as for many, and its cores do not do theirs."""
+    """So many hosts, behind which are the same few nodes, so that the controller's work is apart from theirs."""
     real = list(nodes().values())
     return {f"node{number:03}": real[number % len(real)] for number in range(count)}
 
@@ -52,6 +52,10 @@ class Site:
     def variables(self, name: str, text: str) -> Path:
         """Write a file of variables, which may be vaulted."""
         return self._write(f"group_vars/all/{name}.yml", text)
+
+    def beside(self, name: str) -> Path:
+        """A file that belongs to the site, where the inventory does not read it."""
+        return self.directory.with_name(f"{self.directory.name}-{name}")
 
     def _write(self, name: str, text: str) -> Path:
         path = self.directory / name

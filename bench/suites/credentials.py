@@ -10,20 +10,20 @@ from places import WORK
 from sites import Site
 
 STEPS = ("first", "nothing to do", "one renewed", "all renewed")
+PEERS = ("grid_security", "wiki", "community_crypto", "shell")
 _FEW = STEPS[:2]
 
 
 def comparisons() -> list[Comparison]:
     nodes.run(Site("ping"), nodes.ACCOUNTS)
-    found = [
-        _comparison("1 user", "openssl", 1, _sequences(wiki=(_FEW, 5), community_crypto=(_FEW, 5), shell=(_FEW, 5))),
+    return [
+        _comparison("1 user", "openssl", 1, dict.fromkeys(PEERS, (_FEW, ALWAYS))),
         _comparison("10 users", "openssl", 10, _sequences(wiki=(_FEW, 2), community_crypto=(_FEW, 2), shell=(_FEW, 5))),
         _comparison(
             "50 users", "openssl", 50, _sequences(wiki=(_FEW, 1), community_crypto=(_FEW, 1), shell=(STEPS, 5))
         ),
         _comparison("50 users, 600,000 rounds", "firefox", 50, _sequences(shell=(_FEW, 3)), rounds=3),
     ]
-    return found
 
 
 Chosen = dict[str, tuple[tuple[str, ...], int]]
@@ -44,7 +44,7 @@ def _comparison(title: str, style: str, count: int, chosen: Chosen, rounds: int 
 
 
 def _case(peer: str, site: Site, step: str, prepare: list[list[str]], rounds: int) -> Case:
-    variables = {"bench_archives": str(site.directory / "archives.tar"), "bench_converted": str(WORK / "converted")}
+    variables = {"bench_archives": str(site.beside("archives.tar")), "bench_converted": str(WORK / "converted")}
     command = site.play(f"credentials/{peer}", **variables)
     rewrites = peer in ("wiki", "shell")
     about = {"peer": peer, "step": step}
@@ -56,5 +56,5 @@ def _site(style: str, count: int, step: str) -> Site:
     renewed = {"one renewed": 1, "all renewed": count}.get(step, 0)
     items[:renewed] = workload.credentials(renewed, style, "renewed")
     site = Site(f"credentials-{style}-{count}-{step.replace(' ', '-')}", user_credentials=items)
-    workload.bundle(site.directory / "archives.tar", items)
+    workload.bundle(site.beside("archives.tar"), items)
     return site

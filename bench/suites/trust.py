@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release of IGTF placed by what users would pick: first, again, with one CA changed, and after the release before."""
+"""A release of IGTF placed by what users would pick: first, again, one CA changed, after the release before."""
 
 from __future__ import annotations
 
