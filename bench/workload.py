@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from ansible_collections.grid.security.tests.support import igtf, pki
 USERS = [f"bench{number:03}" for number in range(500)]
 ROUNDS = {"openssl": 2048, "firefox": 600_000}  # of key derivation in an archive, by what writes such archives
 EDITIONS = {"first": 100, "renewed": 200}  # days that a certificate is valid
+FEW = 10  # trust anchors, where a whole release would take minutes
 RELEASES = {"old": "bookworm", "new": "trixie"}  # of IGTF, by the Debian release that has it
 
 
@@ -133,8 +135,13 @@ def some_anchors(count: int) -> dict[str, Any]:
     return {"sources": [str(release("new"))], "include": aliases[:count]}
 
 
+def options(name: str) -> dict[str, Any]:
+    """Options of trust_anchors for a release, or for ``few`` of the new one."""
+    return some_anchors(FEW) if name == "few" else {"sources": [str(release(name))]}
+
+
 def laid_out(name: str) -> Path:
-    """A release as the module lays it out: what peers copy, who cannot make it. An archive of it lies beside it."""
+    """A release, or ``few``, as the module lays it out: what peers copy, who cannot make it. Also as .tar.gz."""
     return WORK / "anchors" / name / "laid-out"
 
 
@@ -142,8 +149,9 @@ def lay_out(name: str) -> None:
     """Make :func:`laid_out` and its archive."""
     if Path(f"{laid_out(name)}.tar.gz").exists():
         return
-    options = f"path={laid_out(name)} sources={release(name)}"
-    command = ["ansible", "localhost", "-m", "grid.security.trust_anchors", "-a", options]
+    laid_out(name).parent.mkdir(parents=True, exist_ok=True)
+    arguments = json.dumps({"path": str(laid_out(name)), **options(name)})
+    command = ["ansible", "localhost", "-m", "grid.security.trust_anchors", "-a", arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["tar", "-czf", f"{laid_out(name)}.tar.gz", "-C", laid_out(name), "."], check=True)
 
@@ -152,5 +160,5 @@ def make() -> None:
     """All of it."""
     make_archives()
     make_anchors()
-    for name in ("old", "new", "changed"):
+    for name in ("old", "new", "changed", "few"):
         lay_out(name)

@@ -8,37 +8,47 @@ import workload
 from harness import ALWAYS, Case, Comparison
 from sites import Site
 
-_ROUNDS = {"copy": 1, "loop": 1}  # minutes per run
-_FEW = ("copy", "loop")  # what these would show in further steps they have shown in the first
+_STEPS = ("first", "nothing to do", "one changed", "upgrade")
+_AGAIN = _STEPS[:2]
+_FAST = ("grid_security", "unarchive", "synchronize")
+_SLOW = ("copy", "loop")  # a round trip or more for each file: minutes for a whole release
 
 
 def comparisons() -> list[Comparison]:
     site = Site("trust")
     nodes.add_repository(site)
-    sequences = [_sequence(site, peer) for peer in ("grid_security", "unarchive", "synchronize", "copy", "loop")]
-    return [Comparison("A release of IGTF", Case("ping", site.play("ping")), [*sequences, _packages(site)])]
+    ping = Case("ping", site.play("ping"))
+    whole = [*(_sequence(site, peer, _STEPS) for peer in _FAST), _packages(site)]
+    few = [_sequence(site, peer, _AGAIN, "few") for peer in ("grid_security", *_SLOW)]
+    return [
+        Comparison("A release of IGTF", ping, [*whole, _sequence(site, "copy", _STEPS[:1], rounds=1)]),
+        Comparison(f"{workload.FEW} trust anchors", ping, few, rounds=3),
+    ]
 
 
 def clean() -> None:
     nodes.remove_repository(Site("trust"))
 
 
-def _sequence(site: Site, peer: str) -> list[Case]:
-    def case(step: str, release: str, prepare: list[list[str]], changes: bool = True) -> Case:
-        command, about = _play(site, peer, release), {"peer": peer, "step": step}
-        return Case(f"{peer}, {step}", command, prepare, _ROUNDS.get(peer, ALWAYS), about, changes)
-
+def _sequence(site: Site, peer: str, steps: tuple[str, ...], release: str = "new", rounds: int = ALWAYS) -> list[Case]:
     clear = site.shell(nodes.NO_ANCHORS)
-    cases = [case("first", "new", [clear]), case("nothing to do", "new", [], changes=False)]
-    if peer in _FEW:
-        return cases
-    upgrade = case("upgrade", "new", [clear, _play(site, peer, "old")])
-    return [*cases, case("one changed", "changed", []), upgrade]
+    prepare = {"first": [clear], "upgrade": [clear, _play(site, peer, "old")]}
+    return [
+        Case(
+            f"{peer}, {step}",
+            _play(site, peer, "changed" if step == "one changed" else release),
+            prepare.get(step, []),
+            rounds,
+            {"peer": peer, "step": step},
+            changes=step != "nothing to do",
+        )
+        for step in steps
+    ]
 
 
 def _play(site: Site, peer: str, release: str) -> list[str]:
-    directories = {"bench_release": str(workload.release(release)), "bench_laid_out": str(workload.laid_out(release))}
-    return site.play(f"trust/{peer}", **directories)
+    variables = {"bench_anchors": workload.options(release), "bench_laid_out": str(workload.laid_out(release))}
+    return site.play(f"trust/{peer}", **variables)
 
 
 def _packages(site: Site) -> list[Case]:
