@@ -60,7 +60,7 @@ class Failed(Exception):
 def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
     """Run all of it so many times: each round begins with another sequence, each sequence follows the floor."""
     figures: dict[str, list[Figures]] = {}
-    _run(comparison.floor.command)  # opens connections
+    run(comparison.floor.command)  # opens connections
     for number in range(min(rounds, comparison.rounds)):
         for sequence in _rotated(comparison.sequences, number):
             due = [case for case in sequence if number < case.rounds]
@@ -82,15 +82,15 @@ def _rotated(sequences: list[list[Case]], number: int) -> list[list[Case]]:
 
 def _measure_one(case: Case) -> Figures:
     for command in case.prepare:
-        _run(command)
-    found = _run(case.command, case.changes)
+        run(command)
+    found = run(case.command, case.changes)
     if case.probe:
         found.update(case.probe())
     print(f"{case.name}: {' '.join(f'{name} {value}' for name, value in found.items())}", file=sys.stderr, flush=True)
     return found
 
 
-def _run(command: list[str], changes: bool | None = None) -> Figures:
+def run(command: list[str], changes: bool | None = None) -> Figures:
     """Seconds by the clock; seconds of all processors, and the largest process, among the command and what it started.
 
     What it leaves behind does not count: connections that ssh keeps open for the next command.
@@ -104,11 +104,16 @@ def _run(command: list[str], changes: bool | None = None) -> Figures:
         output.seek(0)
         said = output.read().decode(errors="replace")
     if process.returncode != 0:
-        raise Failed(f"{' '.join(command)} failed:\n{said[-5000:]}")
+        raise Failed(f"{' '.join(command)} failed:\n{_worth_reading(said)}")
     if changes is not None and {changes} != {number != "0" for number in re.findall(r" changed=(\d+) ", said)}:
-        raise Failed(f"{' '.join(command)}: changes are not as they should be ({changes}):\n{said[-5000:]}")
+        raise Failed(f"{' '.join(command)}: changed is not always {changes}:\n{_worth_reading(said)}")
     cpu = usage.ru_utime + usage.ru_stime
     return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
+
+
+def _worth_reading(said: str) -> str:
+    """Lines as long as a person writes them; results of tasks are longer."""
+    return "\n".join(line[:300] for line in said.splitlines()[-60:])
 
 
 def _medians(runs: list[Figures]) -> Figures:

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import harness
 import workload
 from places import WORK
 from sites import Site
@@ -34,16 +35,15 @@ def old_packages() -> str:
 
 
 def run(site: Site, script: str) -> None:
-    """Run a script on all nodes, not measured."""
-    subprocess.run(site.shell(script), check=True, stdout=subprocess.DEVNULL)
+    """Run a script on all nodes."""
+    harness.run(site.shell(script))
 
 
 def add_repository(site: Site) -> None:
     """A repository on each node with both releases, known to apt."""
     archive = _repository()
-    copy = ["ansible", "-i", str(site.directory), "all", "-m", "ansible.builtin.unarchive"]
     run(site, f"mkdir -p {_REPOSITORY}")
-    subprocess.run([*copy, "-a", f"src={archive} dest={_REPOSITORY}"], check=True, stdout=subprocess.DEVNULL)
+    harness.run(site.module("ansible.builtin.unarchive", src=str(archive), dest=_REPOSITORY))
     source = f"deb [trusted=yes] file:{_REPOSITORY} ./"
     run(site, f"echo '{source}' >/etc/apt/sources.list.d/bench.list && {_APT} update >/dev/null")
 

@@ -70,7 +70,14 @@ class Site:
 
     def shell(self, script: str) -> list[str]:
         """The command that runs a script on all hosts, as root."""
-        return ["ansible", "-i", str(self.directory), "all", "-m", "ansible.builtin.raw", "-a", script]
+        return [*self._module("ansible.builtin.raw"), script]
+
+    def module(self, name: str, **options: Any) -> list[str]:
+        """The command that runs one module on all hosts, as root."""
+        return [*self._module(name), json.dumps(options)]
+
+    def _module(self, name: str) -> list[str]:
+        return ["ansible", "-i", str(self.directory), "all", "-m", name, "-a"]
 
 
 def pipelined(command: list[str]) -> list[str]:

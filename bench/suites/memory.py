@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import nodes
-from harness import Case, Comparison, Figures
+from harness import Case, Comparison, Figures, run
 from places import BENCH
 from sites import Site
 
@@ -20,9 +20,8 @@ def comparisons() -> list[Comparison]:
     """The node's Python is started by a program that notes how large it became."""
     site = whole("memory", 500)
     nodes.run(site, nodes.ACCOUNTS)
-    copy = ["ansible", "-i", str(site.directory), "all", "-m", "ansible.builtin.copy"]
-    source = BENCH / "on_node/note_peak.py"
-    subprocess.run([*copy, "-a", f"src={source} dest={_PYTHON} mode=0755"], check=True, stdout=subprocess.DEVNULL)
+    source = str(BENCH / "on_node/note_peak.py")
+    run(site.module("ansible.builtin.copy", src=source, dest=_PYTHON, mode="0755"))
 
     def peak() -> Figures:
         said = subprocess.run(site.shell(f"cat {_PEAK}"), check=True, capture_output=True, text=True).stdout

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import nodes
 import workload
-from harness import Case, Comparison
+from harness import Case, Comparison, run
 from sites import Site
 
 ROLES = ("trust_anchors", "voms_client", "host_credential", "user_credentials", "grid_mapfile")
@@ -17,8 +15,8 @@ USERS = 50
 def comparisons() -> list[Comparison]:
     site = whole("node", USERS)
     ping = Case("ping", site.play("ping"))
-    nodes.run(site, nodes.ACCOUNTS)
-    subprocess.run(site.play("role", bench_role="node"), check=True, stdout=subprocess.DEVNULL)
+    nodes.run(site, f"{nodes.ACCOUNTS}; {nodes.NOTHING}")
+    run(site.play("role", bench_role="node"))
     roles = [[_role(site, role)] for role in (*ROLES, "node")]
     first = Case("node, first", site.play("role", bench_role="node"), [site.shell(nodes.NOTHING)], changes=True)
     return [
