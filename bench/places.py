@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
+DOCS = ROOT / "docs"
 RESULTS = BENCH / "results"
 PLAYBOOKS = BENCH / "playbooks"
 WORK = ROOT / "build/bench"  # what measurements need: made once, used again

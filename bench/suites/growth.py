@@ -57,7 +57,11 @@ def _controller() -> Comparison:
         about = {"users": count, "hosts": ALIASES}
         once = Site(f"users-{count}", user_credentials=workload.credentials(count)).play("credentials/grid_security")
         sequences.append([Case(f"{count} users, nothing to do", play, [once], about=about, changes=False)])
-    return Comparison(f"Controller, {ALIASES} hosts", Case("ping", Site("controller", hosts).play("ping")), sequences)
+    return Comparison(
+        f"Controller, {ALIASES} hosts",
+        Case("ping", Site("controller", hosts).play("ping"), about={"hosts": ALIASES}),
+        sequences,
+    )
 
 
 def _pipelining() -> Comparison:
@@ -74,11 +78,12 @@ def _pipelining() -> Comparison:
 
 
 def _hosts(count: int, rounds: int) -> Comparison:
-    """Hosts that are this machine, each with a directory for the same user."""
+    """Hosts that are this machine, each with a directory for each of the same two users."""
     directory = WORK / "local"
-    credential = workload.credential("openssl", "first", workload.USERS[0])
-    item = {**credential, "owner": None, "directory": f"{directory}/{{{{ inventory_hostname }}}}"}
-    site = Site(f"hosts-{count}", local(count), user_credentials=[item])
+    items = []
+    for item in workload.credentials(2):
+        items.append({**item, "directory": f"{directory}/{{{{ inventory_hostname }}}}-{item.pop('owner')}"})
+    site = Site(f"hosts-{count}", local(count), user_credentials=items)
     sequences = []
     for forks in FORKS:
         options, about = ("--forks", str(forks)), {"hosts": count, "forks": forks}
