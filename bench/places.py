@@ -11,4 +11,5 @@ DOCS = ROOT / "docs"
 RESULTS = BENCH / "results"
 PLAYBOOKS = BENCH / "playbooks"
 WORK = ROOT / "build/bench"  # what measurements need: made once, used again
+ANSIBLE_HOME = WORK / "ansible-home"  # apart from the user's: what runs keep there is taken away again
 SSH_CONFIG = ROOT / "build/cluster/ssh_config"

@@ -6,13 +6,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 from typing import Any
 
 import machine
 import workload
 from harness import Failed, measure
-from places import RESULTS
+from places import ANSIBLE_HOME, RESULTS
 
 SUITES = ("trust", "credentials", "node", "growth", "vault", "memory", "render")
 
@@ -25,6 +26,7 @@ def main() -> None:
         "--only", default="", metavar="TEXT", help="comparisons with this in their title; keeps nothing"
     )
     chosen = parser.parse_args()
+    os.environ["ANSIBLE_HOME"] = str(ANSIBLE_HOME)
     workload.make()
     failed = [name for name in chosen.suites or SUITES if not _run(name, chosen.rounds, chosen.only)]
     if failed:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from places import PLAYBOOKS, ROOT, SSH_CONFIG, WORK
+from places import ANSIBLE_HOME, PLAYBOOKS, ROOT, SSH_CONFIG, WORK
 
 _SOCKETS = "/run/grid-security-cluster/ssh"  # where molecule's inventory has them, so that nodes that go close them
 _REAL = {
@@ -78,6 +78,11 @@ class Site:
 
     def _module(self, name: str) -> list[str]:
         return ["ansible", "-i", str(self.directory), "all", "-m", name, "-a"]
+
+
+def forget() -> list[str]:
+    """The command that makes the controller one that has never rendered anything."""
+    return ["rm", "-rf", str(ANSIBLE_HOME / "grid.security")]
 
 
 def pipelined(command: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import nodes
 import workload
 from harness import ALWAYS, Case, Comparison
 from places import WORK
-from sites import Site
+from sites import Site, forget
 
 STEPS = ("first", "nothing to do", "one renewed", "all renewed")
 _AGAIN = STEPS[:2]
@@ -39,7 +39,7 @@ def _comparison(title: str, style: str, count: int, chosen: Chosen, rounds: int 
     sites = {step: _site(style, count, step) for step in STEPS}
     sequences = []
     for peer, (steps, most) in chosen.items():
-        clear = [sites["first"].shell(nodes.NO_CREDENTIALS), ["rm", "-rf", str(WORK / "converted")]]
+        clear = [sites["first"].shell(nodes.NO_CREDENTIALS), ["rm", "-rf", str(WORK / "converted")], forget()]
         sequences.append([_case(peer, sites[step], step, clear if step == "first" else [], most) for step in steps])
     return Comparison(title, Case("ping", sites["first"].play("ping")), sequences, rounds)
 

@@ -9,7 +9,7 @@ import nodes
 import workload
 from harness import ALWAYS, Case, Comparison
 from places import WORK
-from sites import Site, aliases, local, pipelined
+from sites import Site, aliases, forget, local, pipelined
 
 USERS = (1, 10, 50, 200, 500)
 ANCHORS = (1, 10, 40, ALWAYS)
@@ -82,7 +82,8 @@ def _hosts(count: int, rounds: int) -> Comparison:
     directory = WORK / "local"
     items = []
     for item in workload.credentials(2):
-        items.append({**item, "directory": f"{directory}/{{{{ inventory_hostname }}}}-{item.pop('owner')}"})
+        owner = item.pop("owner")
+        items.append({**item, "directory": f"{directory}/{{{{ inventory_hostname }}}}-{owner}"})
     site = Site(f"hosts-{count}", local(count), user_credentials=items)
     sequences = []
     for forks in FORKS:
@@ -97,6 +98,6 @@ def _hosts(count: int, rounds: int) -> Comparison:
 
 def _first_and_again(name: str, play: list[str], clear: list[str], **about: Any) -> list[Case]:
     return [
-        Case(f"{name}, first", play, [clear], about={**about, "step": "first"}, changes=True),
+        Case(f"{name}, first", play, [clear, forget()], about={**about, "step": "first"}, changes=True),
         Case(f"{name}, nothing to do", play, about={**about, "step": "nothing to do"}, changes=False),
     ]

@@ -9,7 +9,7 @@ import subprocess
 import nodes
 from harness import Case, Comparison, Figures, run
 from places import BENCH
-from sites import Site
+from sites import Site, forget
 
 from suites.node import whole
 
@@ -29,6 +29,7 @@ def comparisons() -> list[Comparison]:
 
     def case(name: str, playbook: str, *before: str, role: str = "") -> Case:
         prepare = [site.shell(script) for script in (*before, f"rm -f {_PEAK}")]
+        prepare += [forget()] if before else []
         command = site.play(playbook, ansible_python_interpreter=_PYTHON, bench_role=role)
         return Case(name, command, prepare, about={"step": name}, probe=peak)
 

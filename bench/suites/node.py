@@ -6,7 +6,7 @@ from __future__ import annotations
 import nodes
 import workload
 from harness import Case, Comparison, run
-from sites import Site
+from sites import Site, forget
 
 ROLES = ("trust_anchors", "voms_client", "host_credential", "user_credentials", "grid_mapfile")
 USERS = 50
@@ -18,7 +18,9 @@ def comparisons() -> list[Comparison]:
     nodes.run(site, f"{nodes.ACCOUNTS}; {nodes.NOTHING}")
     run(site.play("role", bench_role="node"))
     roles = [[_role(site, role)] for role in (*ROLES, "node")]
-    first = Case("node, first", site.play("role", bench_role="node"), [site.shell(nodes.NOTHING)], changes=True)
+    first = Case(
+        "node, first", site.play("role", bench_role="node"), [site.shell(nodes.NOTHING), forget()], changes=True
+    )
     return [
         Comparison("Nothing to do, by role", ping, [*roles, [_one_by_one(site)]]),
         Comparison("A whole node", ping, [[first, _role(site, "node")]]),

@@ -7,7 +7,7 @@ import nodes
 import workload
 from harness import Case, Comparison, Figures
 from places import BENCH, ROOT, WORK
-from sites import Hosts, Site
+from sites import Hosts, Site, forget
 from sites import nodes as real_nodes
 
 _OPENED = WORK / "opened"
@@ -29,7 +29,7 @@ def _case(users: int, hosts: Hosts) -> Case:
     site = Site(f"render-{users}-{len(hosts)}", hosts, user_credentials=workload.credentials(users, "firefox"))
     path = f"{BENCH / 'counting'}:{ROOT / 'build/collections'}"
     command = ["env", f"PYTHONPATH={path}", f"BENCH_OPENED={_OPENED}", *site.play("credentials/grid_security")]
-    prepare = [site.shell(nodes.NO_CREDENTIALS), ["rm", "-f", str(_OPENED)]]
+    prepare = [site.shell(nodes.NO_CREDENTIALS), ["rm", "-f", str(_OPENED)], forget()]
     return Case(f"{users} archives, {len(hosts)} hosts", command, prepare, about={"hosts": len(hosts)}, probe=_opened)
 
 

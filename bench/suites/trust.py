@@ -6,7 +6,7 @@ from __future__ import annotations
 import nodes
 import workload
 from harness import ALWAYS, Case, Comparison
-from sites import Site
+from sites import Site, forget
 
 _STEPS = ("first", "nothing to do", "one changed", "upgrade")
 _AGAIN = _STEPS[:2]
@@ -32,7 +32,7 @@ def clean() -> None:
 
 def _sequence(site: Site, peer: str, steps: tuple[str, ...], release: str = "new", rounds: int = ALWAYS) -> list[Case]:
     clear = site.shell(nodes.NO_ANCHORS)
-    prepare = {"first": [clear], "upgrade": [clear, _play(site, peer, "old")]}
+    prepare = {"first": [clear, forget()], "upgrade": [clear, forget(), _play(site, peer, "old")]}
     return [
         Case(
             f"{peer}, {step}",
