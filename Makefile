@@ -71,6 +71,7 @@ unit: $(TREE)/MANIFEST.json
 fuzz-corpus: $(TREE)/MANIFEST.json
 	$(PYTEST) -n auto $(TREE)/tests/fuzz
 
+SUITES :=
 FUZZ_SECONDS := 600
 fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
 	PYTHONPATH=$(CURDIR)/build/collections build/fuzz-venv/bin/python -W ignore \
@@ -130,7 +131,8 @@ scenario-run: cluster-create
 
 bench-run: cluster-create build/bench-venv/ready
 	tests/support/machine rsync:rsync
-	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/trust.py build/bench 5
+	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/run.py $(SUITES)
+	build/bench-venv/bin/python bench/report.py
 
 cluster-create: cluster-packages
 	$(CLUSTER) create
