@@ -71,7 +71,6 @@ unit: $(TREE)/MANIFEST.json
 fuzz-corpus: $(TREE)/MANIFEST.json
 	$(PYTEST) -n auto $(TREE)/tests/fuzz
 
-SUITES :=
 FUZZ_SECONDS := 600
 fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
 	PYTHONPATH=$(CURDIR)/build/collections build/fuzz-venv/bin/python -W ignore \
@@ -129,6 +128,7 @@ molecule-run: cluster-packages cluster-destroy
 scenario-run: cluster-create
 	molecule $(DO)
 
+SUITES :=
 bench-run: cluster-create build/bench-venv/ready
 	tests/support/machine rsync:rsync
 	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/run.py $(SUITES)
