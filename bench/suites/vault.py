@@ -7,7 +7,7 @@ import nodes
 import workload
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
-from harness import Case, Comparison
+from harness import Case, Comparison, run
 from places import WORK
 from sites import Hosts, Site, aliases
 from sites import nodes as real_nodes
@@ -18,7 +18,9 @@ _VAULT = VaultLib([("default", VaultSecret(b"bench"))])
 
 
 def comparisons() -> list[Comparison]:
-    nodes.run(Site("ping"), nodes.ACCOUNTS)
+    site = Site("vault", user_credentials=workload.credentials(USERS))
+    nodes.run(site, f"{nodes.ACCOUNTS}; {nodes.NO_CREDENTIALS}")
+    run(site.play("credentials/grid_security"))
     _PASSWORD.write_text("bench\n")
     return [_comparison("3 hosts", real_nodes()), _comparison("30 hosts", aliases(30), rounds=3)]
 
