@@ -128,9 +128,11 @@ molecule-run: cluster-packages cluster-destroy
 scenario-run: cluster-create
 	molecule $(DO)
 
+SUITES :=
 bench-run: cluster-create build/bench-venv/ready
 	tests/support/machine rsync:rsync
-	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/trust.py build/bench 5
+	PATH="$(CURDIR)/build/bench-venv/bin:$$PATH" PYTHONPATH=$(CURDIR)/build/collections python bench/run.py $(SUITES)
+	build/bench-venv/bin/python bench/report.py
 
 cluster-create: cluster-packages
 	$(CLUSTER) create

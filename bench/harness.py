@@ -1,85 +1,135 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole commands, measured in turns: every figure is a ratio to the floor of the same run, never a time to be met."""
+"""Whole commands, measured in turns: every figure is a ratio to the floor of the same run, never a time to be met.
+
+Small on purpose: a process that starts another lends it its size, which would be taken for that one's peak.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import platform
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 ALWAYS = sys.maxsize
+Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command, and one before it that brings about the state it starts from (not measured).
+    """A command, and those before it that bring about the state it starts from (not measured).
 
+    :param changes: whether it has to change something on each host; None if that does not matter.
     :param rounds: at most so many measurements, for what takes minutes.
+    :param about: what a plot wants to know: how many users, for instance.
+    :param probe: gives more figures about the run that has just ended.
     """
 
     name: str
     command: list[str]
-    prepare: list[str] | None = None
+    prepare: list[list[str]] = field(default_factory=list)
+    rounds: int = ALWAYS
+    about: dict[str, Any] = field(default_factory=dict)
+    changes: bool | None = None
+    probe: Callable[[], Figures] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Cases that are compared with each other and with a floor.
+
+    :param sequences: the cases of one follow each other, each starting where the one before ended. They take turns.
+    """
+
+    title: str
+    floor: Case
+    sequences: list[list[Case]]
     rounds: int = ALWAYS
 
 
-def measure(cases: list[Case], rounds: int, floor: str) -> dict[str, Any]:
-    """Run the cases in turns and return medians and spreads: seconds, and ratios to the case called ``floor``."""
-    seconds: dict[str, list[float]] = {case.name: [] for case in cases}
-    for number in range(rounds):
-        for case in cases:
-            if number < case.rounds:
-                if case.prepare:
-                    _run(case.prepare)
-                seconds[case.name].append(_run(case.command))
-    base = statistics.median(seconds[floor])
+class Failed(Exception):
+    """A command that failed says nothing about its cost."""
+
+
+def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
+    """Run all of it so many times: each round begins with another sequence, each sequence follows the floor."""
+    figures: dict[str, list[Figures]] = {}
+    run(comparison.floor.command)  # opens connections
+    for number in range(min(rounds, comparison.rounds)):
+        for sequence in _rotated(comparison.sequences, number):
+            due = [case for case in sequence if number < case.rounds]
+            for case in [comparison.floor, *due] if due else []:
+                figures.setdefault(case.name, []).append(_measure_one(case))
+    cases = [comparison.floor, *(case for sequence in comparison.sequences for case in sequence)]
+    base = _medians(figures[comparison.floor.name])
     return {
-        "machine": _machine(),
-        "floor": floor,
-        "cases": {name: _summary(all, base) for name, all in seconds.items()},
+        "title": comparison.title,
+        "floor": comparison.floor.name,
+        "cases": {case.name: _summary(figures[case.name], base, case.about) for case in cases},
     }
 
 
-def _run(command: list[str]) -> float:
-    start = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
-    return time.monotonic() - start
+def _rotated(sequences: list[list[Case]], number: int) -> list[list[Case]]:
+    start = number % len(sequences)
+    return sequences[start:] + sequences[:start]
 
 
-def _summary(values: list[float], base: float) -> dict[str, Any]:
-    median = statistics.median(values)
-    return {
-        "runs": len(values),
-        "seconds": round(median, 2),
-        "ratio": round(median / base, 2),
-        "lowest": round(min(values) / base, 2),
-        "highest": round(max(values) / base, 2),
+def _measure_one(case: Case) -> Figures:
+    for command in case.prepare:
+        run(command)
+    found = run(case.command, case.changes)
+    if case.probe:
+        found.update(case.probe())
+    print(f"{case.name}: {' '.join(f'{name} {value}' for name, value in found.items())}", file=sys.stderr, flush=True)
+    return found
+
+
+def run(command: list[str], changes: bool | None = None) -> Figures:
+    """Seconds by the clock; seconds of all processors, and the largest process, among the command and what it started.
+
+    What it leaves behind does not count: connections that ssh keeps open for the next command.
+    """
+    with tempfile.TemporaryFile() as output:
+        start = time.monotonic()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        _pid, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    if process.returncode != 0:
+        raise Failed(f"{' '.join(command)} failed:\n{_worth_reading(said)}")
+    if changes is not None and {changes} != {number != "0" for number in re.findall(r" changed=(\d+) ", said)}:
+        raise Failed(f"{' '.join(command)}: changed is not always {changes}:\n{_worth_reading(said)}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
+
+
+def _worth_reading(said: str) -> str:
+    """Lines as long as a person writes them; results of tasks are longer."""
+    return "\n".join(line[:300] for line in said.splitlines()[-60:])
+
+
+def _medians(runs: list[Figures]) -> Figures:
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def _summary(runs: list[Figures], base: Figures, about: dict[str, Any]) -> dict[str, Any]:
+    """Medians, and for each figure that the floor has as well, its ratio to the floor's median with the spread."""
+    medians = _medians(runs)
+    ratios = {
+        name: {
+            "median": round(medians[name] / base[name], 2),
+            "lowest": round(min(run[name] for run in runs) / base[name], 2),
+            "highest": round(max(run[name] for run in runs) / base[name], 2),
+        }
+        for name in medians
+        if base.get(name)
     }
-
-
-def _machine() -> dict[str, Any]:
-    return {"system": platform.system(), "processors": os.cpu_count(), "python": platform.python_version()}
-
-
-def table(result: dict[str, Any]) -> str:
-    """The result in Markdown."""
-    lines = [f"| | ratio to {result['floor']} | lowest to highest | runs |", "|---|---|---|---|"]
-    for name, one in result["cases"].items():
-        lines.append(f"| {name} | {one['ratio']} | {one['lowest']} to {one['highest']} | {one['runs']} |")
-    return "\n".join(lines)
-
-
-def save(result: dict[str, Any], path: Path) -> None:
-    """Keep the result, and show it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(table(result))
+    return {"about": about, "runs": len(runs), "medians": medians, "ratios": ratios, "raw": runs}

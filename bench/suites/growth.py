@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How cost grows with users, trust anchors and hosts; what forks and pipelining do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nodes
+import workload
+from harness import ALWAYS, Case, Comparison
+from places import WORK
+from sites import Site, aliases, forget, local, pipelined
+
+USERS = (1, 10, 50, 200, 500)
+ANCHORS = (1, 10, 40, ALWAYS)
+HOSTS = {1: 5, 3: 5, 10: 5, 30: 3, 100: 1, 300: 1}  # and how often each is measured at most
+FORKS = (5, 50)
+ALIASES = 30
+
+
+def comparisons() -> list[Comparison]:
+    nodes.run(Site("ping"), nodes.ACCOUNTS)
+    return [_users(), _anchors(), _controller(), _pipelining(), *(_hosts(*one) for one in HOSTS.items())]
+
+
+def _users() -> Comparison:
+    """The prepared state of one size is that of no other: what is there beyond it stays untouched."""
+    site = Site("users")
+    sequences = []
+    for count in USERS:
+        play = Site(f"users-{count}", user_credentials=workload.credentials(count)).play("credentials/grid_security")
+        clear = site.shell(nodes.NO_CREDENTIALS)
+        sequences.append(_first_and_again(f"{count} users", play, clear, users=count))
+    return Comparison("Users", Case("ping", site.play("ping")), sequences)
+
+
+def _anchors() -> Comparison:
+    site = Site("anchors")
+    sequences = []
+    for wanted in ANCHORS:
+        options = workload.some_anchors(wanted)
+        count = len(options["include"])
+        name = f"{count} trust anchors"
+        variables = {f"trust_anchors_{option}": value for option, value in options.items()}
+        play = Site(f"anchors-{count}", **variables).play("role", bench_role="trust_anchors")
+        sequences.append(_first_and_again(name, play, site.shell(nodes.NO_ANCHORS), anchors=count))
+    return Comparison("Trust anchors", Case("ping", site.play("ping")), sequences)
+
+
+def _controller() -> Comparison:
+    """Many hosts with one user and with many, so that the same rendering is shared by many."""
+    hosts = aliases(ALIASES)
+    sequences = []
+    for count in (1, 200):
+        site = Site(f"controller-{count}", hosts, user_credentials=workload.credentials(count))
+        play = site.play("credentials/grid_security")
+        about = {"users": count, "hosts": ALIASES}
+        once = Site(f"users-{count}", user_credentials=workload.credentials(count)).play("credentials/grid_security")
+        sequences.append([Case(f"{count} users, nothing to do", play, [once], about=about, changes=False)])
+    return Comparison(
+        f"Controller, {ALIASES} hosts",
+        Case("ping", Site("controller", hosts).play("ping"), about={"hosts": ALIASES}),
+        sequences,
+    )
+
+
+def _pipelining() -> Comparison:
+    site = Site("pipelining", user_credentials=workload.credentials(50))
+    ping, play = site.play("ping"), site.play("credentials/grid_security")
+    sequences = [
+        [Case("ping with pipelining", pipelined(ping), about={"pipelining": True})],
+        _first_and_again("50 users", play, site.shell(nodes.NO_CREDENTIALS), pipelining=False),
+        _first_and_again(
+            "50 users with pipelining", pipelined(play), site.shell(nodes.NO_CREDENTIALS), pipelining=True
+        ),
+    ]
+    return Comparison("Pipelining", Case("ping", ping), sequences)
+
+
+def _hosts(count: int, rounds: int) -> Comparison:
+    """Hosts that are this machine, each with a directory for each of the same two users."""
+    directory = WORK / "local"
+    items = []
+    for item in workload.credentials(2):
+        owner = item.pop("owner")
+        items.append({**item, "directory": f"{directory}/{{{{ inventory_hostname }}}}-{owner}"})
+    site = Site(f"hosts-{count}", local(count), user_credentials=items)
+    clear = ["rm", "-rf", str(directory)]
+
+    def case(name: str, playbook: str, forks: int, *prepare: list[str], **about: str) -> Case:
+        command = site.play(playbook, "--forks", str(forks))
+        return Case(f"{name}, {forks} forks", command, list(prepare), about={"hosts": count, "forks": forks, **about})
+
+    def again(forks: int) -> Case:
+        return case("nothing to do", "credentials/grid_security", forks, step="nothing to do")
+
+    few, many = FORKS
+    first = case("first", "credentials/grid_security", many, clear, forget(), step="first")
+    sequences = [[first, again(many)]]
+    if rounds > 1:  # otherwise minutes per run, and what fewer forks do has been seen with fewer hosts
+        sequences = [[first, again(many), again(few)], [case("ping", "ping", few)]]
+    return Comparison(f"{count} local hosts", case("ping", "ping", many), sequences, rounds)
+
+
+def _first_and_again(name: str, play: list[str], clear: list[str], **about: Any) -> list[Case]:
+    return [
+        Case(f"{name}, first", play, [clear, forget()], about={**about, "step": "first"}, changes=True),
+        Case(f"{name}, nothing to do", play, about={**about, "step": "nothing to do"}, changes=False),
+    ]

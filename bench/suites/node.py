@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole node, in one call and role by role: what a site that runs this every half hour pays for."""
+
+from __future__ import annotations
+
+import nodes
+import workload
+from harness import Case, Comparison, run
+from sites import Site, forget
+
+ROLES = ("trust_anchors", "voms_client", "host_credential", "user_credentials", "grid_mapfile")
+USERS = 50
+
+
+def comparisons() -> list[Comparison]:
+    site = whole("node", USERS)
+    ping = Case("ping", site.play("ping"))
+    nodes.run(site, f"{nodes.ACCOUNTS}; {nodes.NOTHING}")
+    run(site.play("role", bench_role="node"))
+    roles = [[_role(site, role)] for role in (*ROLES, "node")]
+    first = Case(
+        "node, first", site.play("role", bench_role="node"), [site.shell(nodes.NOTHING), forget()], changes=True
+    )
+    return [
+        Comparison("Nothing to do, by role", ping, [*roles, [_one_by_one(site)]]),
+        Comparison("A whole node", ping, [[first, _role(site, "node")]]),
+    ]
+
+
+def whole(name: str, users: int) -> Site:
+    """Nodes that have everything."""
+    return Site(
+        name,
+        trust_anchors_sources=[str(workload.release("new"))],
+        voms_client_vos=["atlas", "cms", "alice", "lhcb", "dteam"],
+        host_credential_src=str(workload.HOST_ARCHIVE),
+        host_credential_passphrase=workload.HOST_PASSPHRASE,
+        user_credentials=workload.credentials(users),
+        grid_mapfile_path="/etc/grid-security/grid-mapfile",
+    )
+
+
+def _role(site: Site, role: str) -> Case:
+    return Case(f"{role}, nothing to do", site.play("role", bench_role=role), about={"role": role}, changes=False)
+
+
+def _one_by_one(site: Site) -> Case:
+    play = site.play("roles")
+    return Case("five roles, nothing to do", play, about={"role": "all"}, changes=False)
