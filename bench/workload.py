@@ -22,7 +22,7 @@ from ansible_collections.grid.security.tests.support import igtf, pki
 USERS = [f"bench{number:03}" for number in range(500)]
 ROUNDS = {"openssl": 2048, "firefox": 600_000}  # of key derivation in an archive, by what writes such archives
 EDITIONS = {"first": 100, "renewed": 200}  # days that a certificate is valid
-FEW = 10  # trust anchors, where a whole release would take minutes
+FEW = 3  # trust anchors, where a whole release would take minutes
 RELEASES = {"old": "bookworm", "new": "trixie"}  # of IGTF, by the Debian release that has it
 
 

@@ -9,7 +9,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from harness import Case, Comparison, run
 from places import WORK
-from sites import Hosts, Site, aliases
+from sites import Hosts, Site
 from sites import nodes as real_nodes
 
 USERS = 200
@@ -22,10 +22,10 @@ def comparisons() -> list[Comparison]:
     nodes.run(site, f"{nodes.ACCOUNTS}; {nodes.NO_CREDENTIALS}")
     run(site.play("credentials/grid_security"))
     _PASSWORD.write_text("bench\n")
-    return [_comparison("3 hosts", real_nodes()), _comparison("30 hosts", aliases(30), rounds=3)]
+    return [_comparison("3 hosts", real_nodes())]
 
 
-def _comparison(title: str, hosts: Hosts, rounds: int = 5) -> Comparison:
+def _comparison(title: str, hosts: Hosts) -> Comparison:
     ways = {"in the clear": _clear(), "one vaulted file": _file(), "vaulted strings": _strings()}
     sequences = []
     for way, text in ways.items():
@@ -34,7 +34,7 @@ def _comparison(title: str, hosts: Hosts, rounds: int = 5) -> Comparison:
         command = site.play("credentials/grid_security", "--vault-password-file", str(_PASSWORD))
         sequences.append([Case(f"{way}, nothing to do", command, about={"way": way}, changes=False)])
     ping = Case("ping", Site(f"vault-{len(hosts)}", hosts).play("ping"))
-    return Comparison(f"{USERS} users, {title}", ping, sequences, rounds)
+    return Comparison(f"{USERS} users, {title}", ping, sequences)
 
 
 def _clear() -> str:
