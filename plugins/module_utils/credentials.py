@@ -102,8 +102,14 @@ def _render(items: list[_Item], renderer: Renderer) -> None:
     for item, contents in zip(ready, renderer.contents([item.number for item in ready])):
         if isinstance(contents, GridSecurityError):
             item.error = contents
-            continue
-        item.contents = {digest: contents[digest] for digest in item.outcome["needs"]}
+        elif set(item.outcome["needs"]) <= set(contents):
+            item.contents = {digest: contents[digest] for digest in item.outcome["needs"]}
+        else:
+            item.error = GridSecurityError(
+                "internal",
+                f"{label(item.options)}: an earlier run rendered it otherwise. Remove the directory grid.security below"
+                " ansible's home on the controller (~/.ansible), run again, and report this.",
+            )
 
 
 def _refuse_duplicates(items: list[_Item]) -> None:

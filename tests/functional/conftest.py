@@ -42,6 +42,7 @@ class Site:
         play = play if "import_playbook" in play else {"hosts": "all", "gather_facts": False, **play}
         (self.root / "play.json").write_text(json.dumps([play]))
         settings = {
+            "ANSIBLE_HOME": str(self.root / "ansible-home"),
             "ANSIBLE_LOCAL_TEMP": str(self.root / "controller-tmp"),
             "ANSIBLE_REMOTE_TMP": str(self.root / "node-tmp"),
             "ANSIBLE_LOG_PATH": str(self.root / "ansible.log"),

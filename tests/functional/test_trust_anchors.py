@@ -176,6 +176,8 @@ def test_url_is_fetched_once_per_run_and_checked(
     output = site.play(tasks, SSL_CERT_FILE=str(authority))
     assert output.returncode == 0, output.stdout
     assert requests == ["/ca.pem"]
+    site.play(tasks)
+    assert requests == ["/ca.pem"], "its checksum says what it would answer"
     broken = {
         "not what checksum says": {**good, "checksum": "sha256:" + "0" * 64},
         "404": {**good, "url": f"{url}/other"},
@@ -185,6 +187,7 @@ def test_url_is_fetched_once_per_run_and_checked(
         output = site.play([task], SSL_CERT_FILE=str(authority))
         assert message in output.stdout
         assert executed(output.stdout) == []
-    output = site.play(tasks[:1])  # nobody said that this authority is to be trusted
+    # Nobody said that this authority is to be trusted, and no earlier run knows what it would answer.
+    output = site.play(tasks[:1], ANSIBLE_HOME=str(site.root / "other-home"))
     assert "certificate verify failed" in output.stdout
     assert executed(output.stdout) == []

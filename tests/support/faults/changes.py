@@ -190,6 +190,19 @@ _OLD = pki.issue("Alice", start=-50, issuer=_AUTHORITY)
 _NEW = pki.issue("Alice", start=-1, issuer=_AUTHORITY)
 
 
+class _Rendered:
+    """The renderer of one credential that is rendered already, if it is to be there."""
+
+    def __init__(self, rendered: dict[str, Any] | None) -> None:
+        self.rendered = rendered
+
+    def outlines(self, _options: list[dict[str, Any]]) -> list[Any]:
+        return [credential.outline(self.rendered)] if self.rendered else []
+
+    def contents(self, numbers: list[int]) -> list[Any]:
+        return [credential.contents(self.rendered) for _number in numbers if self.rendered]
+
+
 def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -> Talk:
     usual = {name: option.get("default") for name, option in credentials.OPTIONS.items()}
     options = {
@@ -203,7 +216,7 @@ def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -
         **changes,
     }
     rendered = credential.render(one.archive(), options, "test") if one else None
-    return lambda: credentials.converge([options], lambda _options: rendered or {}, check=False)
+    return lambda: credentials.converge([options], _Rendered(rendered), check=False)
 
 
 def _whole(change: Change, tree: Tree) -> Iterator[str]:

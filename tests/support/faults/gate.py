@@ -24,7 +24,7 @@ _PR_SET_PTRACER = 0x59616D61  # linux/prctl.h
 _WAIT = 30.0  # seconds
 
 _libc = ctypes.CDLL(None)
-_original = file_set.work
+_original = file_set.work_all
 
 
 def pass_through() -> None:
@@ -39,7 +39,7 @@ def pass_through() -> None:
         time.sleep(0.0005)
 
 
-def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """:func:`file_set.work`, under strace."""
+def work_all(argument: dict[str, Any]) -> dict[str, Any]:
+    """:func:`file_set.work_all`, under strace."""
     pass_through()
     return _original(argument)
