@@ -96,7 +96,7 @@ def _errands(tasks: list[_Task]) -> list[list[_Task]]:
 
 def _run(errands: list[list[_Task]], limit: float, secret: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     """Index and result of each task; if the process is lost, its tasks are tried apart."""
-    jobs = [owners.Job(tasks[0].account, {"all": [one.argument for one in tasks]}, limit) for tasks in errands]
+    jobs = [_job(tasks, limit, secret) for tasks in errands]
     for tasks, answer in zip(errands, owners.run_jobs(work_all, jobs, secret)):
         if "results" in answer:
             yield from zip((one.index for one in tasks), answer["results"])
@@ -104,6 +104,12 @@ def _run(errands: list[list[_Task]], limit: float, secret: bool) -> Iterator[tup
             yield tasks[0].index, answer
         else:
             yield from _run([[one] for one in tasks], limit, secret)
+
+
+def _job(tasks: list[_Task], limit: float, secret: bool) -> owners.Job:
+    argument: dict[str, Any] = {"all": [one.argument for one in tasks]}
+    look = None if secret or tasks[0].account.is_caller else {**argument, "look": True}
+    return owners.Job(tasks[0].account, argument, limit, look=look)
 
 
 # --- with whose rights ------------------------------------------------------------------------------------------------
@@ -194,8 +200,20 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
 
 
 def work_all(argument: dict[str, Any]) -> dict[str, Any]:
-    """Several sets, one after the other; none stops the others."""
-    return {"results": [owners.guarded(work, one) for one in argument["all"]]}
+    """Several sets, one after the other; none stops the others.
+
+    With ``look``, nothing is changed, and :data:`owners.UNFINISHED` says whether there is something to change.
+    """
+    if not argument.get("look"):
+        return {"results": [owners.guarded(work, one) for one in argument["all"]]}
+    results = [owners.guarded(work, {**one, "check": True}) for one in argument["all"]]
+    return {"results": results, owners.UNFINISHED: any(map(_is_to_be_changed, argument["all"], results))}
+
+
+def _is_to_be_changed(argument: dict[str, Any], result: dict[str, Any]) -> bool:
+    """Whether a worker would do something about it, now and without further contents."""
+    only_told = argument["check"] or "manifest" in argument or result.get("failed") or result.get("needs")
+    return bool(result.get("changed") and not only_told)
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,10 @@ A home directory is its user's territory. So the engine never touches it as root
 drops to that user for good and does the work there. The worker is in the user's hands too (they may stop it, kill it,
 let a file system hang), so it is given a time limit, and it is forked from a *steward* that never saw anybody's bytes.
 
+Most runs find nothing to do, and to start a process takes ten times as long as to see that. So one process, the
+*looker*, first looks for all owners: it takes on the rights of one after the other, and gives them back. It can do so
+because it stays root's (real and saved user): nobody else may signal or trace it. It changes nothing; a worker does.
+
 Steward and engine talk over a Unix socket pair. For each job the engine hands one end of a fresh socket pair to the
 steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and result then travel
 between engine and worker only. When the engine's memory holds anything that is for one owner only, contents or
@@ -17,6 +21,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import json
 import os
 import pwd
@@ -31,9 +36,11 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils import process, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Account", "Job", "expand_home", "find_account", "guarded", "run_job", "run_jobs"]
+__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "guarded", "run_job", "run_jobs"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+UNFINISHED = "unfinished"
 
 _PID_BYTES = 8
 _NONE = 0  # in place of a process id
@@ -61,12 +68,15 @@ class Job:
 
     :param limit: seconds the worker may take.
     :param apart: in a process of its own even if this one has the rights, because it may hang.
+    :param look: an argument with which the handler changes nothing. If it then returns :data:`UNFINISHED`, or fails, a
+        worker does the job; otherwise that is the result.
     """
 
     account: Account
     argument: dict[str, Any]
     limit: float
     apart: bool = False
+    look: dict[str, Any] | None = None
 
 
 def find_account(owner: str | None) -> Account:
@@ -106,7 +116,8 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
 
     :param secret: this process's memory holds what is for one owner only, so workers must not descend from it.
     """
-    forked: dict[Handler, _Steward] = {}
+    stewards: dict[Handler, _Steward] = _fresh if secret else {}
+    lookers: dict[Handler, _Steward] = {}
     try:
         for job in jobs:
             if job.account.is_caller and not job.apart:
@@ -114,18 +125,31 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
             elif os.geteuid() != 0:
                 yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
             else:
-                yield _run_apart(handler, job, _fresh if secret else forked)
+                yield _look(handler, job, lookers) or _run_apart(handler, job, stewards)
     finally:
-        for steward in forked.values():
+        for steward in [*lookers.values(), *([] if secret else stewards.values())]:
             steward.dismiss()
 
 
-def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward]) -> dict[str, Any]:
+def _look(handler: Handler, job: Job, lookers: dict[Handler, _Steward]) -> dict[str, Any] | None:
+    """The result, if a look is enough for it. If it fails, a worker tries; but not to wait as long once more."""
+    if job.look is None:
+        return None
+    result = _run_apart(handler, dataclasses.replace(job, argument=job.look), lookers, _Looker)
+    failed = result.get("failed") and result["kind"] != "timeout"
+    return None if failed or result.get(UNFINISHED) else result
+
+
+def _run_apart(
+    handler: Handler, job: Job, stewards: dict[Handler, _Steward], kind: type[_Steward] | None = None
+) -> dict[str, Any]:
     """Have the steward for the handler do it; if that one is lost, the next job gets another."""
     try:
         if handler not in stewards:
-            stewards[handler] = _Steward(handler, fresh=stewards is _fresh)
-        return stewards[handler].run(job)
+            stewards[handler] = (kind or _Steward)(handler, fresh=stewards is _fresh)
+        result = stewards[handler].run(job)
+        if not stewards[handler].is_lost:
+            return result
     except (EOFError, ConnectionError):
         result = _failure("killed", _KILLED.format(job.account.name))
     except OSError as error:
@@ -156,6 +180,8 @@ def _failure(kind: str, message: str) -> dict[str, Any]:
 class _Steward:
     """The process that forks workers, and the engine's side of the talk with it. It is started when it is needed."""
 
+    is_lost = False
+
     def __init__(self, handler: Handler, fresh: bool) -> None:
         self._handler = handler
         self._socket, theirs = socket.socketpair()
@@ -175,8 +201,11 @@ class _Steward:
     def _fork(self, theirs: socket.socket) -> int:
         pid = os.fork()
         if pid == 0:
-            _run_and_exit(lambda: _serve(theirs, self._handler))
+            _run_and_exit(lambda: self._serve(theirs))
         return pid
+
+    def _serve(self, control: socket.socket) -> None:
+        _serve(control, self._handler)
 
     def _execute(self, theirs: socket.socket) -> int:
         # The code is found where this process found it (ansible's zip), named by module and function.
@@ -210,9 +239,40 @@ class _Steward:
             except (EOFError, ConnectionError):
                 return _failure("killed", _KILLED.format(job.account.name))
             finally:
-                # The steward reaps nothing before it ends, so the id cannot have passed to another process.
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                self._end(pid)
+
+    def _end(self, pid: int) -> None:
+        """See to it that the process that did a job is gone."""
+        # The steward reaps nothing before it ends, so the id cannot have passed to another process.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+class _Looker(_Steward):
+    """Forks nobody, but looks itself, with the rights of one owner after the other."""
+
+    def _serve(self, control: socket.socket) -> None:
+        _prepare(control)
+        while (channel := _next_channel(control)) is not None:
+            _answer_pid(control, os.getpid())
+            with channel:
+                _work(channel, self._handler, _for_now)
+
+    def run(self, job: Job) -> dict[str, Any]:
+        result = super().run(job)
+        self.is_lost = bool(result.get("failed"))  # it may hang; whatever it is, another one is without it
+        return result
+
+    def _end(self, pid: int) -> None:
+        """There is more to do for it."""
+
+    def dismiss(self) -> None:
+        """It may hang in somebody's file system: do not wait for its end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self._socket.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, os.WNOHANG)
 
 
 _fresh: dict[Handler, _Steward] = {}  # kept until this process ends: to start one takes longer than most jobs
@@ -254,27 +314,37 @@ def _run_and_exit(work: Callable[[], None]) -> None:
     os._exit(0)
 
 
-def _serve(control: socket.socket, handler: Handler) -> None:
+def _prepare(control: socket.socket) -> None:
     _let_go_of_descriptors(control.fileno())
     os.getgrouplist("root", 0)  # loads what the system looks groups up with, which otherwise each worker does
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would free process ids at once
-    while True:
-        message, descriptors, _flags, _address = socket.recv_fds(control, 1, 1)
-        if not message:
-            return
-        try:
-            pid = os.fork()
-        except OSError:
-            control.sendall(_NONE.to_bytes(_PID_BYTES, "big"))
-            os.close(descriptors[0])
-            continue
-        if pid == 0:
-            control.close()
-            with socket.socket(fileno=descriptors[0]) as channel:
-                _work(channel, handler)
-            os._exit(0)
-        os.close(descriptors[0])
-        control.sendall(pid.to_bytes(_PID_BYTES, "big"))
+
+
+def _next_channel(control: socket.socket) -> socket.socket | None:
+    """The engine's next job comes through it; None when nobody can ask for anything any more."""
+    message, descriptors, _flags, _address = socket.recv_fds(control, 1, 1)
+    return socket.socket(fileno=descriptors[0]) if message else None
+
+
+def _answer_pid(control: socket.socket, pid: int) -> None:
+    control.sendall(pid.to_bytes(_PID_BYTES, "big"))
+
+
+def _serve(control: socket.socket, handler: Handler) -> None:
+    _prepare(control)
+    while (channel := _next_channel(control)) is not None:
+        with channel:
+            try:
+                pid = os.fork()
+            except OSError:
+                _answer_pid(control, _NONE)
+                continue
+            if pid == 0:
+                control.close()
+                _work(channel, handler, _for_good)
+                channel.close()
+                os._exit(0)
+        _answer_pid(control, pid)
 
 
 def _let_go_of_descriptors(kept: int) -> None:
@@ -287,14 +357,13 @@ def _let_go_of_descriptors(kept: int) -> None:
         os.dup2(nowhere, descriptor)  # not closed: what still thinks it has this one might close its successor
 
 
-def _work(channel: socket.socket, handler: Handler) -> None:
-    """The worker: become the owner first, do the work, answer."""
+def _work(channel: socket.socket, handler: Handler, become: Callable[[Account], Any]) -> None:
+    """One job: become the owner first, do the work, answer. :param become: a context manager."""
     message = _read(channel, None)
     account = Account(**message["account"])
     try:
-        if not account.is_caller:
-            _drop_to(account)
-        result = guarded(handler, message["argument"])
+        with become(account):
+            result = guarded(handler, message["argument"])
     except OSError as error:
         result = _failure("os_error", _NO_PROCESS.format(account.name, error.strerror))
     except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer
@@ -302,8 +371,33 @@ def _work(channel: socket.socket, handler: Handler) -> None:
     _send(channel, result, None)
 
 
+@contextlib.contextmanager
+def _for_now(account: Account) -> Iterator[None]:
+    """Have ``account``'s rights and no others. Who cannot give them back must not look for anybody else."""
+    groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
+    try:
+        os.setgroups(os.getgrouplist(account.name, account.gid))
+        os.setegid(account.gid)
+        os.seteuid(account.uid)
+        yield
+    finally:
+        try:
+            os.seteuid(uid)
+            os.setegid(gid)
+            os.setgroups(groups)
+        except OSError:
+            os._exit(1)
+
+
+@contextlib.contextmanager
+def _for_good(account: Account) -> Iterator[None]:
+    """Give up every right but ``account``'s, and stay unreadable for their other processes."""
+    if not account.is_caller:
+        _drop_to(account)
+    yield
+
+
 def _drop_to(account: Account) -> None:
-    """Give up every right but ``account``'s, for good, and stay unreadable for their other processes."""
     os.setgroups(os.getgrouplist(account.name, account.gid))
     os.setgid(account.gid)
     os.setuid(account.uid)
