@@ -202,18 +202,19 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
 def work_all(argument: dict[str, Any]) -> dict[str, Any]:
     """Several sets, one after the other; none stops the others.
 
-    With ``look``, nothing is changed, and :data:`owners.UNFINISHED` says whether there is something to change.
+    With ``look``, nothing is changed, and :data:`owners.UNFINISHED` says whether that was not enough.
     """
     if not argument.get("look"):
         return {"results": [owners.guarded(work, one) for one in argument["all"]]}
     results = [owners.guarded(work, {**one, "check": True}) for one in argument["all"]]
-    return {"results": results, owners.UNFINISHED: any(map(_is_to_be_changed, argument["all"], results))}
+    return {"results": results, owners.UNFINISHED: any(map(_is_unfinished, argument["all"], results))}
 
 
-def _is_to_be_changed(argument: dict[str, Any], result: dict[str, Any]) -> bool:
-    """Whether a worker would do something about it, now and without further contents."""
-    only_told = argument["check"] or "manifest" in argument or result.get("failed") or result.get("needs")
-    return bool(result.get("changed") and not only_told)
+def _is_unfinished(argument: dict[str, Any], result: dict[str, Any]) -> bool:
+    """Whether a worker would do something about it, now and without further contents; or see more: some file systems
+    (FUSE) let in only who is the owner altogether."""
+    only_told = argument["check"] or "manifest" in argument or result.get("needs")
+    return bool(result.get("failed") or (result["changed"] and not only_told))
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
