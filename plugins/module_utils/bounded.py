@@ -65,8 +65,12 @@ def run_all(jobs: list[Job]) -> list[dict[str, Any] | GridSecurityError]:
         while waiting or running.get_map():
             while waiting and len(running.get_map()) < processors():
                 index, job = waiting.popleft()
-                child = _Child(job)
-                running.register(child.reading, selectors.EVENT_READ, (index, child))
+                try:
+                    child = _Child(job)
+                except OSError as error:
+                    outcomes[index] = _not_started(job.name, error)
+                else:
+                    running.register(child.reading, selectors.EVENT_READ, (index, child))
             for key, _events in running.select():
                 index, child = key.data
                 if not child.read():
@@ -87,10 +91,15 @@ class _Child:
         self.job = job
         self.answer = b""
         self.reading, writing = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _work_and_exit(job.work, job.seconds, writing)
-        os.close(writing)
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _work_and_exit(job.work, job.seconds, writing)
+        except OSError:
+            os.close(self.reading)
+            raise
+        finally:
+            os.close(writing)
 
     def read(self) -> bool:
         """Take what has arrived; whether more will come."""
@@ -152,6 +161,14 @@ def _result(answer: dict[str, Any], name: str) -> dict[str, Any] | GridSecurityE
         )
     result: dict[str, Any] = answer["result"]
     return result
+
+
+def _not_started(name: str, error: OSError) -> GridSecurityError:
+    return GridSecurityError(
+        "internal",
+        f"{name}: no process can open it: {error.strerror}. Look at memory and at the limits on processes and open"
+        " files, then run again.",
+    )
 
 
 def _killed(name: str, seconds: int, overrun: bool) -> GridSecurityError:

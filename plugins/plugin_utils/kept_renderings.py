@@ -132,12 +132,11 @@ def _rendered(sources: list[Source]) -> list[Outcome]:
 
 
 def _from_ledger(sources: list[Source]) -> list[Outcome]:
-    for page in ledger.pages([_subject(sources)] if sources else []):
-        known: list[Outcome] | None = page.read()
-        if known is not None:
-            return known
-        return _kept(page, _from_pieces(sources))
-    return []
+    if not sources:
+        return []
+    (page,) = ledger.pages([_subject(sources)])
+    known: list[Outcome] | None = page.read()
+    return _kept(page, _from_pieces(sources)) if known is None else known
 
 
 def _from_pieces(sources: list[Source]) -> list[Outcome]:

@@ -102,3 +102,28 @@ def test_nothing_is_left_open_or_running() -> None:
     assert os.listdir("/dev/fd") == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_many_at_a_time_come_back_in_order() -> None:
+    def work(number: int) -> Callable[[], dict[str, Any]]:
+        return lambda: time.sleep(0.02 * (number % 3)) or {"number": number}
+
+    outcomes = bounded.run_all([bounded.Job(work(number), 1, "alice.p12") for number in range(12)])
+    assert [one["number"] for one in outcomes if isinstance(one, dict)] == list(range(12))
+
+
+def test_one_that_fails_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, calls = os.fork, []
+
+    def refuse_second() -> int:
+        calls.append(1)
+        if len(calls) == 2:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refuse_second)
+    works = [_loop, dict, dict, raising(ValueError("unexpected")), dict]
+    outcomes = bounded.run_all([bounded.Job(work, 1, f"{number}.p12") for number, work in enumerate(works)])
+    kinds = [one.kind if isinstance(one, GridSecurityError) else one for one in outcomes]
+    assert kinds == ["kdf_limit", "internal", {}, "internal", {}]
+    assert "1.p12: no process can open it" in str(outcomes[1])
