@@ -20,7 +20,7 @@ _ALONE: Chosen = {
     "wiki": (_ONE_STEP, ALWAYS),
     "community_crypto": (_AGAIN, ALWAYS),
 }
-_SEVERAL: Chosen = {**_ALONE, "grid_security": (STEPS, ALWAYS), "wiki": (_ONE_STEP, 2), "community_crypto": (_AGAIN, 2)}
+_SEVERAL: Chosen = {**_ALONE, "grid_security": (STEPS, ALWAYS), "wiki": (_ONE_STEP, 1), "community_crypto": (_AGAIN, 1)}
 _MANY: Chosen = {**_SEVERAL, "wiki": (_ONE_STEP, 1), "community_crypto": (_ONE_STEP, 1)}  # minutes per run
 _FIREFOX: Chosen = {name: _ALONE[name] for name in ("grid_security", "shell")}
 
@@ -28,10 +28,9 @@ _FIREFOX: Chosen = {name: _ALONE[name] for name in ("grid_security", "shell")}
 def comparisons() -> list[Comparison]:
     nodes.run(Site("ping"), nodes.ACCOUNTS)
     return [
-        _comparison("1 user", "openssl", 1, _ALONE),
         _comparison("10 users", "openssl", 10, _SEVERAL),
         _comparison("50 users", "openssl", 50, _MANY),
-        _comparison("50 users, 600,000 rounds", "firefox", 50, _FIREFOX, rounds=3),
+        _comparison("50 users, 600,000 rounds", "firefox", 50, _FIREFOX, rounds=2),
     ]
 
 

@@ -13,7 +13,7 @@ from sites import Site, aliases, forget, local, pipelined
 
 USERS = (1, 10, 50, 200, 500)
 ANCHORS = (1, 10, 40, ALWAYS)
-HOSTS = {1: 5, 3: 5, 10: 5, 30: 3, 100: 1, 300: 1}  # and how often each is measured at most
+HOSTS = {1: 5, 10: 3, 30: 3, 100: 1}  # and how often each is measured at most
 FORKS = (5, 50)
 ALIASES = 30
 

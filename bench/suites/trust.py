@@ -22,7 +22,7 @@ def comparisons() -> list[Comparison]:
     few = [_sequence(site, peer, _AGAIN, "few") for peer in ("grid_security", *_SLOW)]
     return [
         Comparison("A release of IGTF", ping, whole),
-        Comparison(f"{workload.FEW} trust anchors", ping, few, rounds=3),
+        Comparison(f"{workload.FEW} trust anchors", ping, few, rounds=1),
     ]
 
 
