@@ -15,7 +15,7 @@ _OPENED = WORK / "opened"
 
 def comparisons() -> list[Comparison]:
     nodes.run(Site("ping"), nodes.ACCOUNTS)
-    return [_comparison(50, rounds=3), _comparison(500, rounds=1)]
+    return [_comparison(500, rounds=1)]
 
 
 def _comparison(users: int, rounds: int) -> Comparison:
