@@ -119,7 +119,7 @@ cluster: $(VENV)/ready
 	$(PRIVILEGED) "the nodes" $(MAKE) cluster-create
 
 bench: $(TREE)/MANIFEST.json
-	$(PRIVILEGED) "measurements on real nodes" $(MAKE) bench-run
+	$(PRIVILEGED) "measurements on real nodes" $(MAKE) bench-run SUITES="$(SUITES)"
 
 molecule-run: cluster-packages cluster-destroy
 	$(SUDO) $(VENV)/bin/python -B -m pytest -q tests/cluster

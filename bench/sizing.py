@@ -16,7 +16,8 @@ LIMIT = 600.0  # seconds that a run may take
 
 
 def per_host(growth: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """Processor time and round trip of one host, in seconds, by case: with many hosts, less what one command costs.
+    """Processor time of one host, with many hosts, less what one command costs; and an upper bound of its time by the
+    clock, which is that of a whole command; in seconds, by case.
 
     What a command costs before its first host is that of the smallest comparison's floor, counted once.
     """
@@ -32,7 +33,10 @@ def per_host(growth: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 def table(growth: dict[str, Any]) -> str:
     """By number of nodes: seconds, forks, controllers for a run within the limit."""
-    lines = [f"| | nodes | s on {CORES} cores | forks | controllers for {LIMIT:.0f} s |", "|---|---|---|---|---|"]
+    lines = [
+        f"| | nodes | s on {CORES} cores | forks at most | controllers for {LIMIT:.0f} s |",
+        "|---|---|---|---|---|",
+    ]
     for name, (cpu, round_trip) in per_host(growth).items():
         for hosts in HOSTS:
             seconds = hosts * cpu / CORES

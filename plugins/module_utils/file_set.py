@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, secure_fs
@@ -23,7 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 from ansible_collections.grid.security.plugins.module_utils.plan import plan, plan_clearing
 from ansible_collections.grid.security.plugins.module_utils.set_options import TIMEOUT
 
-__all__ = ["converge", "work", "work_all"]
+__all__ = ["converge", "work"]
 
 _LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
 
@@ -44,7 +43,8 @@ def converge(
     """
     results: list[dict[str, Any]] = [{} for _set in sets]
     paths: list[list[str]] = [[] for _set in sets]
-    tasks = []
+    secret = secret or bool(contents)
+    jobs = []
     for index, (one, whose) in enumerate(zip(sets, _whose(sets))):
         if isinstance(whose, GridSecurityError):
             results[index] = _without_account(one, whose)
@@ -60,56 +60,15 @@ def converge(
         }
         if one.get("manifest"):
             argument["manifest"] = {**one["manifest"], "directory": owners.expand_home(one["directory"], account)}
-        tasks.append(_Task(index, account, argument))
-    for index, result in _run(_errands(tasks), limit, secret or bool(contents)):
+        look = None if secret else {**argument, "look": True}
+        jobs.append((index, owners.Job(account, argument, limit, look=look)))
+    done = owners.run_jobs(work, [job for _index, job in jobs], secret)
+    for (index, _job), result in zip(jobs, done):
         results[index] = result
     return [
         {"name": one["name"], "paths": expanded, "changed": False, **result}
         for one, expanded, result in zip(sets, paths, results)
     ]
-
-
-# --- who does what ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Task:
-    index: int
-    account: owners.Account
-    argument: dict[str, Any]
-
-    @property
-    def only_looks(self) -> bool:
-        return "manifest" in self.argument
-
-
-def _errands(tasks: list[_Task]) -> list[list[_Task]]:
-    """The tasks of one process each, in order. A look goes along with a change of the same owner's: processes cost more
-    than anything else here."""
-    errands: dict[int, list[_Task]] = {}
-    first = {task.account: task.index for task in reversed(tasks) if not task.only_looks}
-    for task in tasks:
-        index = first.get(task.account, task.index) if task.only_looks else task.index
-        errands.setdefault(index, []).append(task)
-    return [errand for _index, errand in sorted(errands.items())]
-
-
-def _run(errands: list[list[_Task]], limit: float, secret: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Index and result of each task; if the process is lost, its tasks are tried apart."""
-    jobs = [_job(tasks, limit, secret) for tasks in errands]
-    for tasks, answer in zip(errands, owners.run_jobs(work_all, jobs, secret)):
-        if "results" in answer:
-            yield from zip((one.index for one in tasks), answer["results"])
-        elif len(tasks) == 1:
-            yield tasks[0].index, answer
-        else:
-            yield from _run([[one] for one in tasks], limit, secret)
-
-
-def _job(tasks: list[_Task], limit: float, secret: bool) -> owners.Job:
-    argument: dict[str, Any] = {"all": [one.argument for one in tasks]}
-    look = None if secret or tasks[0].account.is_caller else {**argument, "look": True}
-    return owners.Job(tasks[0].account, argument, limit, look=look)
 
 
 # --- with whose rights ------------------------------------------------------------------------------------------------
@@ -199,26 +158,11 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
     return {digest: content for digest, content in contents.items() if digest in wanted}
 
 
-def work_all(argument: dict[str, Any]) -> dict[str, Any]:
-    """Several sets, one after the other; none stops the others.
-
-    With ``look``, nothing is changed, and :data:`owners.UNFINISHED` says whether that was not enough.
-    """
-    if not argument.get("look"):
-        return {"results": [owners.guarded(work, one) for one in argument["all"]]}
-    results = [owners.guarded(work, {**one, "check": True}) for one in argument["all"]]
-    return {"results": results, owners.UNFINISHED: any(map(_is_unfinished, argument["all"], results))}
-
-
-def _is_unfinished(argument: dict[str, Any], result: dict[str, Any]) -> bool:
-    """Whether a worker would do something about it, now and without further contents; or see more: some file systems
-    (FUSE) let in only who is the owner altogether."""
-    only_told = argument["check"] or "manifest" in argument or result.get("needs")
-    return bool(result.get("failed") or (result["changed"] and not only_told))
-
-
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """Plan one set and, unless in check mode or short of contents, apply it; or compare it by its manifest."""
+    """Plan one set and, unless in check mode or short of contents, apply it; or compare it by its manifest.
+
+    With ``look``, what would be applied is :data:`owners.UNFINISHED`.
+    """
     if "manifest" in argument:
         return _compare(argument["manifest"])
     entries = [parse(fields) for fields in argument["entries"]]
@@ -230,6 +174,8 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
         raise changed_meanwhile(next(step.entry.path for step in steps if step.entry.sha256 in result["needs"]))
     if argument["check"] or result.get("needs") or not result["changed"]:
         return result
+    if argument.get("look"):
+        return {owners.UNFINISHED: True}
     backups = apply(entries, contents, argument["basis"])
     for entry in result["entries"]:
         if entry["path"] in backups:

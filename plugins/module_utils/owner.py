@@ -36,7 +36,7 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils import process, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "guarded", "run_job", "run_jobs"]
+__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -121,11 +121,11 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
     try:
         for job in jobs:
             if job.account.is_caller and not job.apart:
-                yield guarded(handler, job.argument)
+                yield _guarded(handler, job.argument)
             elif os.geteuid() != 0:
                 yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
             else:
-                yield _look(handler, job, lookers) or _run_apart(handler, job, stewards)
+                yield _look(handler, job, lookers) or _run_apart(handler, job, stewards, _Steward)
     finally:
         for steward in [*lookers.values(), *([] if secret else stewards.values())]:
             steward.dismiss()
@@ -140,13 +140,11 @@ def _look(handler: Handler, job: Job, lookers: dict[Handler, _Steward]) -> dict[
     return None if failed or result.get(UNFINISHED) else result
 
 
-def _run_apart(
-    handler: Handler, job: Job, stewards: dict[Handler, _Steward], kind: type[_Steward] | None = None
-) -> dict[str, Any]:
+def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward], kind: type[_Steward]) -> dict[str, Any]:
     """Have the steward for the handler do it; if that one is lost, the next job gets another."""
     try:
         if handler not in stewards:
-            stewards[handler] = (kind or _Steward)(handler, fresh=stewards is _fresh)
+            stewards[handler] = kind(handler, fresh=stewards is _fresh)
         result = stewards[handler].run(job)
         if not stewards[handler].is_lost:
             return result
@@ -161,7 +159,7 @@ def _run_apart(
     return result
 
 
-def guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
+def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
     """What the handler returns, or a failure."""
     try:
         return handler(argument)
@@ -363,7 +361,7 @@ def _work(channel: socket.socket, handler: Handler, become: Callable[[Account], 
     account = Account(**message["account"])
     try:
         with become(account):
-            result = guarded(handler, message["argument"])
+            result = _guarded(handler, message["argument"])
     except OSError as error:
         result = _failure("os_error", _NO_PROCESS.format(account.name, error.strerror))
     except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer

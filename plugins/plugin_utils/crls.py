@@ -113,8 +113,8 @@ def _read_options(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _fetch_all_once(action: GridAction, options: dict[str, Any]) -> list[Slot]:
     """What came of fetching each CRL, once per run for all hosts with the same sources and filters."""
-    groups, parts = trust_anchors.read_groups(action, options["sources"])
-    parts += [b"crls", json.dumps(options).encode()]
+    groups = trust_anchors.read_groups(action, options["sources"])
+    parts = [*trust_anchors.key_parts(groups), b"crls", json.dumps(options).encode()]
 
     def produce() -> dict[str, Any]:
         announced = crl_sources.points(anchors.select(anchors.collect(groups), options))

@@ -39,7 +39,7 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
 
-__all__ = ["OPTIONS", "place", "read_groups", "read_options", "read_source", "result"]
+__all__ = ["OPTIONS", "key_parts", "place", "read_groups", "read_options", "read_source", "result"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "raw", "required": True},
@@ -184,8 +184,7 @@ class _Rendering:
         return memo.memoize([b"places", self._key], self._render)
 
     def _render(self) -> dict[str, Any]:
-        groups, _parts = read_groups(self._action, self._options["sources"])
-        return _render(groups, self._options, self._family)
+        return _render(read_groups(self._action, self._options["sources"]), self._options, self._family)
 
     def _is_fresh(self) -> bool:
         """What changed just now could change again within the tick of the clock, and nothing would tell."""
@@ -199,17 +198,21 @@ def _outline(rendered: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> tuple[list[anchor_sources.Group], list[bytes]]:
-    """What the sources hold, and the same as parts of a key for :func:`memo.memoize`.
+def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> list[anchor_sources.Group]:
+    """What the sources hold.
 
     :raises GridSecurityError: whatever is wrong with reading them.
     """
-    groups = [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once)]
+    return [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once)]
+
+
+def key_parts(groups: list[anchor_sources.Group]) -> list[bytes]:
+    """What the sources hold, as parts of a key for :func:`memo.memoize`."""
     parts = []
     for group in groups:
         parts.append(_encoded(group.where))
         parts += [part for name, data in group.files.items() for part in (_encoded(name), data)]
-    return groups, parts
+    return parts
 
 
 def _encoded(text: str) -> bytes:

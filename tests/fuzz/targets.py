@@ -135,7 +135,7 @@ def _tarball(data: bytes) -> list[str]:
 def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     action = SimpleNamespace(find=str)
     with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
-        trust_anchors.read_groups(action, [_SOURCE])  # type: ignore[arg-type]
+        trust_anchors.key_parts(trust_anchors.read_groups(action, [_SOURCE]))  # type: ignore[arg-type]
     crl_sources.points(anchors.select(anchors.collect(groups), _FILTERS))
     warnings: list[str] = trust_anchors._render(groups, _FILTERS, "Debian")["warnings"]
     return warnings

@@ -66,7 +66,7 @@ def _child(request: dict[str, Any], address: str, result_start: int) -> None:
 def _converge(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["gate"] == "work":
-            file_set.work_all = gate.work_all
+            file_set.work = gate.work
         if request["memory"] is not None:
             resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         if request["user"]:

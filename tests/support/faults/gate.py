@@ -24,7 +24,7 @@ _PR_SET_PTRACER = 0x59616D61  # linux/prctl.h
 _WAIT = 30.0  # seconds
 
 _libc = ctypes.CDLL(None)
-_original = file_set.work_all
+_original = file_set.work
 
 
 def pass_through() -> None:
@@ -39,8 +39,8 @@ def pass_through() -> None:
         time.sleep(0.0005)
 
 
-def work_all(argument: dict[str, Any]) -> dict[str, Any]:
-    """:func:`file_set.work_all`, under strace; but not while it only looks."""
+def work(argument: dict[str, Any]) -> dict[str, Any]:
+    """:func:`file_set.work`, under strace; but not while it only looks."""
     if not argument.get("look"):
         pass_through()
     return _original(argument)

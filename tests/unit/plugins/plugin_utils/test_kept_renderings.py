@@ -209,8 +209,9 @@ def test_pages_that_nobody_uses_go(controller: Controller, monkeypatch: pytest.M
     assert list(controller.pages.iterdir())
 
 
-def test_many_rounds_are_no_excuse_to_hang(controller: Controller) -> None:
+def test_rounds_that_no_key_may_have_are_an_error_and_no_page(controller: Controller) -> None:
     controller.add("alice")
     (found,) = controller.outlines(kdf_iterations=0)
     assert isinstance(found, GridSecurityError)
     assert found.kind == "kdf_iterations"
+    assert not controller.pages.exists()
