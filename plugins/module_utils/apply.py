@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import manifest, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import leftovers, manifest, scanning, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.entries import Entry, Step
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.plan import plan
@@ -47,7 +47,7 @@ def apply(entries: list[Entry], contents: dict[str, bytes], basis: list[dict[str
 def _is_done(entry: Entry) -> bool:
     """Whether it was seen to before: directories are made, leftovers are cleared, and there may be new ones, ours."""
     return entry.state == "directory" or (
-        entry.state == "absent" and secure_fs.is_leftover(os.path.basename(entry.path))
+        entry.state == "absent" and leftovers.is_leftover(os.path.basename(entry.path))
     )
 
 
@@ -80,7 +80,7 @@ def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str
 def _check(basis: list[dict[str, Any]]) -> None:
     """Entries that say what differs are right for that state only: with another they would make a mixture."""
     for one in basis:
-        if manifest.digest_of_placed(manifest.scan(one["directory"], one["patterns"])) != one["sha256"]:
+        if manifest.digest_of_placed(scanning.scan(one["directory"], one["patterns"])) != one["sha256"]:
             raise changed_meanwhile(one["directory"])
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import credential
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils.renderings import Outcome, Renderer, label
+from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
 __all__ = ["OPTIONS", "combine", "converge", "summarize"]
 
@@ -177,7 +177,11 @@ def _review(item: _Item) -> None:
         return
     observed = list(item.outcome.get("observed", {}).values())
     if observed:
-        item.before = credential.present(base64.b64decode(observed[0]))
+        # Most runs replace no certificate, and this brings in all that reads one.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.module_utils import certificates
+
+        item.before = certificates.present(base64.b64decode(observed[0]))
     try:
         credential.review(item.outline["facts"], item.before, item.options, label(item.options))
     except GridSecurityError as error:

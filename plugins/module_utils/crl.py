@@ -13,13 +13,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import der, names, pem
+from ansible_collections.grid.security.plugins.module_utils import der, names, pem, times
 
-__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "iso", "now", "parse_iso", "read"]
+__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read"]
 
 LARGEST = 16 << 20  # bytes; the largest of the grid's CAs have some MiB
 PEM_LABEL = "X509 CRL"
-_ISO = "%Y-%m-%dT%H:%M:%SZ"
 # RFC 5280 section 4.1.2.5: in UTC, with seconds and without fractions.
 _UTC_TIME = 0x17
 _TIMES = {_UTC_TIME: 13, 0x18: 15}  # characters
@@ -127,25 +126,9 @@ def facts(crl: Crl) -> dict[str, Any]:
     """What two places tell each other about a CRL; ``sha256`` is that of its DER, whatever its form on disk."""
     return {
         "issuer": names.canonical(crl.issuer).hex(),
-        "this_update": iso(crl.this_update),
-        "next_update": crl.next_update and iso(crl.next_update),
+        "this_update": times.iso(crl.this_update),
+        "next_update": crl.next_update and times.iso(crl.next_update),
         "number": crl.number,
         "key_id": crl.key_id.hex() if crl.key_id else None,
         "sha256": hashlib.sha256(crl.der).hexdigest(),
     }
-
-
-def iso(time: datetime.datetime) -> str:
-    """A time in UTC, ISO 8601."""
-    return f"{time.year:04}{time.strftime(_ISO[2:])}"  # strftime writes years before 1000 with fewer digits
-
-
-def parse_iso(text: str) -> datetime.datetime:
-    """The reverse of :func:`iso`."""
-    # Not strptime, which takes ten times as long; and Python 3.9 and 3.10 do not know the Z.
-    return datetime.datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=datetime.timezone.utc)
-
-
-def now() -> datetime.datetime:
-    """The present time in UTC."""
-    return datetime.datetime.now(datetime.timezone.utc)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names, pem
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names, pem, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["STATES", "judge", "survey", "warnings"]
@@ -149,8 +149,8 @@ class _Store:
             "file": found.path or None,
             "sha256": found.sha256 or None,
             "number": known.number if known else None,
-            "this_update": crl.iso(known.this_update) if known else None,
-            "next_update": crl.iso(end) if end else None,
+            "this_update": times.iso(known.this_update) if known else None,
+            "next_update": times.iso(end) if end else None,
             "hours_left": int((end - self.now).total_seconds() // 3600) if end else None,
             "expired_files": [one.path for one in files if one.state == "expired"],
             "msg": found.cause or None,

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, scanning, secure_fs
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
 from ansible_collections.grid.security.plugins.module_utils.apply import apply, changed_meanwhile
 from ansible_collections.grid.security.plugins.module_utils.entries import Step, parse
@@ -184,8 +184,8 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(expected: dict[str, Any]) -> dict[str, Any]:
-    found = manifest.scan(expected["directory"], expected["patterns"], bool(expected.get("observe")))
-    lacking = manifest.missing(found, expected["bundle"]) if expected.get("bundle") else []
+    found = scanning.scan(expected["directory"], expected["patterns"], bool(expected.get("observe")))
+    lacking = scanning.missing(found, expected["bundle"]) if expected.get("bundle") else []
     seen = {"entries": [], "seen": manifest.digest_of_placed(found)}
     if manifest.digest(found) == expected["sha256"] and not lacking:
         return {"changed": False, **seen}

@@ -3,22 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Distinguished names in the forms that grid software compares.
 
-Those that take the DER of a name need the standard library only, for nodes without cryptography.
+All of it needs the standard library only, for nodes without cryptography.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-from ansible_collections.grid.security.plugins.module_utils import der, safe_x509
+from ansible_collections.grid.security.plugins.module_utils import der
 
-try:
+if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.x509.oid import NameOID
-except ImportError:  # reported by keypair.check_cryptography, which comes first
-    pass
 
-__all__ = ["canonical", "covers", "der_hashes", "der_slash_form", "dns_names", "hashes", "slash_form"]
+__all__ = ["canonical", "der_hashes", "der_slash_form", "hashes", "slash_form"]
 
 # Short names as OpenSSL's X509_NAME_oneline prints them; Globus, VOMS and grid-mapfiles use its output as it is.
 _SHORT_NAMES = {
@@ -68,36 +66,6 @@ def _octets(value: der.Element) -> bytes:
 
 def _printable(value: bytes) -> str:
     return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value)
-
-
-def dns_names(certificate: x509.Certificate) -> list[str]:
-    """The hosts that a certificate is for: of its alternative names, or else its common name (RFC 6125, 6.4.4).
-
-    The grid's older ``CN=host/NAME`` means NAME.
-
-    :raises CertificateError: its extensions are damaged.
-    """
-    with safe_x509.explained():
-        found = _alternative_names(certificate)
-    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return found or [str(one.value).rpartition("/")[2] for one in common]
-
-
-def _alternative_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    found: list[str] = extension.value.get_values_for_type(x509.DNSName)
-    return found
-
-
-def covers(pattern: str, host: str) -> bool:
-    """Whether a name of a certificate is that of ``host``; ``*`` stands for the first part only (RFC 6125, 6.4.3)."""
-    pattern, host = pattern.lower().rstrip("."), host.lower().rstrip(".")
-    if pattern.startswith("*."):
-        return pattern[2:] == host.partition(".")[2]
-    return pattern == host
 
 
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString

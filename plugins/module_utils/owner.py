@@ -11,10 +11,10 @@ Most runs find nothing to do, and to start a process takes ten times as long as 
 *looker*, first looks for all owners: it takes on the rights of one after the other, and gives them back. It can do so
 because it stays root's (real and saved user): nobody else may signal or trace it. It changes nothing; a worker does.
 
-Steward and engine talk over a Unix socket pair. For each job the engine hands one end of a fresh socket pair to the
-steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and result then travel
-between engine and worker only. When the engine's memory holds anything that is for one owner only, contents or
-passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
+Looker and engine talk over a Unix socket pair, and so do steward and engine. For each job the engine hands one end of a
+fresh socket pair to the steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and
+result then travel between engine and worker only. When the engine's memory holds anything that is for one owner only,
+contents or passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
 """
 
 from __future__ import annotations
@@ -228,22 +228,23 @@ class _Steward:
             pid = int.from_bytes(_receive(self._socket, _PID_BYTES, time.monotonic() + _START), "big")
             if pid == _NONE:
                 return _failure("no_process", _NO_PROCESS.format(job.account.name, "it cannot be started"))
-            deadline = time.monotonic() + job.limit
             try:
-                _send(ours, {"account": vars(job.account), "argument": job.argument}, deadline)
-                return _read(ours, deadline)
-            except TimeoutError:
-                return _failure("timeout", _OVERRUN.format(job.account.name, job.limit))
-            except (EOFError, ConnectionError):
-                return _failure("killed", _KILLED.format(job.account.name))
+                return self._ask(ours, job)
             finally:
-                self._end(pid)
+                # The steward reaps nothing before it ends, so the id cannot have passed to another process.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
-    def _end(self, pid: int) -> None:
-        """See to it that the process that did a job is gone."""
-        # The steward reaps nothing before it ends, so the id cannot have passed to another process.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    def _ask(self, channel: socket.socket, job: Job) -> dict[str, Any]:
+        """The job's result, or why there is none within its time."""
+        deadline = time.monotonic() + job.limit
+        try:
+            _send(channel, {"account": vars(job.account), "argument": job.argument}, deadline)
+            return _read(channel, deadline)
+        except TimeoutError:
+            return _failure("timeout", _OVERRUN.format(job.account.name, job.limit))
+        except (EOFError, ConnectionError):
+            return _failure("killed", _KILLED.format(job.account.name))
 
 
 class _Looker(_Steward):
@@ -251,18 +252,14 @@ class _Looker(_Steward):
 
     def _serve(self, control: socket.socket) -> None:
         _prepare(control)
-        while (channel := _next_channel(control)) is not None:
-            _answer_pid(control, os.getpid())
-            with channel:
-                _work(channel, self._handler, _for_now)
+        while True:  # until nobody asks any more, which ends it with EOFError
+            _work(control, self._handler, _for_now)
 
     def run(self, job: Job) -> dict[str, Any]:
-        result = super().run(job)
+        """One look, over the only channel there is."""
+        result = self._ask(self._socket, job)
         self.is_lost = bool(result.get("failed"))  # it may hang; whatever it is, another one is without it
         return result
-
-    def _end(self, pid: int) -> None:
-        """There is more to do for it."""
 
     def dismiss(self) -> None:
         """It may hang in somebody's file system: do not wait for its end."""

@@ -17,7 +17,6 @@ import hashlib
 import itertools
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import selinux
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.leftovers import LOCK, is_leftover, new_name
 
 __all__ = [
     "INTACT",
@@ -39,7 +39,6 @@ __all__ = [
     "explained",
     "has_leftovers",
     "is_left_by_us",
-    "is_leftover",
     "is_roots",
     "keep",
     "locked",
@@ -60,9 +59,6 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel: MAXSYMLINKS
 _OPTION = re.compile(r"(\w+)=([^,]*)")  # of a mount
 
-_TEMPORARY_PREFIX = ".grid-security-"
-_TEMPORARY_SUFFIX = ".tmp"
-_LOCK = f"{_TEMPORARY_PREFIX}lock{_TEMPORARY_SUFFIX}"
 _OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOCK_WAIT = 20.0  # seconds for another run to finish with a directory
 _LOCK_PAUSE = 0.05  # seconds between two tries
@@ -297,7 +293,7 @@ def write_temporary(directory: int, path: str, content: bytes, mode: int, owner:
 
     :param owner: user and group id to give the file to; -1 keeps either.
     """
-    temporary = _temporary_name()
+    temporary = new_name()
     descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=directory)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -318,10 +314,6 @@ def discard(directory: int, name: str) -> None:
     """Remove a file of our own; if that cannot be done now, the next run sees to it."""
     with contextlib.suppress(OSError):
         os.unlink(name, dir_fd=directory)
-
-
-def _temporary_name() -> str:
-    return f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
 
 
 def make_directory(parent: int, name: str, mode: int) -> bool:
@@ -351,7 +343,7 @@ def sync(directory: int) -> None:
 
 def keep(directory: int, name: str) -> str | None:
     """A second, temporary name for what is there now, to bring it back; None where there are no second names."""
-    temporary = _temporary_name()
+    temporary = new_name()
     try:
         os.link(name, temporary, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
     except OSError as error:
@@ -398,7 +390,7 @@ def _link(directory: int, name: str, stem: str) -> str:
 
 def replace_link(directory: int, name: str, target: str) -> None:
     """A symbolic link ``name`` to ``target``, put in place of whatever had that name in one step."""
-    temporary = _temporary_name()
+    temporary = new_name()
     os.symlink(target, temporary, dir_fd=directory)
     try:
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -431,7 +423,7 @@ def locked(directory: int, path: str) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            discard(directory, _LOCK)  # if it stays, the next run takes it over
+            discard(directory, LOCK)  # if it stays, the next run takes it over
             _close(descriptor)
 
 
@@ -439,7 +431,7 @@ def _lock(directory: int, path: str) -> int | None:
     deadline = time.monotonic() + _LOCK_WAIT
     while True:
         try:
-            descriptor = os.open(_LOCK, _OPEN_LOCK, 0o600, dir_fd=directory)
+            descriptor = os.open(LOCK, _OPEN_LOCK, 0o600, dir_fd=directory)
         except OSError:
             return None
         held = _try_lock(directory, descriptor)
@@ -462,17 +454,12 @@ def _try_lock(directory: int, descriptor: int) -> bool | None:
             return None
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever held it has removed it since, and the next run may have made another.
-        return os.path.samestat(os.fstat(descriptor), os.stat(_LOCK, dir_fd=directory, follow_symlinks=False))
+        return os.path.samestat(os.fstat(descriptor), os.stat(LOCK, dir_fd=directory, follow_symlinks=False))
     except (BlockingIOError, FileNotFoundError):
         return False
     except OSError:
-        discard(directory, _LOCK)
+        discard(directory, LOCK)
         return None
-
-
-def is_leftover(name: str) -> bool:
-    """Whether a file is called like those that a killed run leaves."""
-    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
 
 
 def has_leftovers(directory: int) -> bool:
@@ -483,7 +470,7 @@ def has_leftovers(directory: int) -> bool:
 def clear_leftovers(directory: int, path: str) -> None:
     """Remove them; to be called under the lock, so that they are nobody's work in progress."""
     for name in _leftovers(directory):
-        if name != _LOCK:
+        if name != LOCK:
             what = f"{path}/{name}, which an interrupted run left,"
             with explained(what, "removed"), contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
@@ -503,7 +490,7 @@ def is_left_by_us(directory: int, name: str) -> bool:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except OSError:
         return False
-    usual = stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and name != _LOCK)
+    usual = stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and name != LOCK)
     return usual and os.geteuid() in (0, status.st_uid)
 
 

@@ -121,7 +121,7 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store
+from ansible_collections.grid.security.plugins.module_utils import crl_store, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 
@@ -136,7 +136,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        crls = crl_store.survey(module.params["path"], module.params["hours_left"], crl.now())
+        crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now())
     except GridSecurityError as error:
         module.fail_json(msg=error.message, kind=error.kind)
     for warning in crl_store.warnings(crls) if module.params["warn"] else []:

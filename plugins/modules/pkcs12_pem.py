@@ -316,7 +316,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     file_set,
     node_files,
     process,
-    renderings,
+    renderers,
 )
 from ansible_collections.grid.security.plugins.module_utils.quiet_module import QuietModule
 
@@ -327,16 +327,16 @@ def main() -> None:
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
     module = QuietModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
 
-    def read(options: dict[str, Any]) -> renderings.Source:
+    def read(options: dict[str, Any]) -> renderers.Source:
         files = (options["src"], options["privatekey_src"])
         data, key = (node_files.read(path, options["owner"]) if path else None for path in files)
-        return renderings.Source(options, data or b"", key)
+        return renderers.Source(options, data or b"", key)
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         return file_set.converge(sets, contents, module.check_mode, False, secret=True)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    results = conversation.hold(credentials.converge(options, renderings.RenderEach(read), module.check_mode), send)
+    results = conversation.hold(credentials.converge(options, renderers.RenderEach(read), module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import (
     anchor_info,
-    credential,
-    crl,
+    certificates,
     names,
     pem,
     safe_x509,
     signing_policy,
+    times,
 )
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
@@ -260,14 +260,14 @@ def check(anchors: list[Anchor]) -> None:
 
 
 def _days_left(anchor: Anchor) -> int:
-    return credential.days_until(credential.expiry(anchor.certificate))
+    return times.days_until(certificates.expiry(anchor.certificate))
 
 
 def next_change(anchors: list[Anchor]) -> str | None:
     """When the passing of time alone changes the warnings, or what ``exclude_expired`` leaves: ISO 8601, UTC."""
-    ends = [credential.expiry(one.certificate) for one in anchors]
+    ends = [certificates.expiry(one.certificate) for one in anchors]
     moments = [*ends, *(end - datetime.timedelta(days=_SOON) for end in ends)]
-    return min((crl.iso(one) for one in moments if one > crl.now()), default=None)
+    return min((times.iso(one) for one in moments if one > times.now()), default=None)
 
 
 def warnings(anchors: list[Anchor]) -> list[str]:

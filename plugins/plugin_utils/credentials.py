@@ -13,7 +13,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.grid.security.plugins.module_utils import credentials
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils.renderings import Source, label
+from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
 from ansible_collections.grid.security.plugins.plugin_utils import accounts
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings

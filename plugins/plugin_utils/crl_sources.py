@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, names, safe_x509
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, names, safe_x509, times
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.bounded_fetch import FetchError
 
@@ -125,8 +125,8 @@ def _check_signature(found: crl.Crl, point: Point) -> None:
 
 def _check_times(found: crl.Crl, now: datetime.datetime) -> None:
     if found.this_update > now:
-        raise crl.CrlError(f"is not valid before {crl.iso(found.this_update)}, or this controller's clock is wrong")
+        raise crl.CrlError(f"is not valid before {times.iso(found.this_update)}, or this controller's clock is wrong")
     if found.next_update is None:
         raise crl.CrlError("does not say when the next one is due, so nobody could tell when it is stale")
     if found.next_update <= now:
-        raise crl.CrlError(f"expired on {crl.iso(found.next_update)}")
+        raise crl.CrlError(f"expired on {times.iso(found.next_update)}")

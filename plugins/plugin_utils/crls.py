@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, manifest
+from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, manifest, times
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
@@ -139,7 +139,7 @@ def _obtain_once(point: Point, options: dict[str, Any]) -> dict[str, Any]:
     limits = {name: options[name] for name in _LIMITS}
     parts = [b"crl", json.dumps([point.subject, point.urls, point.keys, limits]).encode()]
     fetch = functools.partial(bounded_fetch.fetch, largest=crl.LARGEST, **limits)
-    return memo.memoize(parts, lambda: crl_sources.obtain(point, fetch, crl.now()))
+    return memo.memoize(parts, lambda: crl_sources.obtain(point, fetch, times.now()))
 
 
 def _content(slot: Slot, options: dict[str, Any]) -> str:
@@ -186,7 +186,7 @@ def _is_newer(known: dict[str, Any], fetched: dict[str, Any]) -> bool:
     """
     if any(known[name] != fetched[name] for name in ("issuer", "key_id")):
         return False
-    if known["this_update"] > crl.iso(crl.now()):
+    if known["this_update"] > times.iso(times.now()):
         return False
     return _age(known) > _age(fetched)
 
@@ -221,8 +221,8 @@ def _state(present: dict[str, Any] | None, slot: Slot) -> str:
     known = present.get("crl")
     if known is None or known["issuer"] != slot.point.subject:
         return "damaged"
-    end = known["next_update"] and crl.parse_iso(known["next_update"])
-    return crl_store.judge(crl.parse_iso(known["this_update"]), end, 0, crl.now())
+    end = known["next_update"] and times.parse_iso(known["next_update"])
+    return crl_store.judge(times.parse_iso(known["this_update"]), end, 0, times.now())
 
 
 def _told(slot: Slot, verdicts: list[Verdict], options: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _told(slot: Slot, verdicts: list[Verdict], options: dict[str, Any]) -> dict[
 
 
 def _hours_left(next_update: str | None) -> int | None:
-    return int((crl.parse_iso(next_update) - crl.now()).total_seconds() // 3600) if next_update else None
+    return int((times.parse_iso(next_update) - times.now()).total_seconds() // 3600) if next_update else None
 
 
 def _consequence(state: str, known: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import bounded, credential
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils.renderings import (
+from ansible_collections.grid.security.plugins.module_utils.renderers import (
     Outcome,
     Source,
     for_good_ones,
@@ -48,7 +48,7 @@ _LONGEST_PIECE = 4 * _PIECE
 
 
 class KeptRenderings:
-    """The renderer of the controller; see :class:`renderings.Renderer`.
+    """The renderer of the controller; see :class:`renderers.Renderer`.
 
     :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
     """

@@ -9,13 +9,16 @@ macOS is written after Apple's manual of ``security``; no test here can run it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
-from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
+
+if TYPE_CHECKING:
+    from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
 __all__ = ["NAME", "detect", "place", "refresh"]
 

@@ -6,23 +6,19 @@
 from __future__ import annotations
 
 import base64
-import glob
 import json
 import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.grid.security.plugins.module_utils import crl
+from ansible_collections.grid.security.plugins.module_utils import times
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
-    anchors,
-    java_truststore,
     ledger,
     memo,
     places,
@@ -32,12 +28,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     verified,
 )
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
-from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
-
-try:
-    from cryptography.hazmat.primitives.serialization import Encoding
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
-    pass
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place
 
 __all__ = ["OPTIONS", "key_parts", "place", "read_groups", "read_options", "read_source", "result"]
 
@@ -174,7 +165,7 @@ class _Rendering:
     def _find_outline(self) -> dict[str, Any]:
         page = ledger.Page(ledger.Subject(b"anchors" + self._key))
         known = page.read()
-        if known is None or (known["until"] and known["until"] <= crl.iso(crl.now())):
+        if known is None or (known["until"] and known["until"] <= times.iso(times.now())):
             known = _outline(self._rendered())
             if not self._is_fresh():
                 page.write(known)
@@ -184,7 +175,11 @@ class _Rendering:
         return memo.memoize([b"places", self._key], self._render)
 
     def _render(self) -> dict[str, Any]:
-        return _render(read_groups(self._action, self._options["sources"]), self._options, self._family)
+        # Most runs render nothing, and this brings in all that reads certificates.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils import anchor_rendering
+
+        return anchor_rendering.render(read_groups(self._action, self._options["sources"]), self._options, self._family)
 
     def _is_fresh(self) -> bool:
         """What changed just now could change again within the tick of the clock, and nothing would tell."""
@@ -225,36 +220,6 @@ def _fetch_once(url: str) -> bytes:
     return base64.b64decode(
         memo.memoize(parts, lambda: {"data": base64.b64encode(verified.fetch(url)).decode()})["data"]
     )
-
-
-def _render(groups: list[anchor_sources.Group], options: dict[str, Any], family: str | None) -> dict[str, Any]:
-    known = anchors.collect(groups)
-    chosen = anchors.select(known, options)
-    anchors.check(chosen)
-    directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
-    places = [directory, *_copies(chosen, options, family)]
-    return {
-        "places": [asdict(place) for place in places],
-        "warnings": anchors.warnings(chosen),
-        "anchors": len(chosen),
-        "until": anchors.next_change(known),
-    }
-
-
-def _copies(chosen: list[anchors.Anchor], options: dict[str, Any], family: str | None) -> Iterator[Place]:
-    """The same CAs for programs that do not read the trust directory."""
-    pem = {one.alias: one.certificate.public_bytes(Encoding.PEM) for one in chosen}
-    if options["bundle_path"]:
-        yield _single("PEM bundle", options["bundle_path"], b"".join(pem.values()))
-    if options["java_truststore_path"]:
-        yield _single("Java truststore", options["java_truststore_path"], java_truststore.render(chosen))
-    if family:
-        yield system_store.place(family, chosen, pem)
-
-
-def _single(name: str, path: str, data: bytes) -> Place:
-    directory, basename = os.path.split(path)
-    return Place(f"{name} {path}", directory, [glob.escape(basename)], {basename: file_facts(data)}, ["."])
 
 
 def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -> dict[str, Any]:

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.grid.security.plugins.module_utils import manifest, names, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import leftovers, manifest, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import places
-from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts, link_facts
+
+if TYPE_CHECKING:
+    from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
 __all__ = ["PATTERNS", "Update", "difference", "layout", "refuse_shrinking"]
 
@@ -109,7 +111,7 @@ class Update:
     @staticmethod
     def _is_ours(name: str, facts: dict[str, Any], purge: bool) -> bool:
         """Directories are nothing that a trust directory has, whatever they are called."""
-        return (purge or secure_fs.is_leftover(name)) and facts["kind"] != "directory"
+        return (purge or leftovers.is_leftover(name)) and facts["kind"] != "directory"
 
     @property
     def request(self) -> dict[str, Any]:

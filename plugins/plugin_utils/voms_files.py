@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, secure_fs, vomses
+from ansible_collections.grid.security.plugins.module_utils import diffs, leftovers, manifest, vomses
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 from ansible_collections.grid.security.plugins.module_utils.vomses import Vo
 from ansible_collections.grid.security.plugins.plugin_utils import places
@@ -152,7 +152,7 @@ def _is_stated(name: str, facts: dict[str, Any]) -> bool:
     """Whether a client takes the file for a statement: Java ones go by its name, C++ ones try every certificate."""
     if facts["kind"] == "directory":
         return False
-    return name.endswith((LSC, ".pem")) or bool(facts.get("certificate")) or secure_fs.is_leftover(name)
+    return name.endswith((LSC, ".pem")) or bool(facts.get("certificate")) or leftovers.is_leftover(name)
 
 
 def _differ(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
@@ -174,7 +174,7 @@ def _merged(
     if ours:
         others = [line.raw.rstrip() + b"\n" for line in lines_of(before) if line.vo and line.vo not in managed]
         return file_facts(b"".join(others) + _content(ours))
-    if before is None or secure_fs.is_leftover(name):
+    if before is None or leftovers.is_leftover(name):
         return None
     kept = [line for line in lines_of(before) if line.vo not in managed]
     if len(kept) == len(lines_of(before)):

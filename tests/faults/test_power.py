@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import secure_fs
+from ansible_collections.grid.security.plugins.module_utils import leftovers
 from ansible_collections.grid.security.tests.faults.conftest import CREDENTIALS, ROOTS, STORES, cases, needs_strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change
 from ansible_collections.grid.security.tests.support.faults.strace import Call
@@ -55,7 +55,7 @@ class Disk:
 
 
 def is_temporary(path: str) -> bool:
-    return secure_fs.is_leftover(os.path.basename(path))
+    return leftovers.is_leftover(os.path.basename(path))
 
 
 def changing(change: Change, calls: list[Call]) -> list[Call]:

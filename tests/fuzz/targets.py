@@ -17,13 +17,17 @@ from typing import Any
 from unittest import mock
 
 from ansible_collections.grid.security.plugins.module_utils import (
+    certificates,
     credential,
     credentials,
     crl,
     crl_store,
     gridmap,
     manifest,
+    rendering,
+    scanning,
     signing_policy,
+    times,
     vomses,
 )
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
@@ -54,7 +58,7 @@ _FORMS: list[dict[str, Any]] = [
     {"encrypt_privatekey": False, "dns_name": "alice.example.org"},
     {"encrypt_privatekey": False, "privatekey_format": "traditional"},
 ]
-_FACTS = credential.describe(seeds.ALICE.certificate)
+_FACTS = certificates.describe(seeds.ALICE.certificate)
 
 
 def _pkcs12(data: bytes) -> Iterator[str]:
@@ -79,7 +83,7 @@ def _pem_pair(data: bytes) -> Iterator[str]:
 def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
     """In this process, where coverage is seen, and nothing that is unexpected is turned into an error."""
     given = {**_OPTIONS, **options}
-    rendered = credential._render(data, given, "alice.p12", privatekey)
+    rendered = rendering._render(data, given, "alice.p12", privatekey)
     facts, texts = rendered["facts"], rendered["warnings"]
     credential.days_left(facts)
     with contextlib.suppress(GridSecurityError):  # of documented kinds, see _certificate_in_place
@@ -89,7 +93,7 @@ def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> l
 
 def _certificate_in_place(data: bytes) -> Iterator[str]:
     """What the owner of a home has put there; nothing it is may disturb the run."""
-    before = credential.present(data)
+    before = certificates.present(data)
     yield credential.explain_certificate(_FACTS, before)
     credential.review(_FACTS, before, _OPTIONS, "alice.p12")
 
@@ -143,21 +147,21 @@ def _placed(groups: list[anchor_sources.Group]) -> list[str]:
 
 def _trust_directory(root: Path) -> Iterable[str]:
     """What a node answers about its trust directory, and what the controller makes of it."""
-    found = manifest.scan(str(root), trust_store.PATTERNS, observe=True)
+    found = scanning.scan(str(root), trust_store.PATTERNS, observe=True)
     manifest.digest(found)
-    manifest.missing(found, str(root / "bundle"))
+    scanning.missing(found, str(root / "bundle"))
     place = trust_anchors.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
     update = trust_store.Update(place, {"changed": True, "found": found})
     trust_anchors.result([update], [], diff=True)
-    return crl_store.warnings(crl_store.survey(str(root), 24, crl.now()))
+    return crl_store.warnings(crl_store.survey(str(root), 24, times.now()))
 
 
 def _crl(data: bytes) -> list[str]:
     found = crl.read(data)
     facts = crl.facts(found)
-    crl.parse_iso(facts["this_update"])
-    crl.parse_iso(facts["next_update"] or facts["this_update"])
-    crl_sources.check(data, _POINT, crl.now())
+    times.parse_iso(facts["this_update"])
+    times.parse_iso(facts["next_update"] or facts["this_update"])
+    crl_sources.check(data, _POINT, times.now())
     return [str(facts)]
 
 
@@ -217,13 +221,13 @@ def _write(root: Path, name: str, content: bytes) -> None:
 
 
 _ALL = (
-    Target("pkcs12", _pkcs12, seeds.archives, mutations.asn1, documented.kinds(credential.render), secrets=_planted),
+    Target("pkcs12", _pkcs12, seeds.archives, mutations.asn1, documented.kinds(rendering.render), secrets=_planted),
     Target(
         "pem_pair",
         _pem_pair,
         seeds.key_pairs,
         mutations.sections(mutations.pem_text),
-        documented.kinds(credential.render),
+        documented.kinds(rendering.render),
         secrets=_lines_of_key,
     ),
     Target(

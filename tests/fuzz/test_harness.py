@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import credential
+from ansible_collections.grid.security.plugins.module_utils import rendering
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.fuzz import documented, harness
 
@@ -81,6 +81,6 @@ def test_what_keeps_it_is_not(tmp_path: Path) -> None:
 
 
 def test_kinds_are_those_of_docstrings() -> None:
-    kinds = documented.kinds(credential.render)
+    kinds = documented.kinds(rendering.render)
     assert {"wrong_passphrase", "not_pem", "kdf_limit", "internal", "wrong_host"} <= kinds
     assert "expired" not in kinds

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, file_set, manifest
+from ansible_collections.grid.security.plugins.module_utils import conversation, file_set, manifest, scanning
 from ansible_collections.grid.security.plugins.module_utils.conversation import Request
 from ansible_collections.grid.security.plugins.plugin_utils import places, trust_store
 from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts, link_facts
@@ -105,7 +105,7 @@ def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str,
 
 
 def state(place: Place) -> str:
-    return manifest.digest(manifest.scan(place.directory, place.patterns))
+    return manifest.digest(scanning.scan(place.directory, place.patterns))
 
 
 def wanted_state(place: Place) -> str:

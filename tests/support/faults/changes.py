@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import credential, credentials, names, secure_fs, vomses
+from ansible_collections.grid.security.plugins.module_utils import (
+    credential,
+    credentials,
+    names,
+    rendering,
+    vomses,
+)
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request, hold
+from ansible_collections.grid.security.plugins.module_utils.leftovers import is_leftover
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
     places,
@@ -74,7 +81,7 @@ class Change:
         """What is there though it must not be, whatever happened."""
         for name in sorted({*tree, *self.before, *self.after}):
             item, old, new = tree.get(name), self.before.get(name), self.after.get(name)
-            if item and secure_fs.is_leftover(os.path.basename(name)):
+            if item and is_leftover(os.path.basename(name)):
                 yield from self._wrong_leftover(item)
             elif item and _BACKUP.search(name):
                 yield from self._wrong_backup(name, item)
@@ -215,7 +222,7 @@ def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -
         "state": "present" if one else "absent",
         **changes,
     }
-    rendered = credential.render(one.archive(), options, "test") if one else None
+    rendered = rendering.render(one.archive(), options, "test") if one else None
     return lambda: credentials.converge([options], _Rendered(rendered), check=False)
 
 

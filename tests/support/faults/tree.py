@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.grid.security.plugins.module_utils import secure_fs
+from ansible_collections.grid.security.plugins.module_utils.leftovers import is_leftover
 
 __all__ = ["Item", "Tree", "is_lock", "leftovers", "restore", "snapshot"]
 
@@ -63,4 +63,4 @@ def is_lock(path: str) -> bool:
 
 def leftovers(tree: Tree) -> Tree:
     """What carries a temporary name."""
-    return {name: item for name, item in tree.items() if secure_fs.is_leftover(os.path.basename(name))}
+    return {name: item for name, item in tree.items() if is_leftover(os.path.basename(name))}

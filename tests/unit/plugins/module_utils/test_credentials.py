@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, credentials, file_set, renderings
+from ansible_collections.grid.security.plugins.module_utils import conversation, credentials, file_set, renderers
 from ansible_collections.grid.security.tests.support import pki
 
 DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
@@ -31,7 +31,7 @@ def options(home: Path, name: str, **changes: Any) -> dict[str, Any]:
 def run(items: list[dict[str, Any]], archives: dict[str, bytes]) -> tuple[list[dict[str, Any]], Node]:
     node = Node()
 
-    renderer = renderings.RenderEach(lambda one: renderings.Source(one, archives[one["src"]]))
+    renderer = renderers.RenderEach(lambda one: renderers.Source(one, archives[one["src"]]))
     return conversation.hold(credentials.converge(items, renderer, check=False), node.send), node
 
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils import crl, der, names
+from ansible_collections.grid.security.plugins.module_utils import crl, der, names, times
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)
@@ -19,14 +19,14 @@ ROOT = pki.issue("Root", authority=True)
 
 def by_cryptography(pem: bytes) -> dict[str, object]:
     found = x509.load_pem_x509_crl(pem)
-    times = {
-        name: crl.iso(getattr(found, f"{name}_utc", None) or getattr(found, name))
+    validity = {
+        name: times.iso(getattr(found, f"{name}_utc", None) or getattr(found, name))
         for name in ("last_update", "next_update")
     }
     return {
         "issuer": names.canonical(found.issuer.public_bytes()).hex(),
-        "this_update": times["last_update"],
-        "next_update": times["next_update"],
+        "this_update": validity["last_update"],
+        "next_update": validity["next_update"],
         "number": found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number,
         "key_id": found.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier.hex(),
         "sha256": found.fingerprint(hashes.SHA256()).hex(),
@@ -70,7 +70,7 @@ def test_version_1() -> None:
     found = crl.read(version_1(der.encode(0x17, b"991231235959Z")))
     assert found.this_update == datetime.datetime(1999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
     assert (found.next_update, found.number, found.key_id) == (None, None, None)
-    assert crl.parse_iso(crl.iso(found.this_update)) == found.this_update
+    assert times.parse_iso(times.iso(found.this_update)) == found.this_update
 
 
 GOOD = pki.revoke(ROOT, [1], number=1)
@@ -108,8 +108,8 @@ def test_what_is_no_list(data: bytes, message: str) -> None:
 @pytest.mark.parametrize("year", ["0001", "0999", "2026", "9999"])
 def test_times_come_back(year: str) -> None:
     found = crl.read(version_1(der.encode(0x18, f"{year}1231235959Z".encode())))
-    assert crl.iso(found.this_update) == f"{year}-12-31T23:59:59Z"
-    assert crl.parse_iso(crl.iso(found.this_update)) == found.this_update
+    assert times.iso(found.this_update) == f"{year}-12-31T23:59:59Z"
+    assert times.parse_iso(times.iso(found.this_update)) == found.this_update
 
 
 def test_time_grows_with_the_size_only() -> None:

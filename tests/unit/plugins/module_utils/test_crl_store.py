@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, names
+from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, names, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
@@ -49,8 +49,8 @@ def test_fresh(store: Path) -> None:
         "state": "fresh",
         "file": str(store / f"{HASHES[0]}.r0"),
         "number": 3,
-        "this_update": crl.iso(NOW - pki.DAY),
-        "next_update": crl.iso(NOW + 10 * pki.DAY),
+        "this_update": times.iso(NOW - pki.DAY),
+        "next_update": times.iso(NOW + 10 * pki.DAY),
         "hours_left": 240,
         "expired_files": [],
         "msg": None,

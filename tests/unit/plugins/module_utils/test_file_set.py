@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import apply, file_set, manifest
+from ansible_collections.grid.security.plugins.module_utils import apply, file_set, manifest, scanning
 
 CONTENT = b"key"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -135,7 +135,7 @@ def test_leftovers_count_when_a_directory_is_compared(home: Path) -> None:
 
 def test_directory_under_a_temporary_name_counts_for_nothing(home: Path) -> None:
     (home / ".grid-security-0123.tmp").mkdir()
-    assert not manifest.scan(str(home), ["*.pem"])
+    assert not scanning.scan(str(home), ["*.pem"])
 
 
 def test_backup_of_an_interrupted_run_is_taken_over(home: Path) -> None:

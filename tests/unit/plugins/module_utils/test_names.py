@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.grid.security.plugins.module_utils import names
+from ansible_collections.grid.security.plugins.module_utils import host_names, names
 from ansible_collections.grid.security.tests.support import pki
 
 PRINTABLE = {"2.5.4.5", "2.5.4.6", "2.5.4.46"}  # serialNumber, C and dnQualifier allow plain ASCII only
@@ -78,7 +78,7 @@ def test_hashes_equal_openssl(kind: str, value: str) -> None:
     ],
 )
 def test_hosts_of_a_certificate(common_name: str, host: str | None, expected: list[str]) -> None:
-    assert names.dns_names(pki.issue(common_name, host=host).certificate) == expected
+    assert host_names.dns_names(pki.issue(common_name, host=host).certificate) == expected
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_hosts_of_a_certificate(common_name: str, host: str | None, expected: li
     ],
 )
 def test_names_that_cover_a_host(pattern: str, host: str, expected: bool) -> None:
-    assert names.covers(pattern, host) is expected
+    assert host_names.covers(pattern, host) is expected

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.hazmat.primitives.serialization import pkcs12 as library
 
-from ansible_collections.grid.security.plugins.module_utils import credential, credentials, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import credentials, pkcs12, rendering
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 ROOT = Path(cryptography_vectors.__file__).parent
@@ -59,6 +59,6 @@ def test_archive(path: Path) -> None:
             pkcs12.load(data, passphrase, name=path.name)
         assert caught.value.kind == "no_certificate"
         return
-    rendered = credential.render(data, {**OPTIONS, "passphrase": passphrase}, path.name)
+    rendered = rendering.render(data, {**OPTIONS, "passphrase": passphrase}, path.name)
     assert x509.load_pem_x509_certificate(rendered["certificate"].encode()) == certificate
     assert encoded(load_pem_private_key(rendered["privatekey"].encode(), None)) == encoded(key)

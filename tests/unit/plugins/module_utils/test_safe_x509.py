@@ -8,7 +8,7 @@ import warnings
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils import names, safe_x509
+from ansible_collections.grid.security.plugins.module_utils import host_names, safe_x509
 from ansible_collections.grid.security.tests.support import pki
 
 ALICE = pki.issue("Alice", authority=True, host="alice.example.org")
@@ -55,4 +55,4 @@ def test_serial_number_below_zero_is_taken_without_a_warning() -> None:
 def test_extension_that_is_there_twice() -> None:
     twice = safe_x509.load(damaged((b"\x06\x03\x55\x1d\x13", b"\x06\x03\x55\x1d\x11")))
     with pytest.raises(safe_x509.CertificateError, match="uplicate" if pki.CRYPTOGRAPHY >= 42 else "."):
-        names.dns_names(twice)
+        host_names.dns_names(twice)

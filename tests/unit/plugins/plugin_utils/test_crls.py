@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names, pem
+from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names, pem, times
 from ansible_collections.grid.security.plugins.plugin_utils import anchors, bounded_fetch, crl_sources, crls
 from ansible_collections.grid.security.tests.support import pki
 
@@ -264,7 +264,7 @@ def test_what_may_not_be_placed(site: Site, data: bytes, cause: str) -> None:
 def test_a_list_without_an_end_is_refused() -> None:
     found = crl.Crl(b"", b"", datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc), None, None, None, False)
     with pytest.raises(crl.CrlError, match="does not say when"):
-        crl_sources._check_times(found, crl.now())
+        crl_sources._check_times(found, times.now())
 
 
 def test_further_urls_are_tried(site: Site) -> None:
@@ -311,7 +311,7 @@ def test_authority_with_a_key_that_cryptography_does_not_know() -> None:
     anchor = anchors.Anchor("ca", x509.load_der_x509_certificate(data), b"", {"crl_url": URL.encode()}, set(), "bundle")
     (point,) = crl_sources.points([anchor])
     with pytest.raises(crl.CrlError, match="not by this CA's key"):
-        crl_sources.check(GOOD, point, crl.now())
+        crl_sources.check(GOOD, point, times.now())
 
 
 def test_filters_and_sources_without_urls(site: Site) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from ansible import constants as C
 
-from ansible_collections.grid.security.plugins.module_utils import bounded, credential
+from ansible_collections.grid.security.plugins.module_utils import bounded, credential, rendering
 from ansible_collections.grid.security.plugins.module_utils.credentials import OPTIONS
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils.renderings import Source
+from ansible_collections.grid.security.plugins.module_utils.renderers import Source
 from ansible_collections.grid.security.plugins.plugin_utils import ledger
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 from ansible_collections.grid.security.tests.support import pki
@@ -76,7 +76,7 @@ def test_outlines_are_those_of_the_renderings(controller: Controller) -> None:
     controller.add("alice")
     (found,) = controller.outlines()
     (options,) = controller.options()
-    rendered = credential.render(controller.archives["alice.p12"], options, "alice.p12 for alice")
+    rendered = rendering.render(controller.archives["alice.p12"], options, "alice.p12 for alice")
     assert found == credential.outline(rendered)
 
 

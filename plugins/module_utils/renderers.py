@@ -37,7 +37,11 @@ class Source:
 
     @property
     def job(self) -> bounded.Job:
-        return credential.rendering(self.data, self.options, label(self.options), self.privatekey)
+        # Most runs render nothing, and this brings in all that knows of PKCS#12, keys and certificates.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.module_utils import rendering
+
+        return rendering.job(self.data, self.options, label(self.options), self.privatekey)
 
 
 class Renderer(Protocol):

@@ -1,0 +1,169 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A credential's files, from an archive or a key pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import (
+    bounded,
+    certificates,
+    host_names,
+    keypair,
+    names,
+    pem_pair,
+    pkcs8,
+    pkcs12,
+    safe_x509,
+)
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+except ImportError:  # reported by keypair.check_cryptography, which comes first
+    pass
+
+__all__ = ["job", "render"]
+
+_MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
+_SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
+_ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
+
+
+def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
+    """The files and facts that an archive gives: a pure function of archive, passphrases and options.
+
+    :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
+    :param options: the options of one credential of ``pkcs12_pem``.
+    :param name: what to call the archive in messages.
+    :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
+    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
+        ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
+        :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`bounded.run`.
+    """
+    return bounded.run(job(data, options, name, privatekey))
+
+
+def job(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> bounded.Job:
+    """The same as a job, for many at a time; its limit grows with the rounds that the options allow."""
+    seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ROUNDS_PER_SECOND
+    return bounded.Job(lambda: _render(data, options, name, privatekey), seconds, name)
+
+
+def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None) -> dict[str, Any]:
+    _check_key_options(options, name)
+    pair = _open(data, privatekey, options, name)
+    _check_host(pair.certificate, options["dns_name"], name)
+    chain = _chain(pair.certificate, pair.others) if options["include_chain"] else []
+    private_key = _private_key(pair.key, options, name)
+    if options["check_privatekey"]:
+        _check_private_key(private_key, pair.certificate, options, name)
+    return {
+        "certificate": _pem([pair.certificate, *chain]),
+        "privatekey": private_key.decode(),
+        "other_certs": _pem(pair.others),
+        "facts": certificates.describe(pair.certificate),
+        "warnings": [f"{name}: {warning}" for warning in pair.warnings],
+    }
+
+
+def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: str) -> keypair.KeyPair:
+    passphrase, limit = options["passphrase"], options["max_kdf_iterations"]
+    if privatekey is None:
+        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit)
+    return pem_pair.load(data, privatekey, passphrase, name=name, max_kdf_iterations=limit)
+
+
+def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) -> None:
+    """A certificate of another host is a common mistake, and clients tell it by "authorization denied"."""
+    if not dns_name:
+        return
+    try:
+        known = host_names.dns_names(certificate)
+    except safe_x509.CertificateError as error:
+        raise GridSecurityError(
+            "malformed", f"{name}: the names of hosts in its certificate are damaged ({error}). Ask for another."
+        ) from None
+    if not any(host_names.covers(pattern, dns_name) for pattern in known):
+        raise GridSecurityError(
+            "wrong_host",
+            f"{name}: it is for {', '.join(known) or names.slash_form(certificate.subject)}, not for {dns_name}. Name"
+            " the credential of this host, or correct dns_name.",
+        )
+
+
+def _check_key_options(options: dict[str, Any], name: str) -> None:
+    for option in ("passphrase", "privatekey_passphrase"):
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in options[option] or ""):
+            raise GridSecurityError(
+                "bad_passphrase", f"{name}: {option} holds half of a character, such as \\ud83d alone. Correct it."
+            )
+    if options["encrypt_privatekey"] and not options["privatekey_passphrase"]:
+        raise GridSecurityError(
+            "no_privatekey_passphrase",
+            f"{name}: privatekey_passphrase is missing or empty. Set it, or say encrypt_privatekey: false to store the"
+            " key unencrypted.",
+        )
+    if options["encrypt_privatekey"] and options["privatekey_format"] == "traditional":
+        raise GridSecurityError(
+            "traditional_encrypted",
+            f"{name}: privatekey_format: traditional exists for unencrypted keys only, because its encryption is weak."
+            " Use pkcs8, or say encrypt_privatekey: false.",
+        )
+    if options["kdf_iterations"] < _MINIMUM_ROUNDS:
+        raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_MINIMUM_ROUNDS}.")
+
+
+def _private_key(key: Any, options: dict[str, Any], name: str) -> bytes:
+    if options["encrypt_privatekey"]:
+        info = _encode_key(key, serialization.Encoding.DER, serialization.PrivateFormat.PKCS8)
+        return pkcs8.encrypt(info, options["privatekey_passphrase"], options["kdf_iterations"])
+    if options["privatekey_format"] == "pkcs8":
+        return _encode_key(key, serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    try:
+        return _encode_key(key, serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL)
+    except ValueError:
+        raise GridSecurityError(
+            "no_traditional_form", f"{name}: a key of this type has no traditional form. Use privatekey_format: pkcs8."
+        ) from None
+
+
+def _check_private_key(pem: bytes, certificate: x509.Certificate, options: dict[str, Any], name: str) -> None:
+    """Open what is to be placed as a client would: the check of the writer by a reader that did not write it."""
+    passphrase = options["privatekey_passphrase"].encode() if options["encrypt_privatekey"] else None
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    try:
+        key = serialization.load_pem_private_key(pem, passphrase)
+        matches = key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+    except ValueError:
+        matches = False
+    if not matches:
+        raise GridSecurityError(
+            "self_check",
+            f"{name}: the key as it would be placed does not open, or does not belong to the certificate. Report this.",
+        )
+
+
+def _encode_key(key: Any, encoding: Any, form: Any) -> bytes:
+    encoded: bytes = key.private_bytes(encoding, form, serialization.NoEncryption())
+    return encoded
+
+
+def _pem(certificates: Any) -> str:
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in certificates)
+
+
+def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
+    """The certificates that lead from ``leaf`` upwards, in that order: clients fail on any other."""
+    chain: list[x509.Certificate] = []
+    current = leaf
+    while current.issuer != current.subject:
+        following = [one for one in others if one.subject == current.issuer and one not in chain]
+        if not following:
+            break
+        current = following[0]
+        chain.append(current)
+    return chain

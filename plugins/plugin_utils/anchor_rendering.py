@@ -1,0 +1,59 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What trust anchors come to on a node: the trust directory, and the same CAs in the forms of other programs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.grid.security.plugins.plugin_utils import anchors, java_truststore, system_store, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
+from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
+from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts
+
+try:
+    from cryptography.hazmat.primitives.serialization import Encoding
+except ImportError:  # ansible-core brings it; ansible-test imports this file without
+    pass
+
+__all__ = ["render"]
+
+
+def render(groups: list[Group], options: dict[str, Any], family: str | None) -> dict[str, Any]:
+    """``places`` (the trust directory first), ``warnings``, the number of ``anchors``, and ``until`` when they hold.
+
+    :param options: of the task. :param family: of systems, if the system's trust store is to have the CAs too.
+    :raises GridSecurityError: whatever is wrong with the sources.
+    """
+    known = anchors.collect(groups)
+    chosen = anchors.select(known, options)
+    anchors.check(chosen)
+    directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
+    places = [directory, *_copies(chosen, options, family)]
+    return {
+        "places": [asdict(place) for place in places],
+        "warnings": anchors.warnings(chosen),
+        "anchors": len(chosen),
+        "until": anchors.next_change(known),
+    }
+
+
+def _copies(chosen: list[Anchor], options: dict[str, Any], family: str | None) -> Iterator[Place]:
+    """The same CAs for programs that do not read the trust directory."""
+    pem = {one.alias: one.certificate.public_bytes(Encoding.PEM) for one in chosen}
+    if options["bundle_path"]:
+        yield _single("PEM bundle", options["bundle_path"], b"".join(pem.values()))
+    if options["java_truststore_path"]:
+        yield _single("Java truststore", options["java_truststore_path"], java_truststore.render(chosen))
+    if family:
+        yield system_store.place(family, chosen, pem)
+
+
+def _single(name: str, path: str, data: bytes) -> Place:
+    directory, basename = os.path.split(path)
+    return Place(f"{name} {path}", directory, [glob.escape(basename)], {basename: file_facts(data)}, ["."])
