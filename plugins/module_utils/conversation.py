@@ -10,7 +10,7 @@ at the same time travels in one call.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -30,6 +30,26 @@ class Request:
 
     sets: list[dict[str, Any]]
     contents: dict[str, str] = field(default_factory=dict)
+
+    def in_parts(self, most: int) -> Iterator[Request]:
+        """The same in requests that have contents of at most so many characters, unless a single set needs more."""
+        sets: list[dict[str, Any]] = []
+        contents: dict[str, str] = {}
+        size = 0
+        for one in self.sets:
+            own = {entry["sha256"]: self.contents[entry["sha256"]] for entry in one["entries"] if self._has(entry)}
+            needed = sum(map(len, own.values()))
+            if sets and size + needed > most:
+                yield Request(sets, contents)
+                sets, contents, size = [], {}, 0
+            sets.append(one)
+            contents.update(own)
+            size += needed
+        if sets:
+            yield Request(sets, contents)
+
+    def _has(self, entry: dict[str, Any]) -> bool:
+        return entry.get("sha256") in self.contents
 
 
 Conversation = Generator[Request, list[dict[str, Any]], Any]

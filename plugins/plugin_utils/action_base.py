@@ -17,23 +17,58 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 
-__all__ = ["GridAction", "validated"]
+__all__ = ["GridAction", "Options", "validated"]
+
+_MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
+
+
+class Options:
+    """The options of a task, or of the items of a list, checked by ansible against a specification.
+
+    Items of a long list differ in texts that any specification takes as they are. Those that are alike in all else are
+    checked once, as ansible's check takes longer than all that is done with them when there is nothing to do.
+
+    :param rules: as of ansible's ``ArgumentSpecValidator``.
+    """
+
+    def __init__(self, specification: dict[str, Any], **rules: Any) -> None:
+        self._specification = specification
+        self._validator = ArgumentSpecValidator(specification, **rules)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def complete(self, arguments: dict[str, Any], where: str = "") -> dict[str, Any]:
+        """All options, with defaults for those not given.
+
+        :param where: what messages start with.
+        :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
+        """
+        given = _plain(arguments)
+        texts = {name: value for name, value in given.items() if self._is_taken_as_it_is(name, value)}
+        alike = repr((sorted(texts), [item for item in given.items() if item[0] not in texts]))
+        if alike not in self._known:
+            self._known[alike] = self._validated(given, where)
+        return {**self._known[alike], **texts}
+
+    def _is_taken_as_it_is(self, name: str, value: Any) -> bool:
+        rule = self._specification.get(name, {})
+        if not isinstance(value, str) or "choices" in rule:
+            return False
+        return rule.get("type") == "str" or (rule.get("type") == "path" and not set(value) & {"~", "$"})
+
+    def _validated(self, given: dict[str, Any], where: str) -> dict[str, Any]:
+        result = self._validator.validate(given)
+        if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
+            quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
+            raise AnsibleActionFail(str(remove_values(where + "; ".join(result.error_messages), quoted)))
+        options: dict[str, Any] = result.validated_parameters
+        return options
 
 
 def validated(
     specification: dict[str, Any], arguments: dict[str, Any], where: str = "", **rules: Any
 ) -> dict[str, Any]:
-    """The complete options of a task, or of one item of a list.
-
-    :param where: what messages start with. :param rules: as of ansible's ``ArgumentSpecValidator``.
-    :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
-    """
-    result = ArgumentSpecValidator(specification, **rules).validate(_plain(arguments))
-    if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
-        quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
-        raise AnsibleActionFail(str(remove_values(where + "; ".join(result.error_messages), quoted)))
-    options: dict[str, Any] = result.validated_parameters
-    return options
+    """The complete options of a single task or item; see :class:`Options`."""
+    return Options(specification, **rules).complete(arguments, where)
 
 
 def _plain(value: Any) -> Any:
@@ -102,11 +137,15 @@ class GridAction(ActionBase):
         return result
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        """The engine on the node, in one execution of ``grid.security.file_set``.
+        """The engine on the node, in one execution of ``grid.security.file_set`` for each MiB of contents.
 
         :raises AnsibleActionFail: the module did not come as far as the sets (no Python, no sudo, ...).
         """
-        arguments = {"request": json.dumps(sets), "contents": contents, **self.engine_options}
+        parts = conversation.Request(sets, contents).in_parts(_MOST_AT_ONCE)
+        return [outcome for part in parts for outcome in self._converge(part)]
+
+    def _converge(self, request: conversation.Request) -> list[dict[str, Any]]:
+        arguments = {"request": json.dumps(request.sets), "contents": request.contents, **self.engine_options}
         result = self.execute("grid.security.file_set", arguments)
         if "sets" not in result:
             raise AnsibleActionFail(result.get("msg", "the module file_set gave no result"), result=result)

@@ -15,10 +15,12 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
 from ansible_collections.grid.security.plugins.plugin_utils import accounts
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
 __all__ = ["facts", "place", "read_options"]
+
+_EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
@@ -39,16 +41,16 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """
     defaults = {name: value for name, value in arguments.items() if name != "credentials"}
     items = arguments.get("credentials")
+    check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
     if items is None:
-        return [_validated(defaults, "")]
+        return [_complete(check, defaults, "")]
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
-    return [_validated({**defaults, **item}, f"credentials[{index}]: ") for index, item in enumerate(items)]
+    return [_complete(check, {**defaults, **item}, f"credentials[{index}]: ") for index, item in enumerate(items)]
 
 
-def _validated(item: dict[str, Any], where: str) -> dict[str, Any]:
-    exclusive = [("src", "content"), ("privatekey_src", "privatekey_content")]
-    options = validated(credentials.OPTIONS, item, where, mutually_exclusive=exclusive)
+def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any]:
+    options = check.complete(item, where)
     if options["state"] == "present" and not (options["src"] or options["content"]):
         raise AnsibleActionFail(f"{where}one of src and content is required for state: present.")
     return options

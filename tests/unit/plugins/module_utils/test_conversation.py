@@ -59,3 +59,25 @@ def test_one_that_fails_does_not_stop_the_others() -> None:
     assert failed == {"changed": False, "failed": True, "kind": "broken", "msg": "it broke"}
     assert other == [["a0.0"], ["a1.0"]]
     assert hold(fail(1), Engine().send) == failed
+
+
+def holding(*digests: str) -> dict[str, Any]:
+    return {
+        "name": "".join(digests),
+        "entries": [{"path": ".", "state": "directory"}, *({"sha256": one} for one in digests)],
+    }
+
+
+def test_contents_travel_in_parts_that_a_node_can_hold() -> None:
+    sets = [holding("a"), holding("b", "c"), holding("d"), holding(), holding("a")]
+    contents = {"a": "x" * 4, "b": "x" * 4, "c": "x" * 40, "d": "x" * 6, "unasked": "x"}
+    parts = list(Request(sets, contents).in_parts(10))
+    assert [one for part in parts for one in part.sets] == sets
+    assert [sorted(part.contents) for part in parts] == [["a"], ["b", "c"], ["a", "d"]]
+    assert all(part.contents[digest] == contents[digest] for part in parts for digest in part.contents)
+
+
+def test_comparisons_travel_in_one_part() -> None:
+    sets = [holding("a"), holding("b")]
+    assert list(Request(sets).in_parts(1)) == [Request(sets)]
+    assert not list(Request([]).in_parts(1))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils import conversation,
 from ansible_collections.grid.security.plugins.module_utils import credentials as options_of
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import credentials
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 
 
 class Action(GridAction):
@@ -51,6 +52,40 @@ def test_what_is_wrong_is_said_without_the_passphrase(passphrase: str, option: s
     with pytest.raises(AnsibleActionFail, match=option) as caught:
         validated(options_of.OPTIONS, arguments, "credentials[0]: ")
     assert "xy" not in str(caught.value)
+
+
+def test_items_of_a_list_are_checked_as_each_alone_would_be() -> None:
+    items: list[dict[str, Any]] = [
+        {"src": "a.p12", "passphrase": "one"},
+        {"src": "~/b.p12", "passphrase": "two"},
+        {"src": "c.p12", "passphrase": "three", "include_chain": "yes"},
+        {"src": "d.p12", "passphrase": 4},
+        {"src": "e.p12", "passphrase": "five"},
+        {"src": None, "content": "", "backup": True},
+    ]
+    checked = Options(options_of.OPTIONS)
+    assert [checked.complete(one) for one in items] == [validated(options_of.OPTIONS, one) for one in items]
+    first, last = checked.complete(items[0]), checked.complete(items[4])
+    assert (first["src"], last["src"], last["passphrase"]) == ("a.p12", "e.p12", "five")
+    assert validated(options_of.OPTIONS, items[1])["src"] == os.path.expanduser("~/b.p12")
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"state": "gone"}, "value of state must be one of"),
+        ({"sorce": "b.p12"}, "sorce"),
+        ({"content": "both"}, "mutually exclusive"),
+        ({"kdf_iterations": "many"}, "kdf_iterations"),
+    ],
+)
+def test_a_bad_item_after_a_good_one_is_found(bad: dict[str, Any], message: str) -> None:
+    checked = Options(options_of.OPTIONS, mutually_exclusive=[("src", "content")])
+    for good in ({"src": "a.p12"}, {"src": "a.p12", "state": "absent"}):
+        checked.complete(good)
+    with pytest.raises(AnsibleActionFail, match=message) as caught:
+        checked.complete({"src": "b.p12", **bad}, "credentials[2]: ")
+    assert str(caught.value).startswith("credentials[2]: ")
 
 
 def test_what_files_of_others_say_cannot_upset_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
