@@ -26,7 +26,6 @@ class Case:
     """A command, and those before it that bring about the state it starts from (not measured).
 
     :param changes: whether it has to change something on each host; None if that does not matter.
-    :param rounds: at most so many measurements, for what takes minutes.
     :param about: what a plot wants to know: how many users, for instance.
     :param probe: gives more figures about the run that has just ended.
     """
@@ -34,7 +33,6 @@ class Case:
     name: str
     command: list[str]
     prepare: list[list[str]] = field(default_factory=list)
-    rounds: int = ALWAYS
     about: dict[str, Any] = field(default_factory=dict)
     changes: bool | None = None
     probe: Callable[[], Figures] | None = None
@@ -45,6 +43,7 @@ class Comparison:
     """Cases that are compared with each other and with a floor.
 
     :param sequences: the cases of one follow each other, each starting where the one before ended. They take turns.
+    :param rounds: at most so many, for what takes many minutes.
     """
 
     title: str
@@ -63,8 +62,7 @@ def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
     run(comparison.floor.command)  # opens connections
     for number in range(min(rounds, comparison.rounds)):
         for sequence in _rotated(comparison.sequences, number):
-            due = [case for case in sequence if number < case.rounds]
-            for case in [comparison.floor, *due] if due else []:
+            for case in [comparison.floor, *sequence]:
                 figures.setdefault(case.name, []).append(_measure_one(case))
     cases = [comparison.floor, *(case for sequence in comparison.sequences for case in sequence)]
     base = _medians(figures[comparison.floor.name])

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import machine
@@ -15,7 +16,7 @@ import workload
 from harness import Failed, measure
 from places import ANSIBLE_HOME, RESULTS
 
-SUITES = ("trust", "credentials", "node", "growth", "vault", "memory", "render")
+SUITES = ("trust", "copy", "credentials", "node", "growth", "vault", "memory", "render")
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured at most")
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help="comparisons with this in their title; keeps nothing"
+        "--only", default="", metavar="TEXT", help="comparisons with this in their title, and keep the others' results"
     )
     chosen = parser.parse_args()
     os.environ["ANSIBLE_HOME"] = str(ANSIBLE_HOME)
@@ -34,25 +35,29 @@ def main() -> None:
 
 
 def _run(name: str, rounds: int, only: str) -> bool:
-    """Whether it could be measured; what was found before it failed is not kept, as it may be for the same reason."""
+    """Whether all of it could be measured. What was measured is kept, as each comparison stands for itself."""
     suite = importlib.import_module(f"suites.{name}")
     print(f"== {name}", file=sys.stderr, flush=True)
+    path, described = RESULTS / f"{name}.json", machine.describe()
     try:
-        comparisons = [one for one in suite.comparisons() if only in one.title]
-        result = {"machine": machine.describe(), "comparisons": [measure(one, rounds) for one in comparisons]}
+        comparisons = suite.comparisons()
+        found = _found_before(path, described) if only else {}
+        for one in [one for one in comparisons if only in one.title]:
+            found[one.title] = measure(one, rounds)
+            known = [found[other.title] for other in comparisons if other.title in found]
+            path.write_text(json.dumps({"machine": described, "comparisons": known}, indent=1) + "\n")
     except Failed as error:
         print(error, file=sys.stderr, flush=True)
         return False
     finally:
         getattr(suite, "clean", lambda: None)()
-    if not only:
-        _save(name, result)
     return True
 
 
-def _save(name: str, result: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+def _found_before(path: Path, described: dict[str, Any]) -> dict[str, Any]:
+    """Comparisons by title, if they were measured on the same machine with the same software."""
+    known = json.loads(path.read_text()) if path.exists() else {"machine": None}
+    return {one["title"]: one for one in known["comparisons"]} if known["machine"] == described else {}
 
 
 if __name__ == "__main__":

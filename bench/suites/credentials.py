@@ -5,50 +5,50 @@ from __future__ import annotations
 
 import nodes
 import workload
-from harness import ALWAYS, Case, Comparison
+from harness import Case, Comparison
 from places import WORK
 from sites import Site, forget
 
 STEPS = ("first", "nothing to do", "one renewed", "all renewed")
 _AGAIN = STEPS[:2]
 _ONE_STEP = STEPS[:1]  # of those who rewrite everything each time: the others cost the same
-# By peer: which steps, and how often each is measured at most.
-Chosen = dict[str, tuple[tuple[str, ...], int]]
+Chosen = dict[str, tuple[str, ...]]  # which steps of which peer
 _ALONE: Chosen = {
-    "grid_security": (_AGAIN, ALWAYS),
-    "shell": (_ONE_STEP, ALWAYS),
-    "wiki": (_ONE_STEP, ALWAYS),
-    "community_crypto": (_AGAIN, ALWAYS),
+    "grid_security": _AGAIN,
+    "shell": _ONE_STEP,
+    "wiki": _ONE_STEP,
+    "community_crypto": _AGAIN,
 }
-_SEVERAL: Chosen = {**_ALONE, "grid_security": (STEPS, ALWAYS), "wiki": (_ONE_STEP, 1), "community_crypto": (_AGAIN, 1)}
-_MANY: Chosen = {**_SEVERAL, "wiki": (_ONE_STEP, 1), "community_crypto": (_ONE_STEP, 1)}  # minutes per run
+_SEVERAL: Chosen = {**_ALONE, "grid_security": STEPS}
+_MANY: Chosen = {**_SEVERAL, "community_crypto": _ONE_STEP}  # minutes per run
 _FIREFOX: Chosen = {name: _ALONE[name] for name in ("grid_security", "shell")}
 
 
 def comparisons() -> list[Comparison]:
     nodes.run(Site("ping"), nodes.ACCOUNTS)
     return [
+        _comparison("1 user", "openssl", 1, _ALONE),
         _comparison("10 users", "openssl", 10, _SEVERAL),
         _comparison("50 users", "openssl", 50, _MANY),
-        _comparison("50 users, 600,000 rounds", "firefox", 50, _FIREFOX, rounds=2),
+        _comparison("50 users, 600,000 rounds", "firefox", 50, _FIREFOX),
     ]
 
 
-def _comparison(title: str, style: str, count: int, chosen: Chosen, rounds: int = ALWAYS) -> Comparison:
+def _comparison(title: str, style: str, count: int, chosen: Chosen) -> Comparison:
     sites = {step: _site(style, count, step) for step in STEPS}
     sequences = []
-    for peer, (steps, most) in chosen.items():
+    for peer, steps in chosen.items():
         clear = [sites["first"].shell(nodes.NO_CREDENTIALS), ["rm", "-rf", str(WORK / "converted")], forget()]
-        sequences.append([_case(peer, sites[step], step, clear if step == "first" else [], most) for step in steps])
-    return Comparison(title, Case("ping", sites["first"].play("ping")), sequences, rounds)
+        sequences.append([_case(peer, sites[step], step, clear if step == "first" else []) for step in steps])
+    return Comparison(title, Case("ping", sites["first"].play("ping")), sequences)
 
 
-def _case(peer: str, site: Site, step: str, prepare: list[list[str]], rounds: int) -> Case:
+def _case(peer: str, site: Site, step: str, prepare: list[list[str]]) -> Case:
     variables = {"bench_archives": str(site.beside("archives.tar")), "bench_converted": str(WORK / "converted")}
     command = site.play(f"credentials/{peer}", **variables)
     rewrites = peer in ("wiki", "shell")
     about = {"peer": peer, "step": step}
-    return Case(f"{peer}, {step}", command, prepare, rounds, about, changes=rewrites or step != "nothing to do")
+    return Case(f"{peer}, {step}", command, prepare, about=about, changes=rewrites or step != "nothing to do")
 
 
 def _site(style: str, count: int, step: str) -> Site:

@@ -13,14 +13,15 @@ from sites import Site, aliases, forget, local, pipelined
 
 USERS = (1, 10, 50, 200, 500)
 ANCHORS = (1, 10, 40, ALWAYS)
-HOSTS = {1: 5, 10: 3, 30: 3, 100: 1}  # and how often each is measured at most
+HOSTS = (1, 10, 30, 100, 300)
+_FEW_HOSTS = 30  # up to here with few forks as well: with more hosts minutes per run, for what is known by then
 FORKS = (5, 50)
 ALIASES = 30
 
 
 def comparisons() -> list[Comparison]:
     nodes.run(Site("ping"), nodes.ACCOUNTS)
-    return [_users(), _anchors(), _controller(), _pipelining(), *(_hosts(*one) for one in HOSTS.items())]
+    return [_users(), _anchors(), _controller(), _pipelining(), *map(_hosts, HOSTS)]
 
 
 def _users() -> Comparison:
@@ -81,7 +82,7 @@ def _pipelining() -> Comparison:
     return Comparison("Pipelining", Case("ping", ping), sequences)
 
 
-def _hosts(count: int, rounds: int) -> Comparison:
+def _hosts(count: int) -> Comparison:
     """Hosts that are this machine, each with a directory for the same user."""
     directory = WORK / "local"
     items = []
@@ -101,9 +102,9 @@ def _hosts(count: int, rounds: int) -> Comparison:
     few, many = FORKS
     first = case("first", "credentials/grid_security", many, clear, forget(), step="first")
     sequences = [[first, again(many)]]
-    if rounds > 1:  # otherwise minutes per run, and what fewer forks do has been seen with fewer hosts
+    if count <= _FEW_HOSTS:
         sequences = [[first, again(many), again(few)], [case("ping", "ping", few)]]
-    return Comparison(f"{count} local hosts", case("ping", "ping", many), sequences, rounds)
+    return Comparison(f"{count} local hosts", case("ping", "ping", many), sequences)
 
 
 def _first_and_again(name: str, play: list[str], clear: list[str], **about: Any) -> list[Case]:

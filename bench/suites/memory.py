@@ -41,7 +41,7 @@ def comparisons() -> list[Comparison]:
         case("node with 500 users, first", "role", nodes.NOTHING, role="node"),
         case("node with 500 users, nothing to do", "role", role="node"),
     ]
-    return [Comparison("Largest process", case("ping", "ping"), [users, node], rounds=3)]
+    return [Comparison("Largest process", case("ping", "ping"), [users, node])]
 
 
 def clean() -> None:

@@ -15,14 +15,14 @@ _OPENED = WORK / "opened"
 
 def comparisons() -> list[Comparison]:
     nodes.run(Site("ping"), nodes.ACCOUNTS)
-    return [_comparison(500, rounds=1)]
+    return [_comparison(500)]
 
 
-def _comparison(users: int, rounds: int) -> Comparison:
+def _comparison(users: int) -> Comparison:
     everywhere = real_nodes()
     one = dict(list(everywhere.items())[:1])
     sequences = [[_case(users, one)], [_case(users, everywhere)]]
-    return Comparison(f"{users} archives", Case("ping", Site("ping").play("ping")), sequences, rounds)
+    return Comparison(f"{users} archives", Case("ping", Site("ping").play("ping")), sequences)
 
 
 def _case(users: int, hosts: Hosts) -> Case:

@@ -10,19 +10,20 @@ from sites import Site, forget
 
 _STEPS = ("first", "nothing to do", "one changed", "upgrade")
 _AGAIN = _STEPS[:2]
+_FIRST = _STEPS[:1]
 _FAST = ("grid_security", "unarchive", "synchronize")
-_SLOW = ("copy", "loop")  # a round trip or more for each file: minutes for a whole release
+_SLOW = ("copy", "loop")  # a round trip or more for each file: a minute for a few trust anchors
 
 
 def comparisons() -> list[Comparison]:
     site = Site("trust")
     nodes.add_repository(site)
     ping = Case("ping", site.play("ping"))
-    whole = [*(_sequence(site, peer, _STEPS) for peer in _FAST), _packages(site)]
-    few = [_sequence(site, peer, _AGAIN, "few") for peer in ("grid_security", *_SLOW)]
+    whole = [*(sequence(site, peer, _STEPS) for peer in _FAST), _packages(site)]
+    few = [sequence(site, "grid_security", _AGAIN, "few"), *(sequence(site, peer, _FIRST, "few") for peer in _SLOW)]
     return [
         Comparison("A release of IGTF", ping, whole),
-        Comparison(f"{workload.FEW} trust anchors", ping, few, rounds=1),
+        Comparison(f"{workload.FEW} trust anchors", ping, few),
     ]
 
 
@@ -30,7 +31,8 @@ def clean() -> None:
     nodes.remove_repository(Site("trust"))
 
 
-def _sequence(site: Site, peer: str, steps: tuple[str, ...], release: str = "new") -> list[Case]:
+def sequence(site: Site, peer: str, steps: tuple[str, ...], release: str = "new") -> list[Case]:
+    """The steps of one peer, each starting where the one before ended."""
     clear = site.shell(nodes.NO_ANCHORS)
     prepare = {"first": [clear, forget()], "upgrade": [clear, forget(), _play(site, peer, "old")]}
     return [

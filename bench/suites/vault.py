@@ -9,10 +9,11 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from harness import Case, Comparison, run
 from places import WORK
-from sites import Hosts, Site
+from sites import Hosts, Site, aliases
 from sites import nodes as real_nodes
 
 USERS = 200
+ALIASES = 30
 _PASSWORD = WORK / "vault-password"
 _VAULT = VaultLib([("default", VaultSecret(b"bench"))])
 
@@ -22,18 +23,19 @@ def comparisons() -> list[Comparison]:
     nodes.run(site, f"{nodes.ACCOUNTS}; {nodes.NO_CREDENTIALS}")
     run(site.play("credentials/grid_security"))
     _PASSWORD.write_text("bench\n")
-    return [_comparison("3 hosts", real_nodes())]
+    return [_comparison("3 hosts", real_nodes()), _comparison(f"{ALIASES} hosts", aliases(ALIASES))]
 
 
 def _comparison(title: str, hosts: Hosts) -> Comparison:
     ways = {"in the clear": _clear(), "one vaulted file": _file(), "vaulted strings": _strings()}
     sequences = []
+    forks = ("--forks", str(len(hosts)))
     for way, text in ways.items():
         site = Site(f"vault-{way.replace(' ', '-')}-{len(hosts)}", hosts)
         site.variables("users", text)
-        command = site.play("credentials/grid_security", "--vault-password-file", str(_PASSWORD))
+        command = site.play("credentials/grid_security", *forks, "--vault-password-file", str(_PASSWORD))
         sequences.append([Case(f"{way}, nothing to do", command, about={"way": way}, changes=False)])
-    ping = Case("ping", Site(f"vault-{len(hosts)}", hosts).play("ping"))
+    ping = Case("ping", Site(f"vault-{len(hosts)}", hosts).play("ping", *forks))
     return Comparison(f"{USERS} users, {title}", ping, sequences)
 
 

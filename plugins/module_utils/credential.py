@@ -18,7 +18,7 @@ FILES = ("certificate", "privatekey", "other_certs")
 
 
 def outline(rendered: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`render` returned, with ``files`` (digest and size by name) in place of their contents."""
+    """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents."""
     files = {}
     for name in FILES:
         content = rendered[name].encode()
@@ -27,13 +27,13 @@ def outline(rendered: dict[str, Any]) -> dict[str, Any]:
 
 
 def contents(rendered: dict[str, Any]) -> dict[str, str]:
-    """The files that :func:`render` returned: Base64 by SHA-256, as the engine takes them."""
+    """The files that :func:`rendering.render` returned: Base64 by SHA-256, as the engine takes them."""
     encoded = [rendered[name].encode() for name in FILES]
     return {hashlib.sha256(content).hexdigest(): base64.b64encode(content).decode() for content in encoded}
 
 
 def days_left(facts: dict[str, str]) -> int:
-    """Whole days until the certificate that :func:`describe` described expires; negative when it has."""
+    """Whole days until the certificate that :func:`certificates.describe` described expires; negative when it has."""
     return times.days_until(times.parse_iso(facts["not_after"]))
 
 

@@ -32,9 +32,11 @@ from ansible_collections.grid.security.plugins.module_utils import (
 )
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_rendering,
     anchor_sources,
     anchors,
     crl_sources,
+    places,
     trust_anchors,
     trust_store,
     vo_import,
@@ -141,7 +143,7 @@ def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
         trust_anchors.key_parts(trust_anchors.read_groups(action, [_SOURCE]))  # type: ignore[arg-type]
     crl_sources.points(anchors.select(anchors.collect(groups), _FILTERS))
-    warnings: list[str] = trust_anchors._render(groups, _FILTERS, "Debian")["warnings"]
+    warnings: list[str] = anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"]
     return warnings
 
 
@@ -150,7 +152,7 @@ def _trust_directory(root: Path) -> Iterable[str]:
     found = scanning.scan(str(root), trust_store.PATTERNS, observe=True)
     manifest.digest(found)
     scanning.missing(found, str(root / "bundle"))
-    place = trust_anchors.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
+    place = places.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
     update = trust_store.Update(place, {"changed": True, "found": found})
     trust_anchors.result([update], [], diff=True)
     return crl_store.warnings(crl_store.survey(str(root), 24, times.now()))
