@@ -68,15 +68,16 @@ class Page:
 
     def __init__(self, subject: Subject) -> None:
         salt = hashlib.sha256(_code() + subject.known).digest()
-        derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.rounds, 64)
-        self._name, self._key = derived[:32].hex(), derived[32:]
+        # No longer than one SHA-256: more would take us as many rounds again, but nobody who guesses.
+        derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.rounds)
+        self._name, self._key = (hmac.digest(derived, purpose, "sha256") for purpose in (b"name", b"key"))
 
     def read(self) -> Any:
         """What was written; None if there is nothing that can be trusted."""
         directory = _directory()
         if directory is None:
             return None
-        path = directory / self._name
+        path = directory / self._name.hex()
         try:
             data = path.read_bytes()
             _mark_used(path)
@@ -93,7 +94,7 @@ class Page:
         text = json.dumps(value).encode()
         with contextlib.suppress(OSError):
             _throw_away_unused(directory)
-            _replace(directory / self._name, self._mac(text) + text)
+            _replace(directory / self._name.hex(), self._mac(text) + text)
 
     def _mac(self, text: bytes) -> bytes:
         return hmac.digest(self._key, text, "sha256")
