@@ -12,7 +12,7 @@ _STEPS = ("first", "nothing to do", "one changed", "upgrade")
 _AGAIN = _STEPS[:2]
 _FIRST = _STEPS[:1]
 _FAST = ("grid_security", "unarchive", "synchronize")
-_SLOW = ("copy", "loop")  # a round trip or more for each file: a minute for a few trust anchors
+_SLOW = ("copy", "loop")  # a round trip or more for each file
 
 
 def comparisons() -> list[Comparison]:

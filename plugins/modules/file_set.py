@@ -11,7 +11,7 @@ short_description: Converge files, links, directories and absences in one round 
 version_added: 0.1.0
 description:
   - Makes one or more sets of files on a node exactly what is asked for. Only digests are sent at first; contents follow, in
-    a second call, for what differs.
+    a second call or more, for what differs.
   - Each set is handled with the rights of its O(sets[].owner) alone, so that root never opens, creates or changes anything
     in a directory that a user controls.
   - New files are complete on disk, with their final mode and owner, before they get their name.
@@ -89,7 +89,7 @@ options:
         again. For a trust directory that takes longer than to place it.
     type: str
   contents:
-    description: Contents in Base64 by digest. Set by the controller, in the second call.
+    description: Contents in Base64 by digest. Set by the controller, in later calls.
     type: dict
     default: {}
   timeout:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +18,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils import credentials as options_of
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import credentials
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, node
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 
 
@@ -86,6 +89,29 @@ def test_a_bad_item_after_a_good_one_is_found(bad: dict[str, Any], message: str)
     with pytest.raises(AnsibleActionFail, match=message) as caught:
         checked.complete({"src": "b.p12", **bad}, "credentials[2]: ")
     assert str(caught.value).startswith("credentials[2]: ")
+
+
+def test_many_contents_take_several_executions(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = [str(number) for number in range(5)]
+    sets = [{"name": digest, "entries": [{"sha256": digest}]} for digest in digests]
+    sent: list[list[str]] = []
+
+    def execute(_action: GridAction, _module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        sent.append(sorted(arguments["contents"]))
+        return {"sets": [{"name": one["name"]} for one in json.loads(arguments["request"])]}
+
+    monkeypatch.setattr(GridAction, "execute", execute)
+    outcomes = Action(VaultLib()).send(sets, dict.fromkeys(digests, "x" * (400 << 10)))
+    assert [one["name"] for one in outcomes] == digests
+    assert sent == [["0", "1"], ["2", "3"], ["4"]]
+
+
+def test_what_renders_is_not_imported_before_something_is_rendered() -> None:
+    code = f"import sys; sys.path[:] = {sys.path!r}; import {node.__name__}; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    ours = {name.rpartition(".")[2] for name in said if name.startswith("ansible_collections.grid.security.")}
+    assert "kept_renderings" in ours
+    assert not ours & {"rendering", "certificates", "pkcs12", "keypair", "safe_x509", "anchors", "anchor_rendering"}
 
 
 def test_what_files_of_others_say_cannot_upset_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
