@@ -16,7 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.tests.faults.conftest import LONG, needs_root, needs_strace
 from ansible_collections.grid.security.tests.support.faults import strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change
-from ansible_collections.grid.security.tests.support.faults.tree import leftovers, snapshot
+from ansible_collections.grid.security.tests.support.faults.tree import has_leftovers, snapshot
 
 pytestmark = [needs_strace, needs_root]
 
@@ -44,7 +44,8 @@ def test_next_run_waits_for_a_worker_that_is_left(change: Change) -> None:
     with strace.Engine() as second, ThreadPoolExecutor() as pool:
         second.home = change.engine.home
         first = pool.submit(change.run, slow, kill_at_gate=["engine"])
-        while not leftovers(snapshot(change.root)):
+        while not has_leftovers(change.root):
+            assert not first.done(), first.result()
             time.sleep(0.01)
         (result,) = hold(change.talk(), second.send)
         _answer, calls = first.result()

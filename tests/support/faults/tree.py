@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ansible_collections.grid.security.plugins.module_utils.leftovers import is_leftover
 
-__all__ = ["Item", "Tree", "is_lock", "leftovers", "restore", "snapshot"]
+__all__ = ["Item", "Tree", "has_leftovers", "is_lock", "leftovers", "restore", "snapshot"]
 
 
 class Item(NamedTuple):
@@ -64,3 +64,8 @@ def is_lock(path: str) -> bool:
 def leftovers(tree: Tree) -> Tree:
     """What carries a temporary name."""
     return {name: item for name, item in tree.items() if is_leftover(os.path.basename(name))}
+
+
+def has_leftovers(root: Path) -> bool:
+    """Whether anything below ``root`` carries a temporary name: to ask while somebody is at work there."""
+    return any(is_leftover(path.name) for path in root.rglob("*"))
