@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nodes
 import workload
 from harness import Case, Comparison
-from sites import Site, forget
+from places import WORK
+from sites import Site, forget, local
 
 _STEPS = ("first", "nothing to do", "one changed", "upgrade")
 _AGAIN = _STEPS[:2]
 _FIRST = _STEPS[:1]
 _FAST = ("grid_security", "unarchive", "synchronize")
+_DISK = WORK / "disk"
 _SLOW = ("copy", "loop")  # a round trip or more for each file
 
 
@@ -24,21 +28,44 @@ def comparisons() -> list[Comparison]:
     return [
         Comparison("A release of IGTF", ping, whole),
         Comparison(f"{workload.FEW} trust anchors", ping, few),
+        _on_disk(),
     ]
 
 
 def clean() -> None:
     nodes.remove_repository(Site("trust"))
+    shutil.rmtree(_DISK, ignore_errors=True)
 
 
-def sequence(site: Site, peer: str, steps: tuple[str, ...], release: str = "new") -> list[Case]:
-    """The steps of one peer, each starting where the one before ended."""
-    clear = site.shell(nodes.NO_ANCHORS)
-    prepare = {"first": [clear, forget()], "upgrade": [clear, forget(), _play(site, peer, "old")]}
+def _on_disk() -> Comparison:
+    """On this machine, as the nodes have their files in memory, where it costs nothing to wait for the disk.
+
+    What was there before is moved away: ext4 is slow to make files for some time after as many were removed.
+    """
+    site, path = Site("disk", local(1)), _DISK / "certificates"
+    clear = f'mkdir -p {path} && mv {path} "$(mktemp -d {_DISK}/before.XXXXXX)" && mkdir {path} && sync -f {path}'
+    sequences = [sequence(site, peer, _AGAIN, path=str(path), clear=["sh", "-c", clear]) for peer in _FAST]
+    return Comparison("A release of IGTF, on disk", Case("ping", site.play("ping")), sequences)
+
+
+def sequence(
+    site: Site,
+    peer: str,
+    steps: tuple[str, ...],
+    release: str = "new",
+    path: str = nodes.TRUST,
+    clear: list[str] | None = None,
+) -> list[Case]:
+    """The steps of one peer, each starting where the one before ended.
+
+    :param clear: the command that empties the trust directory ``path``.
+    """
+    clear = clear or site.shell(nodes.NO_ANCHORS)
+    prepare = {"first": [clear, forget()], "upgrade": [clear, forget(), _play(site, peer, "old", path)]}
     return [
         Case(
             f"{peer}, {step}",
-            _play(site, peer, "changed" if step == "one changed" else release),
+            _play(site, peer, "changed" if step == "one changed" else release, path),
             prepare.get(step, []),
             about={"peer": peer, "step": step},
             changes=step != "nothing to do",
@@ -47,9 +74,11 @@ def sequence(site: Site, peer: str, steps: tuple[str, ...], release: str = "new"
     ]
 
 
-def _play(site: Site, peer: str, release: str) -> list[str]:
-    variables = {"bench_anchors": workload.options(release), "bench_laid_out": str(workload.laid_out(release))}
-    return site.play(f"trust/{peer}", **variables)
+def _play(site: Site, peer: str, release: str, path: str) -> list[str]:
+    laid_out = str(workload.laid_out(release))
+    return site.play(
+        f"trust/{peer}", bench_anchors=workload.options(release), bench_laid_out=laid_out, bench_path=path
+    )
 
 
 def _packages(site: Site) -> list[Case]:

@@ -18,6 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.plan import plan
 
 __all__ = ["apply", "changed_meanwhile"]
 
+_MOST_OPEN = 64  # files that are written at a time, well below what a process may have open
 _BEGUN = f"Other changes are made already. {secure_fs.WHOLE}."
 _UNSAFE = "The changes so far are made, but a power failure might undo them."
 
@@ -94,16 +95,39 @@ def _temporaries(steps: list[Step], opened: dict[str, int], contents: dict[str, 
     """All new files of the set, complete and on disk under temporary names; what is not renamed is removed again."""
     made: dict[str, str] = {}
     try:
-        for step in steps:
-            entry, (directory, _name) = step.entry, _place_of(step, opened)
-            mode = 0o600 if entry.mode is None else entry.mode
-            ids = entry.ids if entry.ids != (-1, -1) else None
-            content = _content(entry, contents)
-            with secure_fs.explained(entry.path, "written"):
-                made[entry.path] = secure_fs.write_temporary(directory, entry.path, content, mode, ids)
+        for start in range(0, len(steps), _MOST_OPEN):
+            _write(steps[start : start + _MOST_OPEN], opened, contents, made)
         yield made
     finally:
         _discard(made, opened)
+
+
+def _write(steps: list[Step], opened: dict[str, int], contents: dict[str, bytes], made: dict[str, str]) -> None:
+    """Write some new files, then wait for all of them: the disk is asked once, not once for each.
+
+    :param made: gets their temporary names.
+    """
+    unfinished: dict[str, int] = {}
+    try:
+        for step in steps:
+            path = step.entry.path
+            made[path], unfinished[path] = _begin(step, opened, contents)
+        for path in list(unfinished):
+            with secure_fs.explained(path, "written"):
+                secure_fs.finish(unfinished.pop(path))
+    finally:
+        for descriptor in unfinished.values():
+            secure_fs.close(descriptor)
+
+
+def _begin(step: Step, opened: dict[str, int], contents: dict[str, bytes]) -> tuple[str, int]:
+    """The temporary name of a new file, and its descriptor."""
+    entry, (directory, _name) = step.entry, _place_of(step, opened)
+    mode = 0o600 if entry.mode is None else entry.mode
+    ids = entry.ids if entry.ids != (-1, -1) else None
+    content = _content(entry, contents)
+    with secure_fs.explained(entry.path, "written"):
+        return secure_fs.write_temporary(directory, entry.path, content, mode, ids)
 
 
 def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 import pwd
+import resource
 import stat
 import tempfile
 from pathlib import Path
@@ -46,6 +47,17 @@ def test_places_and_then_changes_nothing(home: Path) -> None:
     assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
     assert not converge(home, key(), send=False)["changed"]
     assert [path.name for path in home.iterdir()] == ["key"]
+
+
+def test_more_files_than_may_be_open(home: Path) -> None:
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, usual[1]))
+    try:
+        assert not converge(home, *(key(path=f"key{number}") for number in range(300))).get("failed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert {path.read_bytes() for path in home.iterdir()} == {CONTENT}
+    assert len(list(home.iterdir())) == 300
 
 
 def test_check_mode_touches_nothing(home: Path) -> None:

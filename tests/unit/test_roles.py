@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the roles of a node pass their variables on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.grid.security.plugins.plugin_utils.node import PARTS
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+@pytest.mark.parametrize("role", [part.role for part in PARTS])
+def test_task_of_a_role_uses_no_filter(role: str) -> None:
+    """The first filter that a task uses has ansible load all that there are, 8 ms of the controller for each host."""
+    text = (ROLES / role / "tasks/main.yml").read_text()
+    assert "|" not in text, "write {{ variable or omit }} instead of default(omit, true)"
