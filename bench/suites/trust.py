@@ -76,9 +76,7 @@ def sequence(
 
 def _play(site: Site, peer: str, release: str, path: str) -> list[str]:
     laid_out = str(workload.laid_out(release))
-    return site.play(
-        f"trust/{peer}", bench_anchors=workload.options(release), bench_laid_out=laid_out, bench_path=path
-    )
+    return site.play(f"trust/{peer}", bench_anchors=workload.options(release), bench_laid_out=laid_out, bench_path=path)
 
 
 def _packages(site: Site) -> list[Case]:
