@@ -506,12 +506,14 @@ def _leftovers(directory: int) -> Iterator[str]:
 def is_left_by_us(directory: int, name: str) -> bool:
     """Whether ``name`` is what a killed run left. Only files and links are, and they belong to whom the run worked for:
     others would be found anew in every run.
+
+    :raises OSError: that cannot be seen; it may hold a key.
     """
     if not is_leftover(name):
         return False
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except OSError:
+    except FileNotFoundError:
         return False
     usual = stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and name != LOCK)
     return usual and os.geteuid() in (0, status.st_uid)

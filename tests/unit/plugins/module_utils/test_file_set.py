@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import pwd
@@ -127,6 +128,23 @@ def test_leftovers_are_cleared_where_nothing_else_is_to_be_removed(home: Path) -
     (home / ".grid-security-0123.tmp").write_bytes(b"a whole key")
     assert converge(home, {"path": "key", "state": "absent"})["changed"]
     assert not list(home.iterdir())
+
+
+def test_leftover_that_cannot_be_looked_at_is_not_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold a key."""
+    look, leftover = os.stat, ".grid-security-0123.tmp"
+
+    def broken(path: Any, **options: Any) -> os.stat_result:
+        if path == leftover:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return look(path, **options)
+
+    converge(home, key())
+    (home / leftover).write_bytes(b"half")
+    monkeypatch.setattr(os, "stat", broken)
+    result = converge(home, key(), send=False)
+    assert result["kind"] == "os_error"
+    assert str(home) in result["msg"]
 
 
 def test_directory_under_a_temporary_name_is_somebody_else_s(home: Path) -> None:
