@@ -20,6 +20,8 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 
 __all__ = ["load"]
 
+# RFC 1421, 4.6.1.3, as OpenSSL writes it: an initialization vector shorter than the 16 bytes of AES.
+_SHORT_IV = re.compile(rb"^DEK-Info:[ \t]*AES-[^,\n]*,[ \t]*\w{0,31}[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _KEY_LABEL = re.compile(r"((ENCRYPTED|RSA|EC|DSA) )?PRIVATE KEY")
 
 
@@ -78,10 +80,12 @@ def _refuse_bomb(data: bytes, limit: int, name: str) -> None:
     try:
         kdf.refuse_bombs(list(kdf.rounds(der.read(data).child(0))), limit, name)
     except der.DerError:
-        raise GridSecurityError("malformed", f"{name}: the private key is damaged. Fetch it again.") from None
+        raise _damaged(name) from None
 
 
 def _open_key(block: pem.Block, passphrase: str | None, name: str) -> Any:
+    if _SHORT_IV.search(block.text):  # at which cryptography panics
+        raise _damaged(name)
     try:
         return load_pem_private_key(block.text, str(passphrase).encode() if block.is_encrypted else None)
     except UnsupportedAlgorithm as error:
@@ -94,4 +98,8 @@ def _open_key(block: pem.Block, passphrase: str | None, name: str) -> Any:
             raise GridSecurityError(
                 "wrong_passphrase", f"{name}: the passphrase does not open the private key. Correct passphrase."
             ) from None
-        raise GridSecurityError("malformed", f"{name}: the private key is damaged. Fetch it again.") from None
+        raise _damaged(name) from None
+
+
+def _damaged(name: str) -> GridSecurityError:
+    return GridSecurityError("malformed", f"{name}: the private key is damaged. Fetch it again.")

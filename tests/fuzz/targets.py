@@ -194,7 +194,8 @@ def _vomses(data: bytes) -> Iterator[str]:
 
 
 def _vo_import(root: Path) -> list[str]:
-    (root / "vomsdir").mkdir(exist_ok=True)
+    if not (root / "vomsdir").exists():
+        (root / "vomsdir").mkdir()
     return vo_import.read(str(root / "vomses"), str(root / "vomsdir"), None)[1]
 
 
