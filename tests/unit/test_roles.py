@@ -14,6 +14,6 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 @pytest.mark.parametrize("role", [part.role for part in PARTS])
 def test_task_of_a_role_uses_no_filter(role: str) -> None:
-    """The first filter that a task uses has ansible load all that there are, 8 ms of the controller for each host."""
+    """The first filter that a task uses has ansible load all that there are, anew for each host."""
     text = (ROLES / role / "tasks/main.yml").read_text()
     assert "|" not in text, "write {{ variable or omit }} instead of default(omit, true)"
