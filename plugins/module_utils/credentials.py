@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential
+from ansible_collections.grid.security.plugins.module_utils import credential, identity
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
@@ -48,6 +48,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "allow_not_yet_valid": {"type": "bool", "default": False},
     "allow_older": {"type": "bool", "default": False},
     "allow_subject_change": {"type": "bool", "default": False},
+    "subject_dn": {"type": "raw"},
+    "allow_shared_subject": {"type": "bool", "default": False},
     "create_account": {"type": "bool", "default": False},
     "account_shell": {"type": "str"},
     "account_group": {"type": "str"},
@@ -75,11 +77,20 @@ class _Item:
             self.outline = outline
 
 
-def converge(options: list[dict[str, Any]], renderer: Renderer, check: bool) -> Conversation:
-    """Bring every credential in place (or away) and return a result for each, in order; none stops the others."""
-    items = [_Item(one) for one in options]
-    present = [item for item in items if item.options["state"] == "present"]
-    for number, (item, outline) in enumerate(zip(present, renderer.outlines([item.options for item in present]))):
+def converge(
+    options: list[dict[str, Any]], renderer: Renderer, check: bool, register: identity.Register | None = None
+) -> Conversation:
+    """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
+
+    :param options: of each credential. Those with an ``error`` have that result, and are left alone.
+    :param register: what the run knows about owners so far.
+    """
+    register = register or identity.Register()
+    items = [_Item(one, error=one.get("error")) for one in options]
+    present = [item for item in items if item.error is None and item.options["state"] == "present"]
+    wanted = [item.options for item in present]
+    outlines = identity.identify(wanted, renderer.outlines(wanted), register, label)
+    for number, (item, outline) in enumerate(zip(present, outlines)):
         item.number = number
         item.take(outline)
     for item in items:
@@ -89,7 +100,7 @@ def converge(options: list[dict[str, Any]], renderer: Renderer, check: bool) -> 
     yield from _exchange(items)
     pending = [item for item in items if item.error is None and item.outcome.get("needs")]
     for item in pending:
-        _review(item)
+        _review(item, register)
     if not check:
         _render(pending, renderer)
         yield from _exchange(pending)
@@ -172,7 +183,7 @@ def _exchange(items: list[_Item]) -> Conversation:
             item.error = GridSecurityError(outcome["kind"], f"{item.file_set['name']}: {outcome['msg']}")
 
 
-def _review(item: _Item) -> None:
+def _review(item: _Item, register: identity.Register) -> None:
     if item.outline is None:  # a removal
         return
     observed = list(item.outcome.get("observed", {}).values())
@@ -185,6 +196,7 @@ def _review(item: _Item) -> None:
     try:
         credential.review(item.outline["facts"], item.before, item.options, label(item.options))
     except GridSecurityError as error:
+        register.refuse(item.options, item.outline["facts"])
         item.error = error
 
 

@@ -32,6 +32,7 @@ class Entry:
     secret: bool = False
     backup: bool = False
     observe: bool = False
+    observe_text: bool = False
 
     @property
     def ids(self) -> tuple[int, int]:

@@ -207,9 +207,18 @@ def _report(steps: list[Step], contents: dict[str, bytes], diff: bool) -> dict[s
     observed = {s.entry.path: _text(s.before.content) for s in changed if s.entry.observe and s.before.content}
     if observed:
         result["observed"] = observed
+    texts = {s.entry.path: _public_text(s) for s in changed if s.entry.observe_text and s.before.kind != "absent"}
+    if texts:
+        result["texts"] = texts
     if diff:
         result["diff"] = [_diff(step, contents) for step in changed]
     return result
+
+
+def _public_text(step: Step) -> str | None:
+    """The whole content of what is there; None if it cannot be read, or is a key: a wrong path may lead to one."""
+    content = step.before.content
+    return None if content is None or b"PRIVATE KEY-----" in content else _text(content)
 
 
 def _text(content: bytes) -> str:

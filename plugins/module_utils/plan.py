@@ -16,6 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["plan", "plan_clearing"]
 
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
+_MOST_TEXT = 16 << 20  # bytes of one that is asked for as a whole: a grid-mapfile of 100,000 accounts
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
@@ -71,6 +72,7 @@ def _look(directory: int, entry: Entry) -> secure_fs.Observed:
     name = os.path.basename(entry.path)
     observable = entry.observe or not entry.secret
     limit = max(entry.size, _MOST_OBSERVED) if observable else entry.size
+    limit = max(limit, _MOST_TEXT) if entry.observe_text else limit
     with secure_fs.explained(entry.path, "looked at"):
         return secure_fs.observe(directory, name, limit if entry.state == "file" else None)
 

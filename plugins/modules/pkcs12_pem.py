@@ -25,7 +25,7 @@ options:
     description:
       - Many credentials. Each item takes the options of this module; those given beside O(credentials) are defaults for all
         items.
-      - All items are processed. Failures are reported together at the end.
+      - All items are processed. Failures are reported together at the end, also those of an item with an unknown option.
     type: list
     elements: dict
     suboptions: &options
@@ -162,6 +162,18 @@ options:
       allow_subject_change:
         description:
           - Whether to replace a certificate by one with another subject.
+        type: bool
+        default: false
+      subject_dn:
+        description:
+          - The subject that the certificate must have, as an OpenSSL one-line DN such as C(/DC=org/DC=example/CN=Alice), or a list of
+            such subjects, one of which it must have. Case, and the spellings of C(emailAddress), do not count.
+          - Without it, two owners whose certificates have the same subject in one run are refused, because one of the archives is
+            probably saved under a wrong name.
+        type: raw
+      allow_shared_subject:
+        description:
+          - Whether other owners may have the same subject. Copies of a host's credential for services do.
         type: bool
         default: false
       create_account:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from typing import Any
@@ -16,6 +17,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
+from ansible_collections.grid.security.plugins.module_utils.identity import Register
+from ansible_collections.grid.security.plugins.plugin_utils import run_register
 
 __all__ = ["GridAction", "Options", "validated"]
 
@@ -94,6 +97,7 @@ class GridAction(ActionBase):
 
     TRANSFERS_FILES = False
     engine_options: dict[str, Any] = {}  # of the module file_set, beside sets and contents
+    filled_variables: dict[str, Any] = {}  # in place of those of the inventory; see templates.fill_lists
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The task's result; what it is, :meth:`converse` says."""
@@ -120,6 +124,16 @@ class GridAction(ActionBase):
         """The task's options as the user wrote them."""
         arguments: dict[str, Any] = self._task.args
         return arguments
+
+    @property
+    def host(self) -> str:
+        """The node's name in the inventory."""
+        return str(self.task_vars["inventory_hostname"])
+
+    @functools.cached_property
+    def register(self) -> Register:
+        """What this run knows about the owners of credentials."""
+        return run_register.load(self.host)
 
     @property
     def check_mode(self) -> bool:
@@ -157,7 +171,7 @@ class GridAction(ActionBase):
 
         :param defaults: of variables that may not be set.
         """
-        variables = {**(defaults or {}), **self.task_vars}
+        variables = {**(defaults or {}), **self.task_vars, **self.filled_variables}
         templar = self._templar.copy_with_new_env(available_variables=variables)
         filled = templar.template(value)
         if isinstance(filled, dict):  # ansible-core 2.19 and newer leave omitted keys out themselves

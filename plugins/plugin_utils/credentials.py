@@ -10,15 +10,15 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ansible_collections.grid.security.plugins.module_utils import credentials
+from ansible_collections.grid.security.plugins.module_utils import credentials, identity
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
-from ansible_collections.grid.security.plugins.plugin_utils import accounts
+from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Source, label
+from ansible_collections.grid.security.plugins.plugin_utils import accounts, run_register, templates
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
-__all__ = ["facts", "place", "read_options"]
+__all__ = ["identify", "place", "read_options", "subject"]
 
 _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
@@ -31,22 +31,28 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     chosen = [(options[index], results[index]) for index in missing]
     for index, result in zip(missing, (yield from _place_with_accounts(action, chosen))):
         results[index] = result
+    run_register.save(action.host, action.register)
     return credentials.combine(results, "credentials" in arguments, action.diff)
 
 
 def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """One complete dictionary of options per credential; options beside ``credentials`` are defaults for its items.
 
-    :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
+    An item that cannot be used has an ``error``, and is otherwise as if only its owner was given.
+
+    :raises AnsibleActionFail: the options outside of ``credentials`` are wrong.
     """
     defaults = {name: value for name, value in arguments.items() if name != "credentials"}
     items = arguments.get("credentials")
     check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
     if items is None:
         return [_complete(check, defaults, "")]
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    if not isinstance(items, list):
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
-    return [_complete(check, {**defaults, **item}, f"credentials[{index}]: ") for index, item in enumerate(items)]
+    complete = [_complete_item(check, defaults, index, item) for index, item in enumerate(items)]
+    if any("error" in options for options in complete):
+        check.complete(defaults)  # what is wrong there is wrong for all
+    return complete
 
 
 def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any]:
@@ -56,6 +62,21 @@ def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any
     return options
 
 
+def _complete_item(check: Options, defaults: dict[str, Any], index: int, item: Any) -> dict[str, Any]:
+    try:
+        if not isinstance(item, dict):
+            raise AnsibleActionFail("it must be a dictionary of options.")
+        if templates.UNREADABLE in item:
+            raise AnsibleActionFail(item[templates.UNREADABLE])
+        return _complete(check, {**defaults, **item}, "")
+    except AnsibleActionFail as error:
+        owner = item.get("owner") if isinstance(item, dict) else None
+        owner = owner if isinstance(owner, str) else None
+        named = f"credentials[{index}]" + (f" for {owner}" if owner else "")
+        unusable = {name: specification.get("default") for name, specification in credentials.OPTIONS.items()}
+        return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
+
+
 def _place(action: GridAction, options: list[dict[str, Any]]) -> Conversation:
     """The result of each credential: those whose archive lies on the node are converted there, by the module."""
     here = [index for index, one in enumerate(options) if not one["remote_src"]]
@@ -63,7 +84,7 @@ def _place(action: GridAction, options: list[dict[str, Any]]) -> Conversation:
     results: dict[int, dict[str, Any]] = {}
     if here:
         chosen = [options[index] for index in here]
-        placed = yield from credentials.converge(chosen, _renderer(action), action.check_mode)
+        placed = yield from credentials.converge(chosen, _renderer(action), action.check_mode, action.register)
         results.update(zip(here, placed))
     if there:
         results.update(zip(there, _convert_on_node(action, [options[index] for index in there])))
@@ -96,17 +117,23 @@ def _place_with_accounts(action: GridAction, missing: list[tuple[dict[str, Any],
     return results
 
 
-def facts(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """What the certificate of each credential says; nothing is opened twice in a run.
+def identify(action: GridAction, options: list[dict[str, Any]]) -> list[Outcome]:
+    """What each credential is, or why it is not believed, by the checks of :func:`place`; nothing is opened twice in a run."""
+    good = [one for one in options if "error" not in one]
+    outcomes = iter(identity.identify(good, _renderer(action).outlines(good), action.register, label))
+    return [one["error"] if "error" in one else next(outcomes) for one in options]
 
-    :raises GridSecurityError: whatever is wrong with the first bad archive or its options.
+
+def subject(options: dict[str, Any], outcome: Outcome, register: identity.Register) -> str:
+    """The OpenSSL one-line DN of a credential. :param outcome: of :func:`identify`.
+
+    :raises GridSecurityError: it is not believed, or was not allowed to replace the one in place.
     """
-    found = []
-    for one in _renderer(action).outlines(options):
-        if isinstance(one, GridSecurityError):
-            raise one
-        found.append(one["facts"])
-    return found
+    if isinstance(outcome, GridSecurityError):
+        raise outcome
+    if (options["owner"], outcome["facts"]["sha256_fingerprint"]) in register.refused:
+        raise GridSecurityError("refused", f"{label(options)}: it was refused where it was to be placed.")
+    return str(outcome["facts"]["subject_dn"])
 
 
 def _renderer(action: GridAction) -> KeptRenderings:

@@ -14,16 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, grid_mapfile, trust_anchors, voms
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    credentials,
+    grid_mapfile,
+    templates,
+    trust_anchors,
+    voms,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 __all__ = ["PARTS", "Part", "place"]
 
 _REFERENCE = re.compile(r"\{\{ (\w+) \}\}")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+# The variables that are lists of what may be one person's: a mistake in an item costs only that item.
+_LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credentials", "grid_mapfile_entries")
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Part:
     place: Callable[[GridAction, dict[str, Any]], Conversation]
 
 
+# The mapfile comes last: it maps the credentials that the parts before it did not refuse.
 PARTS = (
     Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
     Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place),
@@ -46,8 +59,8 @@ PARTS = (
 
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
-    chosen = [part for part in PARTS if any(action.template(action.task_vars.get(one)) for one in part.variables)]
-    results = yield from together([part.place(action, _arguments(action, part)) for part in chosen])
+    chosen = [part for part in PARTS if any(_is_set(action, one) for one in part.variables)]
+    results = yield from together([_place(action, part) for part in chosen])
     result = _combined({part.role: result for part, result in zip(chosen, results)}, action.diff)
     if not chosen:
         variables = ", ".join(one for part in PARTS for one in part.variables)
@@ -55,12 +68,40 @@ def place(action: GridAction) -> Conversation:
     return result
 
 
+def _is_set(action: GridAction, variable: str) -> bool:
+    """Whether the node wants a part. A variable that cannot be filled is one that somebody meant to set."""
+    try:
+        return bool(action.template(action.task_vars.get(variable)))
+    except AnsibleError:
+        return True
+
+
+def _place(action: GridAction, part: Part) -> Conversation:
+    """One part. Whatever is wrong with its variables is the failure of this part, and not of the task."""
+    try:
+        return (yield from part.place(action, _arguments(action, part)))
+    except AnsibleConnectionFailure:
+        raise
+    except AnsibleError as error:
+        raise GridSecurityError("bad_options", str(error)) from error
+
+
 def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
     """The options that the role's task would give its module."""
     task = _read(_ROLES / part.role / "tasks/main.yml")[0]
     (options,) = [value for key, value in task.items() if key.startswith("grid.security.")]
     defaults = _read(_ROLES / part.role / "defaults/main.yml")
-    variables = {**defaults, **action.task_vars}
+    try:
+        return _filled(action, options, defaults)
+    except AnsibleError:
+        if not action.filled_variables:
+            lists = templates.fill_lists(_LISTS, action.task_vars, action.template)
+            action.filled_variables = lists
+        return _filled(action, options, defaults)
+
+
+def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    variables = {**defaults, **action.task_vars, **action.filled_variables}
     referred = {name: _referred(value, variables) for name, value in options.items()}
     filled: dict[str, Any] = action.template(referred, defaults)
     return filled

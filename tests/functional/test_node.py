@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,93 @@ def test_files_lie_beside_the_inventory_if_the_playbook_is_the_collection_s(
     (site.root / "files/ca.pem").unlink()
     output = site.run_play({"import_playbook": "grid.security.site", "vars": {**variables, "ansible_become": False}})
     assert f"{site.root}/files/ca.pem" in output.stdout  # among the places where it was looked for
+
+
+# --- a site's day -----------------------------------------------------------------------------------------------------
+
+DN = "/DC=org/DC=example/CN="
+OWNERS = ("daemon", "bin", "games", "mail")  # accounts that every Debian has
+
+
+@pytest.fixture(name="day")
+def _day(site: Any, variables: dict[str, Any]) -> dict[str, Any]:
+    """A node on which four owners have credentials and are mapped, after a first run."""
+    if os.geteuid() != 0:
+        pytest.skip("only root places files for other accounts")
+    site.root.chmod(0o755)
+    (site.root / "node").mkdir(mode=0o755)
+    users = []
+    for name in OWNERS:
+        (site.root / f"{name}.p12").write_bytes(pki.issue(name).archive())
+        options = {"passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
+        users.append({"owner": name, "src": f"{name}.p12", "directory": str(site.root / "node" / name), **options})
+    del variables["grid_mapfile_credentials"]
+    day = {**variables, "user_credentials": users, "grid_mapfile_entries": []}
+    output = run_day(site, day)
+    assert output.returncode == 0, output.stdout
+    return day
+
+
+def run_day(site: Any, day: dict[str, Any]) -> Any:
+    return site.run_play({"roles": ["grid.security.node"], "vars": day})
+
+
+def mapped(site: Any) -> list[str]:
+    return [line.rpartition(" ")[2] for line in (site.root / "node/grid-mapfile").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ({"passphrase": "{{ vault_nosuch }}"}, "'vault_nosuch' is undefined"),
+        ({"passphras": "import"}, "passphras"),
+        ({"passphrase": "wrong"}, "the import passphrase is wrong"),
+        ({"src": "nosuch.p12"}, "nosuch.p12"),
+    ],
+)
+def test_one_user_s_mistake_is_that_user_s(site: Any, day: dict[str, Any], mistake: dict[str, str], said: str) -> None:
+    daemon, binary, games, mail = day["user_credentials"]
+    (site.root / "mail.p12").write_bytes(pki.issue("mail", days=200).archive())
+    (site.root / "host.p12").write_bytes(pki.issue("se.example.org", days=200).archive())
+    users = [{**daemon, **mistake}, {"owner": "bin", "directory": binary["directory"], "state": "absent"}, mail]
+    before = (site.root / "node/host/hostcert.pem").read_bytes()
+    output = run_day(site, {**day, "user_credentials": users})
+    assert output.returncode != 0
+    assert said in output.stdout
+    assert "1 of 3 credentials failed" in output.stdout
+    assert mapped(site) == ["daemon", "mail"]  # games was taken from the list
+    assert not (site.root / "node/bin/usercert.pem").exists()
+    assert (site.root / "node/host/hostcert.pem").read_bytes() != before
+    assert (site.root / "node/daemon/usercert.pem").exists()
+    again = run_day(site, {**day, "user_credentials": users})
+    assert "changed=0" in again.stdout
+    assert games["src"] == "games.p12"
+
+
+def test_a_part_whose_variables_cannot_be_filled_costs_only_itself(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "host.p12").write_bytes(pki.issue("se.example.org", days=200).archive())
+    before = (site.root / "node/host/hostcert.pem").read_bytes()
+    output = run_day(site, {**day, "trust_anchors_path": "{{ nosuch }}", "voms_client_vos": ["nosuch-vo"]})
+    assert output.returncode != 0
+    assert "trust_anchors: " in output.stdout
+    assert "voms_client: " in output.stdout
+    assert (site.root / "node/host/hostcert.pem").read_bytes() != before
+
+
+def test_what_the_node_refuses_to_place_is_not_mapped(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "daemon.p12").write_bytes(pki.issue("Mallory").archive())
+    output = run_day(site, day)
+    assert output.returncode != 0
+    assert "is for /DC=org/DC=example/CN=Mallory, but the certificate in place is for" in output.stdout
+    assert f'"{DN}daemon" daemon\n' in (site.root / "node/grid-mapfile").read_text()
+    assert "Mallory" not in (site.root / "node/grid-mapfile").read_text()
+
+
+def test_bob_s_archive_under_dave_s_name_is_placed_for_nobody(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "uucp.p12").write_bytes((site.root / "mail.p12").read_bytes())
+    stranger = {**day["user_credentials"][3], "owner": "uucp", "src": "uucp.p12"}
+    stranger["directory"] = str(site.root / "node/uucp")
+    output = run_day(site, {**day, "user_credentials": [*day["user_credentials"], stranger]})
+    assert "uucp and mail would have the same subject" in output.stdout
+    assert not (site.root / "node/uucp").exists()
+    assert mapped(site) == list(OWNERS)

@@ -240,3 +240,17 @@ def test_where_others_can_change_something_the_owner_s_rights_are_used(mode: int
         os.chmod(etc, mode)
         assert not place_for("nobody", f"{etc}/made").get("failed")
         assert Path(etc, "made").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"a line\n", b"a line\n"), (b"x\n-----BEGIN PRIVATE KEY-----\n", None), (bytes((16 << 20) + 1), None)],
+)
+def test_a_text_in_place_is_told_as_a_whole_unless_it_is_a_key(home: Path, content: bytes, told: bytes | None) -> None:
+    (home / "key").write_bytes(content)
+    texts = converge(home, key(observe_text=True), send=False)["texts"]
+    assert texts == {str(home / "key"): told and base64.b64encode(told).decode()}
+
+
+def test_a_text_that_is_not_there_is_not_told(home: Path) -> None:
+    assert "texts" not in converge(home, key(observe_text=True), send=False)
