@@ -3,15 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """grid-mapfiles: which certificate's subject is which local account.
 
-A line is ``"<DN>" account[,account ...]``; ``#`` starts a comment. The account ``.pool`` stands for the pool accounts of that
-name (LCMAPS). Globus's ``globus_gss_assist_gridmap`` reads the file from the top and takes the first line whose DN is that of
-the certificate. Three of its rules were found by asking Debian's libglobus-gss-assist3, which the tests do again:
+A line is ``"<DN>" account[,account ...]``; ``#`` starts a comment. The account ``.pool`` stands for the pool accounts of
+that name (LCMAPS). Globus's ``globus_gss_assist_gridmap`` reads the file from the top and takes the first line whose DN
+is that of the certificate. These rules were found by asking Debian's libglobus-gss-assist3; the functional tests ask it
+again:
 
-- ASCII letters compare without regard to case, and ``Email``, ``E`` and ``emailAddress`` are one attribute, as are ``UID`` and
-  ``USERID``.
-- A backslash in a line takes away the meaning of the next character, so a DN's own backslash is written twice.
-- A backslash, ``x`` and two hexadecimal digits in a line are one byte. If that byte is not printable ASCII, Globus turns it into the
-  same four characters again, which is how the DN of a certificate shows such a byte.
+- The case of ASCII letters does not count. ``Email``, ``E`` and ``emailAddress`` are one attribute, and so are ``UID``
+  and ``USERID``.
+- A backslash takes away the meaning of the next character, so a backslash of the DN is written twice.
+- A backslash, ``x`` and two hexadecimal digits are one byte. If that byte is not printable ASCII, Globus turns it into
+  the same four characters again, which is how the DN of a certificate shows such a byte.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def validated(dn: Any, accounts: list[Any]) -> Mapping:
 def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapping]:
     """The mappings to ``account`` that are in place and stay, because this run cannot tell what they should be.
 
-    :param taken: the :func:`comparable` DNs that this run gives to others. Who has one of these is known, so a line in place
+    :param taken: the :func:`comparable` DNs that this run gives to others. It is known who has them, so a line in place
         that says otherwise is wrong.
     """
     return [
@@ -107,7 +108,7 @@ def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapp
 
 
 def render(mappings: Iterable[Mapping]) -> str:
-    """The file, in the order given. A DN that is mapped more than once has one line, the first, with all its accounts."""
+    """The file, in the order given. A DN that is given more than once has one line with all its accounts, the first."""
     lines: dict[str, tuple[str, dict[str, None]]] = {}
     for one in mappings:
         _dn, accounts = lines.setdefault(comparable(one.dn), (one.dn, {}))

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose certificate it is: what the option ``subject_dn`` says, and one subject for two owners.
 
-An archive does not say for whom it is. Bob's archive, saved by mistake as ``dave.p12``, would give Dave the identity of Bob.
+An archive does not say for whom it is. Bob's archive, saved by mistake as ``dave.p12``, would give Dave the identity of
+Bob.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def identify(
 ) -> list[Any]:
     """The outcomes, with an error in place of each that may belong to somebody else.
 
-    :param options: of each credential. :param outcomes: for each its outline or an error; see :class:`renderers.Renderer`.
+    :param options: of each credential. :param outcomes: of each its outline or an error; see
+        :class:`renderers.Renderer`.
     :param register: gets the owners. :param name: what messages call a credential.
     """
     for one, outcome in zip(options, outcomes):
@@ -70,7 +72,8 @@ def _identified(options: dict[str, Any], outcome: Any, register: Register, name:
 def check(options: dict[str, Any], subject_dn: str, register: Register, name: str) -> None:
     """Refuse a credential that may belong to somebody else.
 
-    :param options: of the credential. :param register: has all credentials of the run. :param name: what messages call it.
+    :param options: of the credential. :param register: has all credentials of the run.
+    :param name: what messages call the credential.
     :raises GridSecurityError: ``wrong_subject`` or ``shared_subject``.
     """
     given = options["subject_dn"]

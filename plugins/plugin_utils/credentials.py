@@ -118,7 +118,10 @@ def _place_with_accounts(action: GridAction, missing: list[tuple[dict[str, Any],
 
 
 def identify(action: GridAction, options: list[dict[str, Any]]) -> list[Outcome]:
-    """What each credential is, or why it is not believed, by the checks of :func:`place`; nothing is opened twice in a run."""
+    """What each credential is, or why it is not believed, by the checks of :func:`place`.
+
+    No archive is opened twice in a run.
+    """
     good = [one for one in options if "error" not in one]
     outcomes = iter(identity.identify(good, _renderer(action).outlines(good), action.register, label))
     return [one["error"] if "error" in one else next(outcomes) for one in options]
