@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
@@ -54,11 +52,15 @@ class Failure:
     kept: list[gridmap.Mapping]
 
     @property
+    def dns(self) -> list[str]:
+        return [one.dn for one in self.kept]
+
+    @property
     def told(self) -> dict[str, Any]:
         """As the result carries it."""
         return {
             "accounts": self.accounts,
-            "kept": [one.dn for one in self.kept],
+            "kept": self.dns,
             "kind": self.error.kind,
             "msg": self.error.message,
         }
@@ -215,8 +217,7 @@ def _result(outcome: dict[str, Any], text: str, failures: list[Failure], warning
 
 
 def _line(failure: Failure) -> str:
-    accounts = ", ".join(failure.accounts)
-    kept = (
-        f"What is in place for {accounts} stays: {', '.join(one.dn for one in failure.kept)}." if failure.kept else ""
-    )
-    return f"- {failure.error.message} {kept}".rstrip()
+    message = f"- {failure.error.message}"
+    if not failure.kept:
+        return message
+    return f"{message} What is in place for {', '.join(failure.accounts)} stays: {', '.join(failure.dns)}."

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tasks of one run tell each other about the owners of credentials.
 
-Bob's archive may come under Dave's name in another task, and a grid-mapfile may be written by another task, or for another
+Bob's archive may come under Dave's name in another task. A grid-mapfile may be written by another task, or for another
 node, than the one that refused an archive.
 """
 

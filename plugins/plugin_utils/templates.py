@@ -25,9 +25,10 @@ Fill = Callable[[Any], Any]
 
 
 def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> dict[str, list[Any]]:
-    """The lists among the variables ``names``, filled. An item that cannot be filled has :data:`UNREADABLE` and its owner.
+    """The lists among the variables ``names``, filled.
 
-    A list that is not there, or cannot be taken apart, is left out.
+    An item that cannot be filled has the key :data:`UNREADABLE`, and its owner. A list that is not there, or cannot be
+    taken apart, is left out.
 
     :param fill: fills templates, or raises :exc:`AnsibleError`.
     """
