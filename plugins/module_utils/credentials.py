@@ -18,7 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
-__all__ = ["OPTIONS", "combine", "converge", "summarize"]
+__all__ = ["OPTIONS", "converge"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
@@ -139,8 +139,6 @@ def _refuse_duplicates(items: list[_Item]) -> None:
 
 def _file_set(item: _Item) -> dict[str, Any]:
     options, outline = item.options, item.outline
-    home = f"~{options['owner'] or ''}"
-    directory = options["directory"] or f"{home}/.globus"
     paths = [options["cert_path"], options["privatekey_path"], options["other_certs_path"]]
     if outline is None:
         entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
@@ -150,7 +148,16 @@ def _file_set(item: _Item) -> dict[str, Any]:
         entries[0].update(mode=options["cert_mode"], observe=True)
         entries[1].update(mode=options["privatekey_mode"], secret=True)
         entries += _directories(options)
-    return {"name": label(options), "owner": options["owner"], "directory": directory, "entries": entries}
+    return {
+        "name": label(options),
+        "owner": options["owner"],
+        "directory": _directory(options),
+        "entries": entries,
+    }
+
+
+def _directory(options: dict[str, Any]) -> str:
+    return str(options["directory"] or f"~{options['owner'] or ''}/.globus")
 
 
 def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -205,8 +212,7 @@ def _result(item: _Item) -> dict[str, Any]:
     result.update(_paths(item))
     if item.outline is not None:
         facts = item.outline["facts"]
-        warnings = [*item.outline["warnings"], *_expiry_warning(item, facts)]
-        result.update(facts, days_left=credential.days_left(facts), warnings=warnings)
+        result.update(facts, days_left=credential.days_left(facts), warnings=item.outline["warnings"])
     if item.error is not None:
         result.update(failed=True, kind=item.error.kind, msg=item.error.message)
         return result
@@ -221,13 +227,8 @@ def _result(item: _Item) -> dict[str, Any]:
 def _paths(item: _Item) -> dict[str, str]:
     names = ["cert_path", "privatekey_path", "other_certs_path"]
     used = [name for name in names if item.options[name]]
-    return dict(zip(used, item.outcome.get("paths") or [item.options[name] for name in used]))
-
-
-def _expiry_warning(item: _Item, facts: dict[str, str]) -> list[str]:
-    if credential.days_left(facts) >= 0:
-        return []
-    return [f"{label(item.options)}: the certificate expired on {facts['not_after'][:10]}"]
+    directory = _directory(item.options)
+    return dict(zip(used, item.outcome.get("paths") or [os.path.join(directory, item.options[name]) for name in used]))
 
 
 def _why(item: _Item) -> list[str]:
@@ -247,31 +248,3 @@ def _explain(item: _Item, paths: dict[str, str], path: str, change: str) -> str:
     if new and path == paths["privatekey_path"]:
         return "private key installed" if change == "created" else "private key replaced"
     return f"{os.path.basename(path)}: {change}"
-
-
-def summarize(results: list[dict[str, Any]]) -> str:
-    """All failures in one message, with what became of the others."""
-    failures = [result["msg"] for result in results if result.get("failed")]
-    changed = sum(1 for result in results if result["changed"])
-    others = len(results) - len(failures)
-    return "\n".join(
-        [f"{len(failures)} of {len(results)} credentials failed; {changed} of the other {others} changed."]
-        + [f"- {message}" for message in failures]
-    )
-
-
-def combine(results: list[dict[str, Any]], as_list: bool, diff: bool) -> dict[str, Any]:
-    """The task's result: every credential's own, the warnings of all, one message for all failures."""
-    warnings = [warning for one in results for warning in one.pop("warnings", [])]
-    combined: dict[str, Any] = {} if as_list else dict(results[0])
-    combined.update(changed=any(one["changed"] for one in results), credentials=results, warnings=warnings)
-    if diff:
-        combined["diff"] = [{"prepared": _diff(one)} for one in results if one["changed"]]
-    if any(one.get("failed") for one in results):
-        combined.update(failed=True, msg=summarize(results) if as_list else results[0]["msg"])
-    return combined
-
-
-def _diff(result: dict[str, Any]) -> str:
-    lines = [result["cert_path"], *(f"# {line}" for line in result["why"])]
-    return "\n".join(lines) + "\n"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """grid-mapfiles: which certificate's subject is which local account.
 
-A line is ``"<DN>" account[,account ...]``; ``#`` starts a comment. The account ``.pool`` stands for the pool accounts of
+A line is ``"<DN>" account[,account ...]``; ``#`` starts a comment. The account ``.pool`` means the pool accounts of
 that name (LCMAPS). Globus's ``globus_gss_assist_gridmap`` reads the file from the top and takes the first line whose DN
 is that of the certificate. These rules were found by asking Debian's libglobus-gss-assist3; the functional tests ask it
 again:

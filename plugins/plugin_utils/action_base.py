@@ -22,6 +22,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import run_register
 
 __all__ = ["GridAction", "Options", "validated"]
 
+_SHOW_ALL = 3  # -vvv
 _MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
 
 
@@ -105,7 +106,7 @@ class GridAction(ActionBase):
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
         try:
-            return _printable(conversation.hold(self.converse(), self.send))
+            return self._shortened(_printable(conversation.hold(self.converse(), self.send)))
         except AnsibleConnectionFailure:
             raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:
@@ -114,6 +115,14 @@ class GridAction(ActionBase):
             return {"failed": True, "msg": str(error)}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _shortened(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result, of which -v shows no more than its summary: that of hundreds of users is longer than all else."""
+        if "summary" in result and not result.get("failed") and self._display.verbosity < _SHOW_ALL:
+            result["_ansible_verbose_override"] = True  # ansible's word for facts, which are long, too
+            for line in result["summary"]:
+                self._display.v(line, host=self.host)
+        return result
 
     def converse(self) -> conversation.Conversation:
         """The action itself; it returns the task's result."""

@@ -14,7 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils import credentials, 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Source, label
-from ansible_collections.grid.security.plugins.plugin_utils import accounts, run_register, templates
+from ansible_collections.grid.security.plugins.plugin_utils import accounts, credential_report, run_register, templates
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
@@ -32,7 +32,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     for index, result in zip(missing, (yield from _place_with_accounts(action, chosen))):
         results[index] = result
     run_register.save(action.host, action.register)
-    return credentials.combine(results, "credentials" in arguments, action.diff)
+    return credential_report.combine(results, "credentials" in arguments, action.diff)
 
 
 def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:

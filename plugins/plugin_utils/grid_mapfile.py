@@ -52,15 +52,11 @@ class Failure:
     kept: list[gridmap.Mapping]
 
     @property
-    def dns(self) -> list[str]:
-        return [one.dn for one in self.kept]
-
-    @property
     def told(self) -> dict[str, Any]:
         """As the result carries it."""
         return {
             "accounts": self.accounts,
-            "kept": self.dns,
+            "kept": [one.dn for one in self.kept],
             "kind": self.error.kind,
             "msg": self.error.message,
         }
@@ -207,17 +203,19 @@ def _warnings(items: list[dict[str, Any]]) -> list[str]:
 
 
 def _result(outcome: dict[str, Any], text: str, failures: list[Failure], warnings: list[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {"changed": outcome["changed"], "lines": text.splitlines(), "warnings": warnings}
+    lines = text.splitlines()
+    result: dict[str, Any] = {"changed": outcome["changed"], "lines": lines, "warnings": warnings}
+    result["summary"] = [f"{len(lines)} lines, {'changed' if outcome['changed'] else 'not changed'}"]
     if outcome.get("diff"):
         result["diff"] = outcome["diff"]
     if failures:
+        del result["lines"]  # ansible shows all of a failed result
         result.update(failed=True, kind="not_mapped", not_mapped=[one.told for one in failures])
-        result["msg"] = "\n".join([f"{len(failures)} mappings failed; the others are made.", *map(_line, failures)])
+        result["msg"] = "\n".join([_failed(failures), *(f"- {one.error.message}" for one in failures)])
     return result
 
 
-def _line(failure: Failure) -> str:
-    message = f"- {failure.error.message}"
-    if not failure.kept:
-        return message
-    return f"{message} What is in place for {', '.join(failure.accounts)} stays: {', '.join(failure.dns)}."
+def _failed(failures: list[Failure]) -> str:
+    kept = [account for one in failures if one.kept for account in one.accounts]
+    stays = f" What is in place stays for {', '.join(kept)}." if kept else ""
+    return f"{len(failures)} of the mappings failed, and the others are made.{stays}"

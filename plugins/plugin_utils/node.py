@@ -10,6 +10,7 @@ Both are read here, so that there is nothing to keep in step.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -121,15 +122,28 @@ def _read(path: Path) -> Any:
 
 
 def _combined(parts: dict[str, dict[str, Any]], diff: bool) -> dict[str, Any]:
+    failed = {role: one for role, one in parts.items() if one.get("failed")}
     result: dict[str, Any] = {
         "changed": any(one["changed"] for one in parts.values()),
         "warnings": [warning for one in parts.values() for warning in one.pop("warnings", [])],
+        "summary": [f"{role}: {line}" for role, one in parts.items() for line in one.pop("summary", ["failed"])],
         "parts": parts,
     }
     differences = [part for one in parts.values() for part in one.pop("diff", [])]
     if diff and differences:
         result["diff"] = differences
-    failures = [f"{role}: {one['msg']}" for role, one in parts.items() if one.pop("failed", False)]
-    if failures:
-        result.update(failed=True, msg="\n".join(failures))
+    if failed:  # of which ansible shows the whole result
+        result.update(failed=True, msg="\n".join(_messages(failed)), parts=failed)
+        del result["summary"]
+        for one in failed.values():
+            del one["msg"]
     return result
+
+
+def _messages(failed: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What went wrong, by role. Who has no credential because of a mistake has no new mapping for the same reason."""
+    told: set[str] = set()
+    for role, result in failed.items():
+        lines = [line for line in result["msg"].splitlines() if line.removeprefix("- ") not in told]
+        told.update(one["msg"] for one in result.get("credentials", []) if one.get("failed"))
+        yield f"{role}: " + "\n".join(lines)

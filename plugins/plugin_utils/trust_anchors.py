@@ -74,7 +74,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     warnings = outline["warnings"] + shadows.warnings(outcomes[number:], options["path"])
     places.raise_failure(outcomes[:number])
     if outline["anchors"] and not any(one["changed"] for one in outcomes[:number]):
-        return {"changed": False, "warnings": warnings, **_NOTHING}
+        return {"changed": False, "warnings": warnings, **_NOTHING, "summary": ["not changed"]}
     updates = [trust_store.Update(*pair, purge=options["purge"]) for pair in zip(wanted.places(), outcomes)]
     if not options["allow_shrink"]:
         trust_store.refuse_shrinking(updates[0].place.wanted, updates[0].found)
@@ -229,9 +229,17 @@ def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -
     told: dict[str, Any] = {"changed": bool(needed), "warnings": warnings, **what}
     told["files"] = list(_other_files(updates[0], {one["alias"] for named in what.values() for one in named}))
     told["places"] = [update.place.name for update in needed]
+    told["summary"] = [_summary(told)]
     if diff and needed:
         told["diff"] = [{"prepared": "".join(f"{line}\n" for line in _lines(told, needed))}]
     return told
+
+
+def _summary(told: dict[str, Any]) -> str:
+    numbers = [f"{len(told[name])} CAs {name}" for name in ("added", "removed", "replaced") if told[name]]
+    if told["files"]:
+        numbers.append(f"{len(told['files'])} other files and links differed")
+    return ", ".join(numbers) or "not changed"
 
 
 def _other_files(update: trust_store.Update, changed: set[str]) -> Iterator[str]:

@@ -98,6 +98,8 @@ def result(comparison: Comparison, warnings: list[str], diff: bool) -> dict[str,
     changes = comparison.changes
     told: dict[str, Any] = {"changed": bool(changes), "warnings": warnings}
     told["vos"] = [_describe(comparison, index, changes) for index in range(len(comparison.vos))]
+    names = [one["name"] for one in told["vos"] if one["changed"]]
+    told["summary"] = [f"{len(told['vos'])} VOs, {len(names)} changed{': ' if names else ''}{', '.join(names)}"]
     if diff and changes:
         told["diff"] = [{"prepared": "".join(change.diff for change in changes)}]
     return told

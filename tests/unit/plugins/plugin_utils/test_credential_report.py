@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user reads after a task with many credentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.grid.security.plugins.plugin_utils.credential_report import combine, listed
+
+
+def good(owner: str, **fields: Any) -> dict[str, Any]:
+    facts = {"cert_path": f"/home/{owner}/.globus/usercert.pem", "not_after": "2030-01-02T03:04:05Z", "days_left": 9}
+    return {"owner": owner, "changed": False, "why": [], **facts, **fields}
+
+
+def changed(owner: str) -> dict[str, Any]:
+    return good(owner, changed=True, why=["certificate renewed: 2027-01-02 → 2028-01-02", "private key replaced"])
+
+
+def failed(owner: str) -> dict[str, Any]:
+    return good(owner, failed=True, kind="wrong_passphrase", msg=f"{owner}.p12: the import passphrase is wrong.")
+
+
+def test_one_change_among_many_is_told_in_one_line() -> None:
+    result = combine([good("alice"), changed("bob"), good("carol")], True, True)
+    line = "bob: /home/bob/.globus/usercert.pem: certificate renewed: 2027-01-02 → 2028-01-02; private key replaced"
+    assert result["summary"] == [f"3 credentials, 1 changed: {line}"]
+    assert result["diff"] == [{"prepared": f"{line}\n"}]
+    assert len(result["credentials"]) == 3
+
+
+def test_many_changes_are_counted() -> None:
+    result = combine([changed(f"user{number}") for number in range(200)], True, False)
+    assert result["summary"] == [
+        "200 credentials, 200 changed: user0, user1, user2, user3, user4 and 195 more",
+    ]
+    assert combine([good("alice")], True, False)["summary"] == ["1 credential, none changed"]
+
+
+def test_a_failure_shows_who_failed_and_nobody_else() -> None:
+    result = combine([good("alice"), failed("bob"), changed("carol")], True, False)
+    assert [one["owner"] for one in result["credentials"]] == ["bob"]
+    assert result["msg"] == (
+        "1 of 3 credentials failed; 1 of the other 2 changed.\n- bob.p12: the import passphrase is wrong."
+    )
+    assert (result["changed"], result["failed"]) == (True, True)
+
+
+def test_a_single_credential_has_its_own_result() -> None:
+    assert combine([failed("bob")], False, False)["msg"] == "bob.p12: the import passphrase is wrong."
+    assert "summary" not in combine([good("alice")], False, False)
+
+
+def test_one_warning_has_one_line() -> None:
+    names = [f"user{number}" for number in range(10)]
+    results = [good(name, warnings=[f"{name}.p12: the key is weak.", f"{name}.p12: and short."]) for name in names]
+    results += [good("old", days_left=-1, not_after="2020-01-02T03:04:05Z")]
+    result = combine(results, True, False)
+    assert result["warnings"] == [
+        f"user0.p12, user1.p12, user2.p12, user3.p12, user4.p12 and 5 more: {text}"
+        for text in ("the key is weak.", "and short.")
+    ] + ["the certificate has expired: old (2020-01-02)"]
+    assert not any("warnings" in one for one in result["credentials"])
+
+
+def test_a_list_of_one_more_is_shown_whole() -> None:
+    assert listed(list("abcdef")) == "a, b, c, d, e, f"
+    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"
