@@ -10,9 +10,10 @@ again:
 
 - The case of ASCII letters does not count. ``Email``, ``E`` and ``emailAddress`` are one attribute, and so are ``UID``
   and ``USERID``.
-- A backslash takes away the meaning of the next character, so a backslash of the DN is written twice.
+- A backslash takes away the meaning of the next character.
 - A backslash, ``x`` and two hexadecimal digits are one byte. If that byte is not printable ASCII, Globus turns it into
-  the same four characters again, which is how the DN of a certificate shows such a byte.
+  the same four characters again, which is how the DN of a certificate shows such a byte. A backslash of the DN is
+  written in this form: Globus takes two backslashes at the end of a DN for an escaped quotation mark.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _LINE = re.compile(r'\s*(?:"((?:[^"\\]|\\.)+)"|(\S+))\s+(\S+)\s*')
 _ACCOUNT = re.compile(r"\.?[A-Za-z_][A-Za-z0-9_.-]*\$?")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
 _BACKSLASH = re.compile(r"\\(?!x(?:[01][0-9A-F]|7F|[89A-F][0-9A-F]))", re.IGNORECASE)
+_ESCAPED = r"\\x5C"  # a backslash as a byte, in the language of re.sub
 _SPELLINGS = (("/e=", "/emailaddress="), ("/email=", "/emailaddress="), ("/userid=", "/uid="))
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOWER = str.maketrans(_UPPER, _UPPER.lower())
@@ -114,6 +116,3 @@ def render(mappings: Iterable[Mapping]) -> str:
         _dn, accounts = lines.setdefault(comparable(one.dn), (one.dn, {}))
         accounts.update(dict.fromkeys(one.accounts))
     return "".join(f'"{_BACKSLASH.sub(_ESCAPED, dn)}" {",".join(accounts)}\n' for dn, accounts in lines.values())
-
-
-_ESCAPED = r"\\\\"  # two backslashes, in the language of re.sub

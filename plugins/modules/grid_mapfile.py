@@ -44,7 +44,7 @@ options:
       - Further mappings. Each is a line as the file has it, or has C(dn) and C(account) (a name or a list of names).
       - A DN that is mapped more than once has one line with all its accounts, those of O(credentials) first. DNs that Globus takes for
         the same, whatever their case and their spelling of C(emailAddress), are one.
-      - A line is read as Globus reads it, with two backslashes for one. In C(dn), a backslash is a backslash.
+      - A line is read as Globus reads it, where a backslash has a meaning. In C(dn), a backslash is a backslash.
     type: list
     elements: raw
     default: []
