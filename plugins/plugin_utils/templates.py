@@ -19,6 +19,8 @@ __all__ = ["UNREADABLE", "fill_lists"]
 
 UNREADABLE = "__grid_security_unreadable"  # the key of an item that holds why the item could not be filled
 _EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
+_REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
+_MOST_REFERENCES = 8
 _KEPT = ("owner", "account", "name", "state")  # of an item that cannot be filled as a whole
 
 Fill = Callable[[Any], Any]
@@ -34,11 +36,21 @@ def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> d
     """
     filled: dict[str, list[Any]] = {}
     for name in names:
-        items = _items(variables.get(name), fill)
+        items = _items(_referred(variables.get(name), variables), fill)
         if items is not None:
             # What is filled must not be filled again: a passphrase may look like a template.
             filled[name] = [wrap_var(_filled(item, fill)) for item in items]
     return filled
+
+
+def _referred(value: Any, variables: dict[str, Any]) -> Any:
+    """What a template is a mere reference to, through as many references as there are."""
+    for _step in range(_MOST_REFERENCES):
+        match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        if not match or match.group(1) not in variables:
+            break
+        value = variables[match.group(1)]
+    return value
 
 
 def _items(value: Any, fill: Fill) -> list[Any] | None:

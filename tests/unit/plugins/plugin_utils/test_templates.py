@@ -63,6 +63,14 @@ def test_a_sum_of_lists_is_taken_apart() -> None:
     assert (bob["owner"], UNREADABLE in bob) == ("bob", True)
 
 
+def test_a_list_by_another_name_is_the_same_list() -> None:
+    alice, bob = (
+        filled(trusted("{{ site_users }}"), site_users=trusted("{{ all_users }}"), all_users=[ALICE, BOB]) or []
+    )
+    assert alice["owner"] == "alice"
+    assert (bob["owner"], UNREADABLE in bob) == ("bob", True)
+
+
 @pytest.mark.parametrize("value", [None, "text", 5, {"owner": "alice"}, "{{ nosuch }}", "{{ 5 }}"])
 def test_what_is_no_list_is_left_out(value: Any) -> None:
     assert filled(trusted(value) if isinstance(value, str) else value) is None
