@@ -70,6 +70,16 @@ lines:
   type: list
   elements: str
   sample: ['"/DC=org/DC=example/CN=Alice" alice']
+added:
+  description: The lines that were not in the file.
+  returned: always
+  type: list
+  elements: str
+removed:
+  description: The lines that were in the file and are not any more.
+  returned: always
+  type: list
+  elements: str
 not_mapped:
   description: The credentials and entries that failed.
   returned: failure

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
 from ansible_collections.grid.security.plugins.plugin_utils import credentials, templates
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
@@ -71,14 +71,15 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     first, _failures = _compose(sources, [])
     (outcome,) = yield _request(options, first, travels=False)
     _raise_failure(outcome)
+    before = _present(outcome, options["path"], first)
     text, failures = _compose(sources, [])  # anew: a part of the same node may have refused a credential meanwhile
     if failures:
-        text, failures = _compose(sources, _present(outcome, options["path"], first))
+        text, failures = _compose(sources, gridmap.read(_readable(before, options["path"])))
     _refuse_empty(text, options)
     if outcome["changed"] or text != first:
         (outcome,) = yield _request(options, text, travels=True)
         _raise_failure(outcome)
-    return _result(outcome, text, failures, _warnings(items))
+    return {**_result(outcome, text, failures), "warnings": _warnings(items), **_difference(before or "", text)}
 
 
 def _is_present(options: dict[str, Any]) -> bool:
@@ -103,18 +104,21 @@ def _raise_failure(outcome: dict[str, Any]) -> None:
         raise GridSecurityError(outcome["kind"], outcome["msg"])
 
 
-def _present(outcome: dict[str, Any], path: str, text: str) -> list[gridmap.Mapping]:
-    """The mappings that are in place. :param text: what was compared with them."""
+def _present(outcome: dict[str, Any], path: str, text: str) -> str | None:
+    """The file that is in place; None if it cannot be read. :param text: what was compared with it."""
     if not outcome["changed"]:
-        return gridmap.read(text)
-    found = outcome.get("texts", {path: ""})
-    content = next(iter(found.values()))
-    if content is None:
+        return text
+    content = next(iter(outcome.get("texts", {path: ""}).values()))
+    return None if content is None else base64.b64decode(content).decode(errors="replace")
+
+
+def _readable(text: str | None, path: str) -> str:
+    if text is None:
         raise GridSecurityError(
             "unreadable_mapfile",
             f"{path} is no plain file, or larger than 16 MiB, or holds a private key. Look at it, and move it away.",
         )
-    return gridmap.read(base64.b64decode(content).decode(errors="replace"))
+    return text
 
 
 def _refuse_empty(text: str, options: dict[str, Any]) -> None:
@@ -202,9 +206,16 @@ def _warnings(items: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _result(outcome: dict[str, Any], text: str, failures: list[Failure], warnings: list[str]) -> dict[str, Any]:
+def _difference(before: str, after: str) -> dict[str, list[str]]:
+    """The lines that are new and those that go; their order does not count here."""
+    old, new = dict.fromkeys(before.splitlines()), dict.fromkeys(after.splitlines())
+    added = [line for line in new if line not in old]
+    return {"added": added, "removed": [readable(line) for line in old if line not in new]}
+
+
+def _result(outcome: dict[str, Any], text: str, failures: list[Failure]) -> dict[str, Any]:
     lines = text.splitlines()
-    result: dict[str, Any] = {"changed": outcome["changed"], "lines": lines, "warnings": warnings}
+    result: dict[str, Any] = {"changed": outcome["changed"], "lines": lines}
     result["summary"] = [f"{len(lines)} lines, {'changed' if outcome['changed'] else 'not changed'}"]
     if outcome.get("diff"):
         result["diff"] = outcome["diff"]

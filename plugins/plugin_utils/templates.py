@@ -106,4 +106,6 @@ def _field(item: Any, name: str) -> Any:
 
 def _cause(error: AnsibleError) -> str:
     """The first line: what follows quotes the inventory."""
-    return f"a template in it cannot be filled: {str(error).strip().splitlines()[0]}"
+    first = str(error).strip().splitlines()[0].rstrip(".")
+    cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 says the same twice
+    return f"a template in it cannot be filled: {cause}. Define what is missing, or correct the name."
