@@ -284,6 +284,10 @@ credentials:
       description: The issuer, as of RFC 4514.
       returned: present
       type: str
+    issuer_dn:
+      description: The issuer as an OpenSSL one-line DN.
+      returned: present
+      type: str
     serial_number:
       description: The serial number, hexadecimal.
       returned: present
