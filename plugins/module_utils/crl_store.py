@@ -24,6 +24,7 @@ __all__ = ["STATES", "judge", "survey", "warnings"]
 _LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
 _MOST_FILES = 20_000  # in the directory; the IGTF's set with its CRLs has less than two thousand
 _MOST_BYTES = 1 << 30  # that are read of all files together
+_WRONG_DIRECTORY = "Look whether it is the right directory."
 _ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
 # From what is good to what makes clients refuse everything that a CA signed.
 STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
@@ -100,9 +101,6 @@ def _list(path: str) -> list[str]:
     if len(listed) > _MOST_FILES:
         raise GridSecurityError("too_many_files", f"{path} has more than {_MOST_FILES} files. {_WRONG_DIRECTORY}")
     return sorted(name for name in listed if name.isprintable())  # no others are names of a trust directory
-
-
-_WRONG_DIRECTORY = "Look whether it is the right directory."
 
 
 @dataclass

@@ -249,7 +249,9 @@ def _socket(descriptor: str) -> socket.socket | None:
 @pytest.mark.parametrize("looks", [False, True])
 def test_bad_answers_fail_and_others_go_on(said: dict[str, Any], kind: str, looks: bool) -> None:
     argument = {"dribbles": False, **said}
-    job = owner.Job(account(), argument, 1, most=1_000_000 if argument["dribbles"] else 10_000, look=argument if looks else None)
+    job = owner.Job(
+        account(), argument, 1, most=1_000_000 if argument["dribbles"] else 10_000, look=argument if looks else None
+    )
     start = time.monotonic()
     results = list(owner.run_jobs(say, [job, job], False))
     assert [result["kind"] for result in results] == [kind, kind]
