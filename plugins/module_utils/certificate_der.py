@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Just enough of X.509 certificates (RFC 5280) for a node, with the standard library. Nothing here checks a signature."""
+"""Just enough of X.509 certificates (RFC 5280) for a node, with the standard library. No signature is checked here."""
 
 from __future__ import annotations
 

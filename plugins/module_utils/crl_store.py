@@ -32,7 +32,7 @@ STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
 
 @dataclass(frozen=True)
 class Found:
-    """A CRL file. :param crl: what is in it, without its bytes; None if it is damaged, which ``cause`` then explains."""
+    """A CRL file. :param crl: what is in it, without its bytes; None if it is damaged, which ``cause`` explains."""
 
     path: str
     state: str

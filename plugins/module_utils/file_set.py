@@ -14,8 +14,16 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import answers, certificate_der, diffs, given, manifest, pem
-from ansible_collections.grid.security.plugins.module_utils import scanning, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import (
+    answers,
+    certificate_der,
+    diffs,
+    given,
+    manifest,
+    pem,
+    scanning,
+    secure_fs,
+)
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
 from ansible_collections.grid.security.plugins.module_utils.apply import apply, changed_meanwhile
 from ansible_collections.grid.security.plugins.module_utils.entries import Step, parse

@@ -13,8 +13,10 @@ because it stays root's (real and saved user): nobody else may signal or trace i
 
 Looker and engine talk over a Unix socket pair, and so do steward and engine. For each job the engine hands one end of a
 fresh socket pair to the steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and
-result then travel between engine and worker only, and each result passes :mod:`answers`. When the engine's memory holds anything that is for one owner only,
+result then travel between engine and worker only. When the engine's memory holds anything that is for one owner only,
 contents or passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
+
+Each result passes :mod:`answers`, which makes it printable and refuses what is too large.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def is_roots(path: str) -> bool:
 
 @contextlib.contextmanager
 def parent_directory(path: str) -> Iterator[tuple[int, str]]:
-    """A descriptor for the directory that holds ``path``, and the name of ``path`` in it; of ``/``, itself and a dot."""
+    """A descriptor for the directory that holds ``path``, and the name of ``path`` in it. ``/`` is a dot in itself."""
     parent, name = os.path.split(path.rstrip("/"))
     with open_directory(parent or "/") as descriptor:
         yield descriptor, name or "."
@@ -505,8 +505,8 @@ def _leftovers(directory: int) -> Iterator[str]:
 
 def is_left_by_us(directory: int, name: str) -> bool:
     """Whether ``name`` is what a killed run left. Only files and links are, and they belong to whom the run worked for:
-    others would be found anew in every run. Root works for others, too, but not in a directory that all share (``/tmp``):
-    there only its own count.
+    others would be found anew in every run. Root works for others too, but not in a directory that all share, such as
+    ``/tmp``: there only root's own files count.
 
     :raises OSError: that cannot be seen; it may hold a key.
     """

@@ -40,8 +40,9 @@ def warnings(outcomes: list[dict[str, Any]], path: str) -> list[str]:
         )
     failed = [one for one in outcomes if one.get("failed")]
     if failed:
+        names = ", ".join(one["name"] for one in failed)
         lines.append(
-            f"whether ~/.globus/{_NAME} shadows {path} is not known for: {', '.join(one['name'] for one in failed)}. The"
-            f" look into {failed[0]['name']}'s home failed: {failed[0]['msg']}"
+            f"whether ~/.globus/{_NAME} shadows {path} is not known for: {names}. The look into the home of"
+            f" {failed[0]['name']} failed: {failed[0]['msg']}"
         )
     return lines
