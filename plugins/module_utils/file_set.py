@@ -177,17 +177,21 @@ def _expanded(one: dict[str, Any], account: owners.Account) -> list[dict[str, An
 
     :raises GridSecurityError: ``bad_path``, and ``no_account`` of a ``~user`` in a path.
     """
-    directory = owners.expand_home(given.check(one.get("directory") or "/", "directory"), account)
+    directory = owners.expand_home(_check(one.get("directory") or "/", "directory"), account)
     if not os.path.isabs(directory):
         raise GridSecurityError(
             "bad_path", f"directory: {directory} is no absolute path of the node. Start it with / or ~."
         )
     entries = []
     for entry in one["entries"]:
-        given.check(entry.get("target") or "", "target")
-        path = os.path.join(directory, owners.expand_home(given.check(entry["path"], "path"), account))
+        _check(entry.get("target") or "", "target")
+        path = os.path.join(directory, owners.expand_home(_check(entry["path"], "path"), account))
         entries.append({**{k: v for k, v in entry.items() if v is not None}, "path": os.path.normpath(path)})
     return entries
+
+
+def _check(path: str, option: str) -> str:
+    return given.check(path, option, errors="surrogateescape")
 
 
 def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:

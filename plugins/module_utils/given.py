@@ -10,16 +10,17 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["check"]
 
 
-def check(path: str, option: str) -> str:
+def check(path: str, option: str, errors: str = "strict") -> str:
     """``path``, if a file can have it.
 
     Line breaks are left alone, because real names have them. The system ends a name at a NUL byte, and Python raises
     errors of its own for that and for characters without an encoding.
 
+    :param errors: of the codec. The engine takes ``surrogateescape``, because homes may have names that are no text.
     :raises GridSecurityError: ``bad_path``.
     """
     try:
-        path.encode()
+        path.encode("utf-8", errors)
     except UnicodeEncodeError:
         raise GridSecurityError("bad_path", f"{option}: {path!r} is no text in Unicode. Correct the path.") from None
     if "\0" in path:

@@ -132,16 +132,6 @@ def test_no_byte_makes_it_fail_otherwise() -> None:
 # --- fields without end -----------------------------------------------------------------------------------------------
 
 
-def extended(number: int, key_id: bytes) -> bytes:
-    """A CRL of version 2 with these extensions, as a user would make it to fill somebody's memory."""
-    key = der.encode_sequence(der.encode(0x80, key_id))
-    listed = [("2.5.29.20", der.encode_integer(number)), ("2.5.29.35", key)]
-    extensions = [der.encode_sequence(der.encode_oid(oid), der.encode_octet_string(value)) for oid, value in listed]
-    parts = [der.encode_integer(1), der.encode_sequence(), NAME, der.encode(0x17, b"991231235959Z")]
-    body = der.encode_sequence(*parts, der.encode(der.CONTEXT_0, der.encode_sequence(*extensions)))
-    return der.encode_sequence(body, der.encode_sequence(), der.encode(0x03, b"\0"))
-
-
 @pytest.mark.parametrize(
     ("number", "key_id", "expected"),
     [
@@ -151,7 +141,7 @@ def extended(number: int, key_id: bytes) -> bytes:
     ],
 )
 def test_fields_are_limited(number: int, key_id: bytes, expected: tuple[int | None, bytes | None]) -> None:
-    found = crl.read(extended(number, key_id))
+    found = crl.read(pki.extended_list(number, key_id))
     assert (found.number, found.key_id) == expected
     assert len(str(crl.facts(found))) < 1000
 

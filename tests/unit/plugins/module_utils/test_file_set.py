@@ -273,7 +273,7 @@ def test_in_a_shared_directory_only_own_leftovers_count(tmp_path: Path) -> None:
         shutil.rmtree(shared)
 
 
-@pytest.mark.parametrize("name", ["key\0", "key\udcff", "key\ud800"])
+@pytest.mark.parametrize("name", ["key\0", "key\ud800"])
 @pytest.mark.parametrize("where", ["path", "target", "directory"])
 @pytest.mark.parametrize("owner", [None, "nobody"])
 def test_what_no_file_can_be_called_is_one_clear_error(home: Path, name: str, where: str, owner: str | None) -> None:
