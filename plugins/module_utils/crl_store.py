@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -14,12 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names, pem, times
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, given, names, pem, times
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
 
 __all__ = ["STATES", "judge", "survey", "warnings"]
 
 _LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
+_MOST_FILES = 20_000  # in the directory; the IGTF's set with its CRLs has less than two thousand
+_MOST_BYTES = 1 << 30  # that are read of all files together
+_WRONG_DIRECTORY = "Look whether it is the right directory."
 _ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
 # From what is good to what makes clients refuse everything that a CA signed.
 STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
@@ -27,7 +32,7 @@ STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
 
 @dataclass(frozen=True)
 class Found:
-    """A CRL file. :param crl: what is in it; None if it is damaged, which ``cause`` then explains."""
+    """A CRL file. :param crl: what is in it, without its bytes; None if it is damaged, which ``cause`` explains."""
 
     path: str
     state: str
@@ -56,9 +61,11 @@ def survey(path: str, hours: float, now: datetime.datetime) -> list[dict[str, An
     Both kinds of hash links count: a CA's state is that of the worse, since old Java clients see only the old ones.
 
     :param hours: a CRL that is valid for fewer is ``expiring``.
-    :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read.
+    :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read;
+        ``bad_path``: no directory can have this path; ``too_many_files`` or ``too_large``: it is no trust directory.
     """
-    store = _Store(path, _list(path), hours, now)
+    given.check(path, "path")
+    store = _Store(path, _list(path), hours, now, _MOST_BYTES)
     return [store.facts(authority) for authority in store.authorities()]
 
 
@@ -77,7 +84,8 @@ def judge(
 
 def _list(path: str) -> list[str]:
     try:
-        return sorted(os.listdir(path))
+        with os.scandir(path) as found:
+            listed = [entry.name for entry in itertools.islice(found, _MOST_FILES + 1)]
     except FileNotFoundError:
         raise GridSecurityError(
             "no_directory", f"{path} does not exist. Place trust anchors first, or name another directory."
@@ -90,14 +98,18 @@ def _list(path: str) -> list[str]:
         ) from None
     except OSError as error:
         raise GridSecurityError("os_error", f"{path} cannot be read: {error.strerror}.") from error
+    if len(listed) > _MOST_FILES:
+        raise GridSecurityError("too_many_files", f"{path} has more than {_MOST_FILES} files. {_WRONG_DIRECTORY}")
+    return sorted(name for name in listed if name.isprintable())  # no others are names of a trust directory
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Store:
     path: str
     listed: list[str]
     hours: float
     now: datetime.datetime
+    bytes_left: int  # that may still be read
 
     def authorities(self) -> Iterator[Authority]:
         """Each certificate once, by its alias rather than by a hash that leads to it."""
@@ -107,12 +119,18 @@ class _Store:
             certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self.listed), None)
             if certificate and anchor_info.crl_urls(self._read(f"{stem}.info"), self._read(f"{stem}.crl_url")):
                 data = self._read(certificate)
-                if data not in seen:
+                digest = hashlib.sha256(data).digest()
+                if digest not in seen:
                     yield Authority(stem, _subject(data))
-                seen |= {data} if data else set()
+                seen |= {digest} if data else set()
 
-    def _read(self, name: str) -> bytes:
-        return _read(os.path.join(self.path, name), _LARGEST_COMPANION)
+    def _read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
+        """A file of the directory; hard links to one large file may lie there in any number."""
+        data = _read(os.path.join(self.path, name), limit)
+        self.bytes_left -= len(data)
+        if self.bytes_left < 0:
+            raise GridSecurityError("too_large", f"{self.path} has files of more than 1 GiB. {_WRONG_DIRECTORY}")
+        return data
 
     def facts(self, authority: Authority) -> dict[str, Any]:
         subject = authority.subject
@@ -125,17 +143,18 @@ class _Store:
         ]
         worst = max((_best(style) for style in styles), key=lambda one: one.rank)
         told = self._describe(worst, [one for style in styles for one in style])
-        return {"alias": authority.alias, "issuer": names.der_slash_form(subject), **told}
+        return {"alias": authority.alias, "issuer": readable(names.der_slash_form(subject)), **told}
 
     def _candidates(self, digest: str) -> list[Found]:
         pattern = re.compile(rf"{digest}\.r[0-9]+")
-        return [self._look(os.path.join(self.path, name)) for name in self.listed if pattern.fullmatch(name)]
+        return [self._look(name) for name in self.listed if pattern.fullmatch(name)]
 
-    def _look(self, path: str) -> Found:
-        data = _read(path, crl.LARGEST)
+    def _look(self, name: str) -> Found:
+        path, data = os.path.join(self.path, name), self._read(name, crl.LARGEST)
         digest = hashlib.sha256(data).hexdigest()
         try:
-            found = crl.read(crl.decode(data))  # clients read PEM only under these names
+            # Clients read PEM only under these names.
+            found = dataclasses.replace(crl.read(crl.decode(data)), der=b"")
         except crl.CrlError as error:
             cause = str(error) if data else f"is empty, unreadable, or larger than {crl.LARGEST >> 20} MiB"
             return Found(path, "damaged", digest, cause=f"{path} {cause}")

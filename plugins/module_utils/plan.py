@@ -69,7 +69,7 @@ def _has_leftovers(path: str) -> bool:
 
 
 def _look(directory: int, entry: Entry) -> secure_fs.Observed:
-    name = os.path.basename(entry.path)
+    name = os.path.basename(entry.path) or "."  # of /
     observable = entry.observe or not entry.secret
     limit = max(entry.size, _MOST_OBSERVED) if observable else entry.size
     limit = max(limit, _MOST_TEXT) if entry.observe_text else limit

@@ -121,8 +121,10 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import crl_store, times
+from ansible_collections.grid.security.plugins.module_utils import answers, crl_store, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+_WRONG = "Look whether it is the right directory."
 
 
 def main() -> None:
@@ -137,11 +139,14 @@ def main() -> None:
     )
     try:
         crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now())
+        answer = answers.checked({"crls": crls}, answers.LARGEST)
     except GridSecurityError as error:
         module.fail_json(msg=error.message, kind=error.kind)
+    except answers.AnswerError as error:
+        module.fail_json(msg=f"{module.params['path']} is described by {error}. {_WRONG}", kind="bad_answer")
     for warning in crl_store.warnings(crls) if module.params["warn"] else []:
         module.warn(warning)
-    module.exit_json(changed=False, crls=crls)
+    module.exit_json(changed=False, **answer)
 
 
 if __name__ == "__main__":

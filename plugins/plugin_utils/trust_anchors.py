@@ -78,6 +78,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     updates = [trust_store.Update(*pair, purge=options["purge"]) for pair in zip(wanted.places(), outcomes)]
     if not options["allow_shrink"]:
         trust_store.refuse_shrinking(updates[0].place.wanted, updates[0].found)
+    warnings += trust_store.warnings(updates)
     needed = [update for update in updates if update.is_needed]
     if needed and not action.check_mode:
         yield from _apply(action, needed, family)

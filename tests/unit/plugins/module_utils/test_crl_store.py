@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,50 @@ def test_no_directory(store: Path, name: str) -> None:
     with pytest.raises(GridSecurityError, match=name) as caught:
         crl_store.survey(str(store / name), 0, NOW)
     assert caught.value.kind == "no_directory"
+
+
+def test_names_that_are_no_text_are_left_out(store: Path) -> None:
+    place(store, GOOD)
+    os.link(os.fsencode(store / "root.pem"), os.fsencode(store) + b"/\xff.pem")
+    os.link(os.fsencode(store / "root.crl_url"), os.fsencode(store) + b"/\xff.crl_url")
+    assert look(store)["alias"] == "root"
+
+
+def test_directory_with_too_many_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crl_store, "_MOST_FILES", 3)
+    place(store, GOOD)
+    with pytest.raises(GridSecurityError) as caught:
+        look(store)
+    assert caught.value.kind == "too_many_files"
+
+
+def test_what_is_read_is_limited(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crl_store, "_MOST_BYTES", 15 * len(GOOD))
+    for number in range(10):
+        place(store, GOOD, number)
+    with pytest.raises(GridSecurityError) as caught:
+        look(store)
+    assert caught.value.kind == "too_large"
+
+
+def test_bytes_are_not_kept(store: Path) -> None:
+    """Any number of hard links may lead to one list of many MiB."""
+    place(store, pki.revoke(ROOT, list(range(1, 2000)), number=5))
+    for number in range(1, 200):
+        for digest in HASHES:
+            os.link(store / f"{digest}.r0", store / f"{digest}.r{number}")
+    tracemalloc.start()
+    try:
+        look(store)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    buffer = crl.LARGEST  # Python has room for as much as it is asked to read
+    assert peak < buffer + 50 * (store / f"{HASHES[0]}.r0").stat().st_size
+
+
+@pytest.mark.parametrize("path", ["/etc/\0", "/etc/\udcff"])
+def test_paths_that_no_directory_has(path: str) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        crl_store.survey(path, 24, NOW)
+    assert caught.value.kind == "bad_path"
