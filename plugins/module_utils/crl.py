@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import der, names, pem, times
 
-__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read"]
+__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read", "time_of"]
 
 LARGEST = 16 << 20  # bytes; the largest of the grid's CAs have some MiB
 PEM_LABEL = "X509 CRL"
@@ -102,14 +102,14 @@ def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
     _signature, issuer, this_update, *rest = fields
     if issuer.tag != der.SEQUENCE or this_update.tag not in _TIMES:
         raise der.DerError("no issuer or no time where a CRL has them")
-    next_update = _time(rest[0]) if rest and rest[0].tag in _TIMES else None
+    next_update = time_of(rest[0]) if rest and rest[0].tag in _TIMES else None
     extensions = _extensions(rest[-1]) if rest and rest[-1].tag == der.CONTEXT_0 else {}
     if len(issuer.content) > _LONGEST_ISSUER:
         raise der.DerError(f"an issuer of more than {_LONGEST_ISSUER} bytes")
     name = der.encode(issuer.tag, issuer.content)
     names.canonical(name)  # says whether it is a name
     told = (_number(extensions.get(_NUMBER)), _key_id(extensions.get(_KEY)))
-    return Crl(encoded, name, _time(this_update), next_update, *told, _DELTA in extensions)
+    return Crl(encoded, name, time_of(this_update), next_update, *told, _DELTA in extensions)
 
 
 def _number(extension: bytes | None) -> int | None:
@@ -123,7 +123,13 @@ def _key_id(extension: bytes | None) -> bytes | None:
     return None if key_id is None or len(key_id) > _LONGEST_KEY_ID else key_id
 
 
-def _time(element: der.Element) -> datetime.datetime:
+def time_of(element: der.Element) -> datetime.datetime:
+    """The time that an element says.
+
+    :raises ValueError: it says none.
+    """
+    if element.tag not in _TIMES:
+        raise der.DerError("no time")
     text = element.content.decode("ascii")
     if len(text) != _TIMES[element.tag] or not text[:-1].isdigit():
         raise der.DerError(f"{text!r} is no time")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -19,11 +20,12 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, given, names, pem, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
 
-__all__ = ["STATES", "judge", "survey", "warnings"]
+__all__ = ["STATES", "judge", "lists", "survey", "warnings"]
 
 _LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
 _MOST_FILES = 20_000  # in the directory; the IGTF's set with its CRLs has less than two thousand
 _MOST_BYTES = 1 << 30  # that are read of all files together
+_CRL_NAME = re.compile(r"[0-9a-f]{8}\.r[0-9]+")
 _WRONG_DIRECTORY = "Look whether it is the right directory."
 _ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
 # From what is good to what makes clients refuse everything that a CA signed.
@@ -67,6 +69,18 @@ def survey(path: str, hours: float, now: datetime.datetime) -> list[dict[str, An
     given.check(path, "path")
     store = _Store(path, _list(path), hours, now, _MOST_BYTES)
     return [store.facts(authority) for authority in store.authorities()]
+
+
+def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
+    """The path and the content of each CRL file in the directory ``path`` that clients can read, one at a time.
+
+    :raises GridSecurityError: as :func:`survey`.
+    """
+    given.check(path, "path")
+    store = _Store(path, _list(path), 0, times.now(), _MOST_BYTES)
+    for name in filter(_CRL_NAME.fullmatch, store.listed):
+        with contextlib.suppress(crl.CrlError):
+            yield os.path.join(path, name), crl.read(crl.decode(store.read(name, crl.LARGEST)))
 
 
 def judge(
@@ -117,14 +131,14 @@ class _Store:
         seen = set()
         for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self.listed, stem)):
             certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self.listed), None)
-            if certificate and anchor_info.crl_urls(self._read(f"{stem}.info"), self._read(f"{stem}.crl_url")):
-                data = self._read(certificate)
+            if certificate and anchor_info.crl_urls(self.read(f"{stem}.info"), self.read(f"{stem}.crl_url")):
+                data = self.read(certificate)
                 digest = hashlib.sha256(data).digest()
                 if digest not in seen:
                     yield Authority(stem, _subject(data))
                 seen |= {digest} if data else set()
 
-    def _read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
+    def read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
         """A file of the directory; hard links to one large file may lie there in any number."""
         data = _read(os.path.join(self.path, name), limit)
         self.bytes_left -= len(data)
@@ -150,7 +164,7 @@ class _Store:
         return [self._look(name) for name in self.listed if pattern.fullmatch(name)]
 
     def _look(self, name: str) -> Found:
-        path, data = os.path.join(self.path, name), self._read(name, crl.LARGEST)
+        path, data = os.path.join(self.path, name), self.read(name, crl.LARGEST)
         digest = hashlib.sha256(data).hexdigest()
         try:
             # Clients read PEM only under these names.
