@@ -29,6 +29,15 @@ options:
       - A CRL that is valid for fewer hours than this is V(expiring).
     type: float
     default: 24
+  exclude:
+    description:
+      - CAs whose CRLs do not count, such as those of a CA that has given up publishing. They are looked at, and marked as RV(crls[].excluded);
+        there is no warning of them.
+      - Each item is an alias or a DN (shell patterns) or a fingerprint (SHA-1 or SHA-256), or a dictionary with C(alias) or C(dn), and
+        C(reason).
+    type: list
+    elements: raw
+    default: []
   warn:
     description:
       - Whether there is a warning for CRLs that are expired, not yet valid, damaged or missing.
@@ -45,6 +54,12 @@ EXAMPLES = r"""
 - name: Tell monitoring which CAs need somebody's attention
   ansible.builtin.debug:
     msg: "{{ found.crls | rejectattr('state', 'eq', 'fresh') | items2dict(key_name='alias', value_name='state') }}"
+
+- name: Read them, except that of a CA that has given up publishing
+  grid.security.crl_info:
+    exclude:
+      - alias: Old-CA
+        reason: closed in 2025, trusted until its last certificate expires
 """
 
 RETURN = r"""
@@ -101,6 +116,14 @@ crls:
       description: What is damaged, or null.
       returned: always
       type: str
+    excluded:
+      description: Whether O(exclude) names the CA.
+      returned: always
+      type: bool
+    reason:
+      description: The reason that O(exclude) gives, or null.
+      returned: always
+      type: str
   sample:
     - alias: CERN-Root-2
       issuer: /DC=ch/DC=cern/CN=CERN Root Certification Authority 2
@@ -113,6 +136,8 @@ crls:
       hours_left: 4300
       expired_files: []
       msg: null
+      excluded: false
+      reason: null
 kind:
   description: A short stable identifier of the failure.
   returned: failure
@@ -121,7 +146,7 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import crl_store, times
+from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl_store, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 
@@ -131,12 +156,14 @@ def main() -> None:
         argument_spec={
             "path": {"type": "str", "default": "/etc/grid-security/certificates"},
             "hours_left": {"type": "float", "default": 24},
+            "exclude": {"type": "list", "elements": "raw", "default": []},
             "warn": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     try:
-        crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now())
+        exclusions = anchor_filters.read_exclusions(module.params["exclude"])
+        crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now(), exclusions)
     except GridSecurityError as error:
         module.fail_json(msg=error.message, kind=error.kind)
     for warning in crl_store.warnings(crls) if module.params["warn"] else []:
