@@ -17,8 +17,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, given, names, pem, times
+from ansible_collections.grid.security.plugins.module_utils import (
+    anchor_filters,
+    anchor_info,
+    crl,
+    der,
+    given,
+    names,
+    pem,
+    times,
+)
+from ansible_collections.grid.security.plugins.module_utils.anchor_filters import Exclusion
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
 __all__ = ["STATES", "judge", "lists", "survey", "warnings"]
 
@@ -51,24 +62,41 @@ class Found:
 
 @dataclass(frozen=True)
 class Authority:
-    """A CA that says where its CRL is. :param subject: the DER of its name; None if its certificate is damaged."""
+    """A CA that says where its CRL is.
+
+    :param subject: the DER of its name; None if its certificate is damaged. :param certificate: DER, or empty.
+    """
 
     alias: str
     subject: bytes | None
+    certificate: bytes
+
+    @property
+    def dn(self) -> str | None:
+        """The name in slash form."""
+        return None if self.subject is None else names.der_slash_form(self.subject)
 
 
-def survey(path: str, hours: float, now: datetime.datetime) -> list[dict[str, Any]]:
+def survey(
+    path: str, hours: float, now: datetime.datetime, exclusions: list[Exclusion] | None = None
+) -> list[dict[str, Any]]:
     """The facts about the CRL of each CA in the directory ``path`` that has a CRL URL.
 
     Both kinds of hash links count: a CA's state is that of the worse, since old Java clients see only the old ones.
 
-    :param hours: a CRL that is valid for fewer is ``expiring``.
+    :param hours: a CRL that is valid for fewer is ``expiring``. :param exclusions: CAs that are marked as excluded.
     :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read;
         ``bad_path``: no directory can have this path; ``too_many_files`` or ``too_large``: it is no trust directory.
     """
     given.check(path, "path")
     store = _Store(path, _list(path), hours, now, _MOST_BYTES)
-    return [store.facts(authority) for authority in store.authorities()]
+    return [{**store.facts(one), **_excluded(one, exclusions or [])} for one in store.authorities()]
+
+
+def _excluded(authority: Authority, exclusions: list[Exclusion]) -> dict[str, Any]:
+    about = (authority.alias, authority.dn, authority.certificate)
+    found = next((one for one in exclusions if anchor_filters.matches(one.pattern, *about)), None)
+    return {"excluded": found is not None, "reason": found.reason if found else None}
 
 
 def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
@@ -135,7 +163,7 @@ class _Store:
                 data = self.read(certificate)
                 digest = hashlib.sha256(data).digest()
                 if digest not in seen:
-                    yield Authority(stem, _subject(data))
+                    yield Authority(stem, *_subject(data))
                 seen |= {digest} if data else set()
 
     def read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
@@ -157,7 +185,7 @@ class _Store:
         ]
         worst = max((_best(style) for style in styles), key=lambda one: one.rank)
         told = self._describe(worst, [one for style in styles for one in style])
-        return {"alias": authority.alias, "issuer": readable(names.der_slash_form(subject)), **told}
+        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **told}
 
     def _candidates(self, digest: str) -> list[Found]:
         pattern = re.compile(rf"{digest}\.r[0-9]+")
@@ -204,15 +232,16 @@ def _read(path: str, limit: int) -> bytes:
     return data if len(data) <= limit else b""
 
 
-def _subject(data: bytes) -> bytes | None:
-    """The DER of the subject of the first certificate in PEM."""
+def _subject(data: bytes) -> tuple[bytes | None, bytes]:
+    """The DER of the subject of the first certificate in PEM, and that of the certificate."""
+    certificate = pem.first(data, "CERTIFICATE") or b""
     try:
-        fields = der.read(pem.first(data, "CERTIFICATE") or b"").child(0).children
+        fields = der.read(certificate).child(0).children
         name = fields[5 if fields[0].tag == der.CONTEXT_0 else 4]  # behind the version, which the oldest lack
         names.canonical(encoded := der.encode(name.tag, name.content))
     except (ValueError, IndexError):
-        return None
-    return encoded
+        return None, certificate
+    return encoded, certificate
 
 
 def _is_of(found: Found, subject: bytes) -> bool:
@@ -225,16 +254,17 @@ def _best(style: list[Found]) -> Found:
 
 
 def warnings(crls: list[dict[str, Any]]) -> list[str]:
-    """One line for each kind of trouble, with the aliases of those that have it."""
+    """One line for each kind of trouble, with the aliases of those that have it and are not excluded."""
     kinds = {
         "expired": "clients refuse everything that these CAs signed. Renew them, or see whether the CAs still publish",
         "not_yet_valid": "clients refuse everything that these CAs signed. Set this node's clock",
         "damaged": "clients cannot read them. Remove the files, so that they are fetched again",
         "missing": "certificates that these CAs revoked are accepted. Fetch the CRLs",
     }
-    found = {kind: [one["alias"] for one in crls if one["state"] == kind] for kind in kinds}
+    counted = [one for one in crls if not one["excluded"]]
+    found = {kind: [one["alias"] for one in counted if one["state"] == kind] for kind in kinds}
     return [
-        f"CRLs {kind.replace('_', ' ')}: {', '.join(aliases)}. Until they are replaced, {kinds[kind]}."
+        f"CRLs {kind.replace('_', ' ')}: {listed(aliases)}. Until they are replaced, {kinds[kind]}."
         for kind, aliases in found.items()
         if aliases
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, der, names, times
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["revoked", "revoked_on"]
 
@@ -29,11 +30,20 @@ def revoked(path: str, certificates: list[dict[str, str]]) -> list[dict[str, Any
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for file, listed in crl_store.lists(path) if by_issuer else ():
         for one in by_issuer.get(names.der_slash_form(listed.issuer), []):
-            moment = revoked_on(listed.der, int(one["serial_number"], 16))
+            moment = revoked_on(listed.der, _number(one["serial_number"]))
             if moment:
                 told = {**one, "revoked_on": times.iso(moment), "file": file}
                 found.setdefault((one["issuer_dn"], one["serial_number"]), told)
     return list(found.values())
+
+
+def _number(serial_number: str) -> int:
+    try:
+        return int(serial_number.replace(":", ""), 16)
+    except ValueError:
+        raise GridSecurityError(
+            "bad_serial_number", f"certificates: {serial_number!r} is no serial number. Write hexadecimal digits."
+        ) from None
 
 
 def revoked_on(encoded: bytes, serial_number: int) -> datetime.datetime | None:

@@ -144,7 +144,7 @@ files:
   returned: success
   type: list
   elements: str
-  sample: ["our-ca.signing_policy: replaced", "1a2b3c4d.0: created"]
+  sample: ["our-ca.signing_policy: other content", "1a2b3c4d.0: missing"]
 places:
   description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
   returned: success

@@ -148,6 +148,10 @@ class GridAction(ActionBase):
     def check_mode(self) -> bool:
         return bool(self._task.check_mode)
 
+    def change_nothing(self) -> None:
+        """Go on as in check mode, whatever the task says."""
+        self._task.check_mode = True  # which the modules on the node are told
+
     @property
     def diff(self) -> bool:
         return bool(self._task.diff)

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["changes", "combine", "listed"]
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
-_MOST_NAMED = 5  # names in one line
+__all__ = ["changes", "combine"]
 
 Result = dict[str, Any]
 
@@ -40,16 +40,26 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
 
 
 def changes(result: Result) -> Iterable[str]:
-    """What changed of one credential, with its owner and its path."""
+    """What changed of one credential, a line for each change, with its owner and its path."""
     owner = f"{result['owner']}: " if result["owner"] else ""
-    yield f"{owner}{result['cert_path']}: {'; '.join(result['why'])}"
+    return [f"{owner}{_located(result, change)}" for change in result["why"]]
 
 
-def listed(names: list[str]) -> str:
-    """Some names, and how many there are besides."""
-    if len(names) <= _MOST_NAMED + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more"
+def _located(result: Result, change: str) -> str:
+    """A change with the path of its file."""
+    if change == "account created":
+        return change
+    for words, path in _SUBJECTS.items():
+        if change.startswith(words):
+            return f"{result[path]}: {change}"
+    return os.path.join(os.path.dirname(result["cert_path"]), change)  # it begins with the file's name
+
+
+# How changes begin that do not begin with the file's name; see module_utils/credentials.py.
+_SUBJECTS = {
+    ("certificate", "subject"): "cert_path",
+    ("private key", "passphrase", "protection"): "privatekey_path",
+}
 
 
 def _name(result: Result) -> str:
@@ -60,7 +70,9 @@ def _summary(results: list[Result], changed: list[Result]) -> str:
     number = "1 credential" if len(results) == 1 else f"{len(results)} credentials"
     if not changed:
         return f"{number}, none changed"
-    told = "".join(changes(changed[0])) if len(changed) == 1 else listed(list(map(_name, changed)))
+    told = listed(list(map(_name, changed)))
+    if len(changed) == 1:
+        told = f"{told}: {'; '.join(changed[0]['why'])}"
     return f"{number}, {len(changed)} changed: {told}"
 
 

@@ -23,17 +23,19 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 from ansible_collections.grid.security.plugins.plugin_utils import (
     credentials,
     grid_mapfile,
+    node_verification,
     templates,
     trust_anchors,
     voms,
 )
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
-__all__ = ["PARTS", "Part", "place"]
+__all__ = ["OPTIONS", "PARTS", "Part", "place"]
+
+OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": False}}
 
 _REFERENCE = re.compile(r"\{\{ (\w+) \}\}")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
-
 
 # The variables that are lists of what may be one person's: a mistake in an item costs only that item.
 _LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credentials", "grid_mapfile_entries")
@@ -48,6 +50,9 @@ class Part:
     place: Callable[[GridAction, dict[str, Any]], Conversation]
 
 
+_STRICTER = {"user_credentials": {"check_privatekey": True}}  # options of a part when it is verified
+_WITH_DAYS = ("host_credential", "user_credentials")
+
 # The mapfile comes last: it maps the credentials that the parts before it did not refuse.
 PARTS = (
     Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
@@ -60,9 +65,13 @@ PARTS = (
 
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
+    options = validated(OPTIONS, action.arguments)
+    if options["verify"]:
+        action.change_nothing()
     chosen = [part for part in PARTS if any(_is_set(action, one) for one in part.variables)]
-    results = yield from together([_place(action, part) for part in chosen])
-    result = _combined({part.role: result for part, result in zip(chosen, results)}, action.diff)
+    results = yield from together([_place(action, part, options["verify"]) for part in chosen])
+    parts = {part.role: result for part, result in zip(chosen, results)}
+    result = _verified(action, parts) if options["verify"] else _combined(parts, action.diff)
     if not chosen:
         variables = ", ".join(one for part in PARTS for one in part.variables)
         result["warnings"] = [f"nothing to do: none of {variables} is set."]
@@ -77,10 +86,11 @@ def _is_set(action: GridAction, variable: str) -> bool:
         return True
 
 
-def _place(action: GridAction, part: Part) -> Conversation:
+def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
     """One part. Whatever is wrong with its variables is the failure of this part, and not of the task."""
     try:
-        return (yield from part.place(action, _arguments(action, part)))
+        stricter = _STRICTER.get(part.role, {}) if verify else {}
+        return (yield from part.place(action, {**_arguments(action, part), **stricter}))
     except AnsibleConnectionFailure:
         raise
     except AnsibleError as error:
@@ -96,9 +106,14 @@ def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
         return _filled(action, options, defaults)
     except AnsibleError:
         if not action.filled_variables:
-            lists = templates.fill_lists(_LISTS, action.task_vars, action.template)
-            action.filled_variables = lists
+            action.filled_variables = templates.fill_lists(_LISTS, action.task_vars, action.template)
         return _filled(action, options, defaults)
+
+
+def _variable(action: GridAction, role: str, name: str) -> Any:
+    """The value of a role's variable, or its default."""
+    defaults = _read(_ROLES / role / "defaults/main.yml")
+    return action.template({name: action.task_vars.get(name, defaults[name])}, defaults)[name]
 
 
 def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +134,31 @@ def _read(path: Path) -> Any:
         return DataLoader().load_from_file(str(path), trusted_as_template=True)
     except TypeError:  # before ansible-core 2.19 everything is
         return DataLoader().load_from_file(str(path))
+
+
+def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is not as it should be, by the parts and by the node's CRLs."""
+    days = {role: int(_variable(action, role, f"{role}_verify_days_left")) for role in _WITH_DAYS if role in parts}
+    problems = list(node_verification.of_parts(parts, days))
+    warnings = [warning for one in parts.values() for warning in one.get("warnings", [])]
+    return node_verification.result(problems + list(_problems_of_crls(action, parts)), warnings)
+
+
+def _problems_of_crls(action: GridAction, parts: dict[str, dict[str, Any]]) -> Iterator[str]:
+    certificates = node_verification.certificates(parts)
+    fetched = action.task_vars.get("crl_updates_source") is not None
+    if not certificates and not fetched:
+        return
+    names = {"path": "path", "hours_left": "verify_hours_left", "exclude": "exclude"}
+    options = {name: _variable(action, "crl_updates", f"crl_updates_{variable}") for name, variable in names.items()}
+    answer = action.execute("grid.security.crl_info", {**options, "certificates": certificates, "warn": False})
+    if answer.get("failed"):
+        if fetched or answer.get("kind") != "no_directory":
+            yield f"CRLs: {answer.get('msg', 'the module crl_info gave no result')}"
+        return
+    yield from node_verification.of_crls(answer, parts)
+    if fetched:
+        yield from node_verification.of_freshness(answer)
 
 
 def _combined(parts: dict[str, dict[str, Any]], diff: bool) -> dict[str, Any]:

@@ -263,12 +263,20 @@ def _lines(told: dict[str, Any], needed: list[trust_store.Update]) -> Iterator[s
 
 
 def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:
-    """What is added, removed and replaced, by alias and fingerprint."""
+    """What is added, removed and replaced, by alias and fingerprint.
+
+    Which certificate a link led to is not known. That there is a file now is told among the files.
+    """
     before, after = _certificates(found), _certificates(wanted)
+    other = [
+        one
+        for one in sorted({*after} & {*before})
+        if found[f"{one}.pem"]["kind"] == "file" and after[one] != before[one]
+    ]
     return {
         "added": [_named(alias, after) for alias in sorted(set(after) - set(before))],
         "removed": [_named(alias, before) for alias in sorted(set(before) - set(after))],
-        "replaced": [_named(one, after) for one in sorted(set(after) & set(before)) if after[one] != before[one]],
+        "replaced": [_named(one, after) for one in other],
     }
 
 

@@ -141,4 +141,11 @@ def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, 
         return
     for part in sorted({*before, *after}):
         if before.get(part) != after.get(part):
-            yield f"server {host}: {part} {'added' if part not in before else 'replaced'}"
+            yield f"server {host}: {part} {_deed(before.get(part))}"
+
+
+def _deed(before: set[str] | None) -> str:
+    """:param before: the entries, or the digest of the LSC file, or the kind of what had its name."""
+    if before is None:
+        return "added"
+    return "now a file, was a link" if before == {"link"} else "replaced"

@@ -200,3 +200,66 @@ def test_bob_s_archive_under_dave_s_name_is_placed_for_nobody(site: Any, day: di
     assert "uucp and mail would have the same subject" in output.stdout
     assert not (site.root / "node/uucp").exists()
     assert mapped(site) == list(OWNERS)
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def verify(site: Any, day: dict[str, Any], **variables: Any) -> str:
+    """The output of the role's verify, which must change nothing."""
+    before = listing(site.root / "node")
+    role = {"name": "grid.security.node", "tasks_from": "verify"}
+    output = site.run_play({"tasks": [{"ansible.builtin.include_role": role}], "vars": {**day, **variables}})
+    assert listing(site.root / "node") == before
+    assert (output.returncode != 0) is ("The node is not as its variables say" in output.stdout), output.stdout
+    return str(output.stdout)
+
+
+def test_verify_finds_nothing_after_a_run(site: Any, day: dict[str, Any]) -> None:
+    assert "failed=0" in verify(site, day)
+
+
+def test_verify_says_who_which_file_and_which_date(site: Any, day: dict[str, Any]) -> None:
+    node = site.root / "node"
+    (node / "mail/userkey.pem").chmod(0o644)
+    (node / "bin/usercert.pem").unlink()
+    (node / "host/hostcert.pem").write_text("damaged")
+    (node / "vomses/atlas").unlink()
+    (node / "certificates/ca.info").write_text("unwanted")
+    (node / "grid-mapfile").write_text((node / "grid-mapfile").read_text().replace("games", "gamer"))
+    days = {"user_credentials_verify_days_left": 400, "host_credential_verify_days_left": 401}
+    said = verify(site, day, **days)
+    until = (pki.NOW + 99 * pki.DAY).strftime("%Y-%m-%d")
+    for part in (
+        f"mail: {node}/mail/userkey.pem: mode 0644 → 0600",
+        f"bin: {node}/bin/usercert.pem: ",
+        f"{node}/host/hostcert.pem: ",
+        f"daemon: {node}/daemon/usercert.pem: valid until {until}, for 98 days, and 400 are wanted",
+        f"{node}/host/hostcert.pem: valid until {until}, for 98 days, and 401 are wanted",
+        "voms_client: atlas (",
+        "trust_anchors: differing: ca.info",
+        f'grid_mapfile: missing: "{DN}games" games; unwanted: "{DN}games" gamer',
+    ):
+        assert part in said.replace('\\"', '"'), said
+    assert "games/usercert.pem: mode" not in said
+
+
+def test_verify_finds_what_the_node_s_crls_revoke(site: Any, day: dict[str, Any]) -> None:
+    mail = pki.issue("mail", issuer=pki.issue("CA", authority=True))
+    (site.root / "mail.p12").write_bytes(mail.archive())
+    run_day(site, day)
+    crl = site.root / "node/certificates/12345678.r0"
+    authority = pki.issue("CA", authority=True)
+    crl.write_bytes(pki.revoke(authority, [mail.certificate.serial_number]))
+    said = verify(site, day)
+    assert f"mail: {site.root}/node/mail/usercert.pem: {DN}mail was revoked on" in said
+    assert str(crl) in said
+
+
+def test_verify_looks_at_crls_where_the_site_fetches_them(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "node/certificates/ca.crl_url").write_text("http://crl.example.org/ca.crl\n")
+    day["trust_anchors_sources"][0]["crl_urls"] = ["http://crl.example.org/ca.crl"]
+    assert "CRL of ca: missing: no file" in verify(site, day, crl_updates_source="controller")
+    exceptions = {"crl_updates_exclude": [{"alias": "ca", "reason": "it gave up publishing"}]}
+    assert "failed=0" in verify(site, day, crl_updates_source="controller", **exceptions)
+    assert "failed=0" in verify(site, day)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, names, times
+from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl, crl_store, names, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
@@ -55,6 +56,8 @@ def test_fresh(store: Path) -> None:
         "hours_left": 240,
         "expired_files": [],
         "msg": None,
+        "excluded": False,
+        "reason": None,
     }
     assert crl_store.warnings([found]) == []
 
@@ -145,6 +148,39 @@ def test_directories_in_place_of_files_are_no_files(store: Path) -> None:
     before = len(os.listdir("/dev/fd"))
     assert look(store)["state"] == "damaged"
     assert len(os.listdir("/dev/fd")) == before
+
+
+ITEMS: list[Any] = [
+    "root",
+    "r?ot",
+    "/DC=org/DC=example/CN=Root",
+    ROOT.certificate.fingerprint(SHA1()).hex(),  # as IGTF writes it in its .info
+    ROOT.certificate.fingerprint(SHA256()).hex(":").upper(),
+]
+ITEMS += [{"alias": "root", "reason": "closed"}, {"dn": "/*", "reason": "closed"}]
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=range(len(ITEMS)))
+def test_exceptions_are_marked_and_not_warned_of(store: Path, item: Any) -> None:
+    exclusions = anchor_filters.read_exclusions(["other", item])
+    (found,) = crl_store.survey(str(store), 24, NOW, exclusions)
+    assert (found["state"], found["excluded"]) == ("missing", True)
+    assert found["reason"] == (None if isinstance(item, str) else "closed")
+    assert crl_store.warnings([found]) == []
+
+
+@pytest.mark.parametrize("item", ["roo", "/CN=Root", "oot", "ROOT", "00" * 20, "00" * 32])
+def test_others_are_no_exceptions(store: Path, item: str) -> None:
+    (found,) = crl_store.survey(str(store), 24, NOW, anchor_filters.read_exclusions([item]))
+    assert not found["excluded"]
+    assert len(crl_store.warnings([found])) == 1
+
+
+def test_a_warning_names_some_of_many() -> None:
+    crls = [{"alias": f"ca{number}", "state": "expired", "excluded": False} for number in range(200)]
+    (warning,) = crl_store.warnings(crls)
+    assert "ca9 and 190 more" in warning
+    assert len(warning) < 300
 
 
 @pytest.mark.parametrize("name", ["nowhere", "root.pem"])

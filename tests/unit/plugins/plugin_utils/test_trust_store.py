@@ -186,9 +186,43 @@ def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
     (store / "alice.info").chmod(0o600)
     place = directory(store, wanted)
     told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
-    expected = {f"{new}.0: created", "alice.signing_policy: replaced", "alice.info: mode 0600 → 0644"}
+    expected = {f"{new}.0: missing", "alice.signing_policy: other content", "alice.info: mode 0600 → 0644"}
     assert set(told["files"]) == expected
     assert expected < set(told["diff"][0]["prepared"].splitlines())
+
+
+def test_a_file_that_was_a_link_is_told_as_that(store: Path) -> None:
+    """As where the distribution's packages filled the directory: nobody has another certificate afterwards."""
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    for name in ("alice.pem", "alice.info"):
+        (store / name).rename(store.parent / name)
+        (store / name).symlink_to(store.parent / name)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    assert (told["added"], told["removed"], told["replaced"]) == ([], [], [])
+    assert sorted(told["files"]) == [f"alice.{end}: now a file, was a link" for end in ("info", "pem")]
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+FILE = {**places.file_facts(b"a"), "own": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (None, FILE, "missing"),
+        (FILE, None, "unwanted"),
+        (places.link_facts("a"), FILE, "now a file, was a link"),
+        (FILE, places.link_facts("a"), "now a link, was a file"),
+        (places.link_facts("a"), places.link_facts("b"), "other target"),
+        (places.file_facts(b"b"), FILE, "other content"),
+        ({**FILE, "own": False, "mode": 0o600}, FILE, "other owner, mode 0600 → 0644"),
+    ],
+)
+def test_words_hold_before_and_after_the_change(before: Any, after: Any, words: str) -> None:
+    assert places.words(before, after) == words
 
 
 def test_links_are_seen_and_directories_stay(store: Path) -> None:
