@@ -34,7 +34,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make what a node knows of the VOs what the options say, and return the result."""
     options = read_options(arguments)
-    named, warnings = gather(options, action.find)
+    failures: list[str] = []
+    named, warnings = gather(options, action.find, failures)
     wanted = voms_files.layout(named, options["vomses_path"], options["vomsdir_path"])
     outcomes = yield Request([places.compare_set(one) for one in wanted])
     _refuse_other_than_directory(options["vomses_path"], outcomes[0])
@@ -44,7 +45,15 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
         contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
         update = voms_files.update_set(wanted, comparison.changes, outcomes)
         places.raise_failure((yield Request([update], contents)))
-    return result(comparison, warnings + comparison.warnings, action.diff)
+    return _with_failures(result(comparison, warnings + comparison.warnings, action.diff), failures)
+
+
+def _with_failures(told: dict[str, Any], failures: list[str]) -> dict[str, Any]:
+    """The result, failed if there are VOs that are wrong. What is in place for those was left alone."""
+    if not failures:
+        return told
+    first = f"{len(failures)} VOs are defined wrongly and left as they are; the others are done."
+    return {**told, "failed": True, "kind": "bad_vo", "msg": "\n".join([first, *(f"- {one}" for one in failures)])}
 
 
 def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -64,19 +73,23 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def gather(options: dict[str, Any], find: Callable[[str], str]) -> tuple[list[Vo], list[str]]:
+def gather(
+    options: dict[str, Any], find: Callable[[str], str], failures: list[str] | None = None
+) -> tuple[list[Vo], list[str]]:
     """All VOs to be managed, those of ``vos`` before imported ones, and warnings.
 
-    :param find: as :meth:`GridAction.find`.
+    :param find: as :meth:`GridAction.find`. :param failures: as of :func:`vos.define`.
     :raises GridSecurityError: ``no_vos``, and the kinds of :mod:`vos` and :mod:`vo_import`.
     """
-    defined = vos.define(options["vos"])
+    defined = vos.define(options["vos"], failures)
     imported: list[Vo] = []
     warnings: list[str] = []
     if options["import_vomses"]:
         sources = find(options["import_vomses"]), find(options["import_vomsdir"])
         imported, warnings = vo_import.read(*sources, options["import_vos"], {vo.name for vo in defined})
     named = [*defined, *imported]
+    if not named and failures:
+        raise GridSecurityError("bad_vo", "\n".join(failures))
     if not named:
         raise GridSecurityError("no_vos", "no VO is named. Give vos, or import_vomses and import_vomsdir.")
     return named, warnings + wlcg_vos.warnings(named)

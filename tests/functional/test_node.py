@@ -176,10 +176,14 @@ def test_one_user_s_mistake_is_that_user_s(site: Any, day: dict[str, Any], mista
 def test_a_part_whose_variables_cannot_be_filled_costs_only_itself(site: Any, day: dict[str, Any]) -> None:
     (site.root / "host.p12").write_bytes(pki.issue("se.example.org", days=200).archive())
     before = (site.root / "node/host/hostcert.pem").read_bytes()
-    output = run_day(site, {**day, "trust_anchors_path": "{{ nosuch }}", "voms_client_vos": ["nosuch-vo"]})
+    output = run_day(
+        site, {**day, "trust_anchors_path": "{{ nosuch }}", "voms_client_vos": ["atlas", "nosuch-vo", "cms"]}
+    )
     assert output.returncode != 0
     assert "trust_anchors: " in output.stdout
-    assert "voms_client: " in output.stdout
+    assert "voms_client: 1 VOs are defined wrongly" in output.stdout
+    assert "'nosuch-vo' is none of the VOs" in output.stdout
+    assert (site.root / "node/vomses/cms").exists()
     assert (site.root / "node/host/hostcert.pem").read_bytes() != before
 
 
