@@ -171,7 +171,7 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
     plan_clearing(steps)
     result = _report(steps, contents, argument["diff"])
     if contents and result.get("needs"):  # it was asked for less
-        raise changed_meanwhile(next(step.entry.path for step in steps if step.entry.sha256 in result["needs"]))
+        raise changed_meanwhile(next(step.entry.path for step in steps if step.needs in result["needs"]))
     if argument["check"] or result.get("needs") or not result["changed"]:
         return result
     if argument.get("look"):
@@ -201,15 +201,42 @@ def _report(steps: list[Step], contents: dict[str, bytes], diff: bool) -> dict[s
         "changed": bool(changed),
         "entries": [{"path": step.entry.path, "changes": step.changes} for step in changed],
     }
-    needs = sorted({str(step.entry.sha256) for step in changed if step.rewrite} - set(contents))
+    needs = sorted({step.needs for step in changed if step.needs} - set(contents))
     if needs:
         result["needs"] = needs
     observed = {s.entry.path: _text(s.before.content) for s in changed if s.entry.observe and s.before.content}
     if observed:
         result["observed"] = observed
+    result.update(_more_facts(steps))
     if diff:
         result["diff"] = [_diff(step, contents) for step in changed]
     return result
+
+
+def _more_facts(steps: list[Step]) -> dict[str, Any]:
+    """``keys``: what the headers of key files say that are about to be replaced; ``stored``: the contents of files that
+    root alone keeps for the controller; ``left``: the paths that are not removed because of what lies beside them."""
+    replaced = [step for step in steps if step.needs and step.before.content is not None]
+    facts: dict[str, Any] = {
+        "keys": {step.entry.path: _key_facts(step) for step in replaced if step.entry.privatekey},
+        "stored": {step.entry.path: _text(step.before.content or b"") for step in steps if _is_recalled(step)},
+        "left": [step.entry.path for step in steps if step.left],
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _key_facts(step: Step) -> dict[str, Any]:
+    # Most runs replace no key.
+    # pylint: disable-next=import-outside-toplevel
+    from ansible_collections.grid.security.plugins.module_utils import key_files
+
+    return key_files.describe(step.before.content or b"")
+
+
+def _is_recalled(step: Step) -> bool:
+    return (
+        step.entry.recall and bool(step.changes) and step.before.content is not None and step.before.uid == os.geteuid()
+    )
 
 
 def _text(content: bytes) -> str:

@@ -16,6 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["plan", "plan_clearing"]
 
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
+_MOST_OF_KEY = 1 << 16  # bytes of an existing key file that are looked at; no key is that long
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
@@ -25,26 +26,40 @@ def plan(entries: list[Entry]) -> list[Step]:
     :raises GridSecurityError: something is in the way, or cannot be looked at.
     """
     made = {entry.path for entry in entries if entry.state == "directory"}
-    ordered = sorted(entries, key=lambda entry: _ORDER[entry.state])
+    ordered = sorted(entries, key=_turn)
     steps = []
     for parent, beside in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
-        steps += _plan_beside(parent, list(beside), made)
+        steps += _look_beside(parent, list(beside), made)
+    if any(entry.beside for entry in entries):
+        # Most sets have no such entry.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.module_utils import beside as certificate_beside
+
+        certificate_beside.decide(steps)
+    for step in steps:
+        _PLANNERS[step.entry.state](step)
     return steps
 
 
-def _plan_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
+def _turn(entry: Entry) -> tuple[int, bool]:
+    """Put a certificate behind the files that depend on it.
+
+    A run may be killed in between. The next run must not find an old key beside a new certificate, because it might keep
+    that key; nor a key beside no certificate, because it might leave that key.
+    """
+    return _ORDER[entry.state], entry.observe or entry.certificates is not None
+
+
+def _look_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
     """Entries of one directory, which is walked to once. :param made: directories that are about to be made."""
     try:
         with secure_fs.open_directory(parent) as directory:
-            steps = [Step(entry, _look(directory, entry)) for entry in entries]
+            return [Step(entry, _look(directory, entry)) for entry in entries]
     except GridSecurityError as error:
         needed = parent not in made and any(entry.state != "absent" for entry in entries)
         if error.kind != "no_directory" or needed:
             raise
-        steps = [Step(entry, secure_fs.Observed("absent")) for entry in entries]
-    for step in steps:
-        _PLANNERS[step.entry.state](step)
-    return steps
+        return [Step(entry, secure_fs.Observed("absent")) for entry in entries]
 
 
 def plan_clearing(steps: list[Step]) -> None:
@@ -68,11 +83,17 @@ def _has_leftovers(path: str) -> bool:
 
 
 def _look(directory: int, entry: Entry) -> secure_fs.Observed:
-    name = os.path.basename(entry.path)
-    observable = entry.observe or not entry.secret
-    limit = max(entry.size, _MOST_OBSERVED) if observable else entry.size
     with secure_fs.explained(entry.path, "looked at"):
-        return secure_fs.observe(directory, name, limit if entry.state == "file" else None)
+        return secure_fs.observe(directory, os.path.basename(entry.path), _limit(entry))
+
+
+def _limit(entry: Entry) -> int | None:
+    """How many bytes of a present file are read, if any."""
+    if entry.state != "file" and not (entry.certificates or entry.recall):
+        return None
+    if entry.secret and not entry.observe:
+        return max(entry.size, _MOST_OF_KEY) if entry.privatekey or entry.beside else entry.size
+    return max(entry.size, _MOST_OBSERVED)
 
 
 def _plan_file(step: Step) -> None:
@@ -84,7 +105,7 @@ def _plan_file(step: Step) -> None:
         step.changes.append("created")
     elif before.kind != "file":
         step.changes.append("replaced a symbolic link" if before.kind == "link" else "replaced a special file")
-    elif before.sha256 != entry.sha256:
+    elif before.sha256 != entry.sha256 and not step.kept:
         step.changes.append("content replaced")
     elif (uid if uid >= 0 else os.geteuid()) != before.uid:
         step.changes.append("owner corrected")
@@ -128,7 +149,7 @@ def _plan_absent(step: Step) -> None:
         raise GridSecurityError(
             "is_directory", f"{step.entry.path} is a directory and is not removed. Remove it by hand if it is unwanted."
         )
-    if step.before.kind != "absent":
+    if step.before.kind != "absent" and not step.left:
         step.changes.append("removed")
 
 
