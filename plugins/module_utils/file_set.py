@@ -234,9 +234,9 @@ def _key_facts(step: Step) -> dict[str, Any]:
 
 
 def _is_recalled(step: Step) -> bool:
-    return (
-        step.entry.recall and bool(step.changes) and step.before.content is not None and step.before.uid == os.geteuid()
-    )
+    before = step.before
+    differs = before.content is not None and before.sha256 != step.entry.sha256
+    return step.entry.recall and differs and before.uid == os.geteuid()
 
 
 def _text(content: bytes) -> str:

@@ -44,8 +44,8 @@ def plan(entries: list[Entry]) -> list[Step]:
 def _turn(entry: Entry) -> tuple[int, bool]:
     """Put a certificate behind the files that depend on it.
 
-    A run may be killed in between. The next run must not find an old key beside a new certificate, because it might keep
-    that key; nor a key beside no certificate, because it might leave that key.
+    A run may be killed in between. The next run must not find an old key beside a new certificate: it might keep that
+    key. Nor must it find a key beside no certificate: it might leave that key.
     """
     return _ORDER[entry.state], entry.observe or entry.certificates is not None
 
@@ -89,7 +89,7 @@ def _look(directory: int, entry: Entry) -> secure_fs.Observed:
 
 def _limit(entry: Entry) -> int | None:
     """How many bytes of a present file are read, if any."""
-    if entry.state != "file" and not (entry.certificates or entry.recall):
+    if entry.state != "file" and not entry.certificates:
         return None
     if entry.secret and not entry.observe:
         return max(entry.size, _MOST_OF_KEY) if entry.privatekey or entry.beside else entry.size
