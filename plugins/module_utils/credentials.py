@@ -17,7 +17,7 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
-__all__ = ["OPTIONS", "combine", "converge", "summarize"]
+__all__ = ["LIST_OPTIONS", "OPTIONS", "combine", "converge", "summarize"]
 
 UPDATE_PASSPHRASE = ["always", "on_create"]
 
@@ -56,6 +56,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "account_base_dir": {"type": "path"},
     "dns_name": {"type": "str"},
     "check_privatekey": {"type": "bool", "default": False},
+}
+
+# Beside ``credentials``; they are for the list as a whole.
+LIST_OPTIONS: dict[str, dict[str, Any]] = {
+    "record": {"type": "str", "default": ""},
+    "purge": {"type": "bool", "default": False},
+    "allow_shrink": {"type": "bool", "default": False},
 }
 
 

@@ -16,6 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["plan", "plan_clearing"]
 
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
+_MOST_RECALLED = 1 << 24  # bytes of a file that the controller itself placed and wants to see again
 _MOST_OF_KEY = 1 << 16  # bytes of an existing key file that are looked at; no key is that long
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
@@ -91,6 +92,8 @@ def _limit(entry: Entry) -> int | None:
     """How many bytes of a present file are read, if any."""
     if entry.state != "file" and not entry.certificates:
         return None
+    if entry.recall:
+        return max(entry.size, _MOST_RECALLED)
     if entry.secret and not entry.observe:
         return max(entry.size, _MOST_OF_KEY) if entry.privatekey or entry.beside else entry.size
     return max(entry.size, _MOST_OBSERVED)
