@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import diffs, manifest, scanning, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import diffs, key_files, manifest, scanning, secure_fs
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
 from ansible_collections.grid.security.plugins.module_utils.apply import apply, changed_meanwhile
 from ansible_collections.grid.security.plugins.module_utils.entries import Step, parse
@@ -217,20 +217,13 @@ def _more_facts(steps: list[Step]) -> dict[str, Any]:
     """``keys``: what the headers of key files say that are about to be replaced; ``stored``: the contents of files that
     root alone keeps for the controller; ``left``: the paths that are not removed because of what lies beside them."""
     replaced = [step for step in steps if step.needs and step.before.content is not None]
+    keys = [(step.entry.path, step.before.content or b"") for step in replaced if step.entry.privatekey]
     facts: dict[str, Any] = {
-        "keys": {step.entry.path: _key_facts(step) for step in replaced if step.entry.privatekey},
+        "keys": {path: key_files.describe(content) for path, content in keys},
         "stored": {step.entry.path: _text(step.before.content or b"") for step in steps if _is_recalled(step)},
         "left": [step.entry.path for step in steps if step.left],
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def _key_facts(step: Step) -> dict[str, Any]:
-    # Most runs replace no key.
-    # pylint: disable-next=import-outside-toplevel
-    from ansible_collections.grid.security.plugins.module_utils import key_files
-
-    return key_files.describe(step.before.content or b"")
 
 
 def _is_recalled(step: Step) -> bool:

@@ -9,7 +9,7 @@ import itertools
 import os
 import stat
 
-from ansible_collections.grid.security.plugins.module_utils import secure_fs, selinux
+from ansible_collections.grid.security.plugins.module_utils import beside, key_files, secure_fs, selinux
 from ansible_collections.grid.security.plugins.module_utils.entries import Entry, Step
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
@@ -17,7 +17,6 @@ __all__ = ["plan", "plan_clearing"]
 
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
 _MOST_RECALLED = 1 << 24  # bytes of a file that the controller itself placed and wants to see again
-_MOST_OF_KEY = 1 << 16  # bytes of an existing key file that are looked at; no key is that long
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
@@ -29,14 +28,10 @@ def plan(entries: list[Entry]) -> list[Step]:
     made = {entry.path for entry in entries if entry.state == "directory"}
     ordered = sorted(entries, key=_turn)
     steps = []
-    for parent, beside in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
-        steps += _look_beside(parent, list(beside), made)
+    for parent, neighbours in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
+        steps += _look_beside(parent, list(neighbours), made)
     if any(entry.beside for entry in entries):
-        # Most sets have no such entry.
-        # pylint: disable-next=import-outside-toplevel
-        from ansible_collections.grid.security.plugins.module_utils import beside as certificate_beside
-
-        certificate_beside.decide(steps)
+        beside.decide(steps)
     for step in steps:
         _PLANNERS[step.entry.state](step)
     return steps
@@ -65,10 +60,10 @@ def _look_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step
 
 def plan_clearing(steps: list[Step]) -> None:
     """What an interrupted run left is a change of whatever lies beside it: it may hold a key, even one that is gone."""
-    beside = [step for step in steps if step.entry.state != "directory"]
-    parents = {os.path.dirname(step.entry.path) for step in beside}
+    others = [step for step in steps if step.entry.state != "directory"]
+    parents = {os.path.dirname(step.entry.path) for step in others}
     unclean = {parent for parent in parents if _has_leftovers(parent)}
-    for step in beside:
+    for step in others:
         if os.path.dirname(step.entry.path) in unclean:
             step.changes.append("leftover of an interrupted run cleared")
 
@@ -95,7 +90,7 @@ def _limit(entry: Entry) -> int | None:
     if entry.recall:
         return max(entry.size, _MOST_RECALLED)
     if entry.secret and not entry.observe:
-        return max(entry.size, _MOST_OF_KEY) if entry.privatekey or entry.beside else entry.size
+        return max(entry.size, key_files.LARGEST) if entry.privatekey or entry.beside else entry.size
     return max(entry.size, _MOST_OBSERVED)
 
 

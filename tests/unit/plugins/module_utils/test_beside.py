@@ -115,6 +115,7 @@ def test_label_is_corrected_with_the_content_that_is_there(home: Home, monkeypat
     monkeypatch.setattr(selinux, "default", lambda _path, _mode: b"wanted")
     monkeypatch.setattr(selinux, "current", lambda _descriptor: b"found")
     monkeypatch.setattr(selinux, "label", lambda *_all: None)
+    assert home.converge(ALICE.pem, PLACED, send=False)["needs"] == [hashlib.sha256(ALICE.pem).hexdigest()]
     result = home.converge(ALICE.pem, PLACED)
     assert ["SELinux label corrected"] in [one["changes"] for one in result["entries"]]
     assert home.key.read_bytes() == THEIRS

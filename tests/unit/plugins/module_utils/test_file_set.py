@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import errno
 import hashlib
@@ -64,6 +65,18 @@ def test_more_files_than_may_be_open(home: Path) -> None:
 def test_check_mode_touches_nothing(home: Path) -> None:
     assert converge(home, key(), check=True)["changed"]
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["apply", "beside", "entries", "file_set", "key_files", "manifest", "owner", "plan", "scanning", "secure_fs"],
+)
+def test_nothing_is_imported_late(name: str) -> None:
+    """Whoever works with a user's rights cannot read ansible's archive with the modules, which is root's."""
+    tree = ast.parse((Path(apply.__file__).parent / f"{name}.py").read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    late = [node for one in functions for node in ast.walk(one) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert not late
 
 
 def test_mode_alone_needs_no_content(home: Path) -> None:

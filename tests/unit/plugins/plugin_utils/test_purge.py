@@ -255,6 +255,49 @@ def test_files_that_another_owner_took_over_stay(node: Node) -> None:
     assert sorted(node.recorded()) == ["alice", "bob", "carola"]
 
 
+# --- archives on the node ---------------------------------------------------------------------------------------------
+
+
+def run_there(node: Node, listed: list[dict[str, Any]], convert: Any, **given: Any) -> dict[str, Any]:
+    """A run whose archives lie on the node, where a module converts them between two calls."""
+    keeper = Keeper({**LIST_DEFAULTS, "record": str(node.record), **given}, listed, check=False)
+
+    def place() -> Conversation:
+        yield conversation.Request([])
+        return [convert(one) for one in listed]
+
+    def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        return node.send(sets, contents, False)
+
+    node.calls = 0
+    return keeper.add_to(credentials.combine(conversation.hold(keeper.keep(place()), send), True, True), True)
+
+
+def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> None:
+    there = [node.item(owner, remote_src=True) for owner in ("alice", "bob", "carol")]
+    before: list[dict[str, list[str]]] = []
+
+    def convert(options: dict[str, Any]) -> dict[str, Any]:
+        before.append(node.recorded())
+        renderer = renderers.RenderEach(lambda one: renderers.Source(one, node.archives[one["owner"]]))
+        work = credentials.converge([options], renderer, False)
+        result: dict[str, Any] = conversation.hold(work, lambda *all_: file_set.converge(*strip(*all_), False, False))[
+            0
+        ]
+        return result
+
+    def strip(sets: list[dict[str, Any]], contents: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        return [{**one, "owner": None} for one in sets], contents
+
+    run_there(node, there, convert, **PURGE)
+    assert before[0] == {"alice": [], "bob": [], "carol": []}
+    assert {owner: [in_place(node, owner)] for owner in before[0]} == node.recorded()
+    run_there(node, there, convert, **PURGE)
+    assert node.calls == 1
+    assert run_there(node, there[:2], convert, **PURGE)["purged"][0]["owner"] == "carol"
+    assert node.names("carol") == []
+
+
 # --- lists that are not believed --------------------------------------------------------------------------------------
 
 
@@ -289,6 +332,11 @@ def test_list_that_shrinks_by_more_than_half_is_refused(node: Node, owners: list
     assert len(result["purged"]) == 3 - len({"alice"} & set(owners))
     assert sorted(node.recorded()) == owners
     assert node.run(*owners, **PURGE)["changed"] is False
+
+
+def test_half_of_the_users_may_leave(node: Node) -> None:
+    node.run("alice", "bob", **PURGE)
+    assert node.run("alice", **PURGE)["purged"][0]["owner"] == "bob"
 
 
 def test_failures_of_credentials_and_of_the_purge_are_told_together(node: Node) -> None:
