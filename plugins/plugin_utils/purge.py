@@ -244,7 +244,9 @@ class Keeper:
         return result
 
     def _line(self, removal: _Removal) -> str:
-        return f"{removal.placement.owner}: {', '.join(removal.removed)} removed, no longer in the list\n"
+        paths = ", ".join(removal.removed)
+        done = f"still has {paths}" if self._check else f"{paths} removed"
+        return f"{removal.placement.owner}: no longer in the list, {done}\n"
 
     def _failures(self) -> list[str]:
         failures = [one.outcome for one in self._removals if one.outcome.get("failed")]

@@ -8,17 +8,20 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils import (
+    bounded,
     conversation,
+    credential,
     credentials,
     file_set,
     pem,
     renderers,
+    rendering,
 )
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.plugin_utils import placed_record
@@ -29,8 +32,36 @@ DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.item
 LIST_DEFAULTS = {name: spec["default"] for name, spec in credentials.LIST_OPTIONS.items()}
 
 
+OWNERS = ("alice", "bob", "carol", "dave")
+CREDENTIALS = {owner: [pki.issue(owner).archive() for _number in range(2)] for owner in OWNERS}
+
+
 class Killed(BaseException):
     """The run ends here."""
+
+
+class Remembering:
+    """A renderer that opens each archive once for all tests."""
+
+    _known: ClassVar[dict[tuple[Any, ...], renderers.Outcome]] = {}
+
+    def __init__(self, archives: dict[str, bytes]) -> None:
+        self._archives = archives
+        self._rendered: list[renderers.Outcome] = []
+
+    def outlines(self, options: list[dict[str, Any]]) -> list[renderers.Outcome]:
+        self._rendered = [self._render(self._archives[one["owner"] or "alice"], one) for one in options]
+        return renderers.for_good_ones(lambda good: list(map(credential.outline, good)), self._rendered)
+
+    def contents(self, numbers: list[int]) -> list[renderers.Outcome]:
+        chosen = [self._rendered[number] for number in numbers]
+        return renderers.for_good_ones(lambda good: list(map(credential.contents, good)), chosen)
+
+    def _render(self, data: bytes, options: dict[str, Any]) -> renderers.Outcome:
+        key = (data, options["passphrase"])
+        if key not in self._known:
+            (self._known[key],) = bounded.run_all([rendering.job(data, options, "archive")])
+        return self._known[key]
 
 
 class Node:
@@ -48,7 +79,10 @@ class Node:
         self.on_send: Any = None
 
     def issue(self, *owners: str) -> None:
-        self.archives.update({owner: pki.issue(owner).archive() for owner in owners})
+        """Archives, of which there are two for each owner."""
+        for owner in owners:
+            following = {CREDENTIALS[owner][0]: CREDENTIALS[owner][1]}
+            self.archives[owner] = following.get(self.archives.get(owner, b""), CREDENTIALS[owner][0])
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str], check: bool) -> list[dict[str, Any]]:
         self.calls += 1
@@ -81,7 +115,7 @@ class Node:
         listed = [*map(self.item, owners), *listed]
         arguments = {**LIST_DEFAULTS, "record": str(self.record), **given}
         keeper = Keeper(arguments, listed, check)
-        renderer = renderers.RenderEach(lambda one: renderers.Source(one, self.archives[one["owner"] or "alice"]))
+        renderer = Remembering(self.archives)
         self.calls = 0
 
         def place() -> Conversation:
@@ -184,11 +218,12 @@ def test_who_leaves_is_removed_and_told(node: Node) -> None:
     result = node.run("alice", "bob", check=True, **PURGE)
     files = [str(node.home("carol") / name) for name in ("userkey.pem", "usercert.pem")]
     assert result["purged"] == [{"owner": "carol", "paths": files}]
+    assert result["diff"][-1] == {"prepared": f"carol: no longer in the list, still has {', '.join(files)}\n"}
     assert len(node.names("carol")) == 3
     result = node.run("alice", "bob", **PURGE)
     assert result["changed"]
     assert result["purged"] == [{"owner": "carol", "paths": files}]
-    assert result["diff"][-1] == {"prepared": f"carol: {files[0]}, {files[1]} removed, no longer in the list\n"}
+    assert result["diff"][-1] == {"prepared": f"carol: no longer in the list, {', '.join(files)} removed\n"}
     assert node.names("carol") == ["own"]
     assert list(node.recorded()) == ["alice", "bob"]
     assert not node.run("alice", "bob", **PURGE)["changed"]
@@ -279,8 +314,7 @@ def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> 
 
     def convert(options: dict[str, Any]) -> dict[str, Any]:
         before.append(node.recorded())
-        renderer = renderers.RenderEach(lambda one: renderers.Source(one, node.archives[one["owner"]]))
-        work = credentials.converge([options], renderer, False)
+        work = credentials.converge([options], Remembering(node.archives), False)
         result: dict[str, Any] = conversation.hold(work, lambda *all_: file_set.converge(*strip(*all_), False, False))[
             0
         ]
@@ -484,7 +518,8 @@ def test_whenever_a_run_is_killed_what_was_placed_is_on_record(node: Node) -> No
     for most in range(20):
         for path in [*node.root.rglob("*.pem"), *node.root.rglob("*.json")]:
             path.unlink()
-        node.most = None
+        node.most, node.archives = None, {}
+        node.issue("alice", "bob", "carol")
         node.run("alice", "bob", "carol")
         node.issue("alice", "dave")
         node.most = most
