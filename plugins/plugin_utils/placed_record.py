@@ -48,9 +48,9 @@ class Placement(NamedTuple):
 
     def removal_set(self, fingerprints: list[str]) -> dict[str, Any]:
         """The file set that removes the credential if its certificate is one of these."""
-        certificate = {"path": self.certificate, "certificates": fingerprints}
-        paths = [{"path": path} for path in (self.privatekey, self.other_certs) if path]
-        entries = [{**entry, "state": "absent", "beside": True} for entry in (*paths, certificate)]
+        paths = [path for path in (self.privatekey, self.other_certs, self.certificate) if path]
+        entries: list[dict[str, Any]] = [{"path": path, "state": "absent", "beside": True} for path in paths]
+        entries[-1]["certificates"] = fingerprints
         return {"name": f"purge of {self.owner}", "owner": self.owner, "directory": self.directory, "entries": entries}
 
 

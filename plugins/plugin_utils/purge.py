@@ -180,9 +180,8 @@ class Keeper:
     @property
     def _wanted(self) -> Record:
         """What is recorded, and what is about to be placed."""
-        there = {
-            Placement.of(one): [] for one in self._items if one["remote_src"] and _is_present(one) and one["owner"]
-        }
+        converted_there = [one for one in self._items if one["remote_src"] and _is_present(one) and one["owner"]]
+        there: Record = {Placement.of(one): [] for one in converted_there}
         return placed_record.merged(placed_record.merged(self._recorded, there), self._noted)
 
     def _final(self, results: list[dict[str, Any]]) -> Record:
