@@ -125,7 +125,7 @@ def _begin(step: Step, opened: dict[str, int], contents: dict[str, bytes]) -> tu
     entry, (directory, _name) = step.entry, _place_of(step, opened)
     mode = 0o600 if entry.mode is None else entry.mode
     ids = entry.ids if entry.ids != (-1, -1) else None
-    content = _content(entry, contents)
+    content = _content(step, contents)
     with secure_fs.explained(entry.path, "written"):
         return secure_fs.write_temporary(directory, entry.path, content, mode, ids)
 
@@ -135,11 +135,13 @@ def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:
         secure_fs.discard(opened[os.path.dirname(path)], temporary)
 
 
-def _content(entry: Entry, contents: dict[str, bytes]) -> bytes:
+def _content(step: Step, contents: dict[str, bytes]) -> bytes:
+    if step.kept:
+        return step.before.content or b""
     try:
-        return contents[str(entry.sha256)]
+        return contents[str(step.entry.sha256)]
     except KeyError:
-        raise changed_meanwhile(entry.path) from None
+        raise changed_meanwhile(step.entry.path) from None
 
 
 def changed_meanwhile(path: str) -> GridSecurityError:

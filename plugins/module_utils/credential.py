@@ -9,27 +9,34 @@ import base64
 import hashlib
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import times
+from ansible_collections.grid.security.plugins.module_utils import key_files, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["FILES", "contents", "days_left", "explain_certificate", "outline", "review"]
+__all__ = ["FILES", "contents", "days_left", "fingerprint", "outline", "review"]
 
 FILES = ("certificate", "privatekey", "other_certs")
 
 
 def outline(rendered: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents."""
+    """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents, and
+    with what the header of the private key's file says to everybody (``key``)."""
     files = {}
     for name in FILES:
         content = rendered[name].encode()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-    return {"files": files, "facts": rendered["facts"], "warnings": rendered["warnings"]}
+    key = key_files.describe(rendered["privatekey"].encode())
+    return {"files": files, "facts": rendered["facts"], "warnings": rendered["warnings"], "key": key}
 
 
 def contents(rendered: dict[str, Any]) -> dict[str, str]:
     """The files that :func:`rendering.render` returned: Base64 by SHA-256, as the engine takes them."""
     encoded = [rendered[name].encode() for name in FILES]
     return {hashlib.sha256(content).hexdigest(): base64.b64encode(content).decode() for content in encoded}
+
+
+def fingerprint(facts: dict[str, str]) -> str:
+    """The SHA-256 fingerprint as the engine compares it: lower case, without colons."""
+    return facts["sha256_fingerprint"].replace(":", "").lower()
 
 
 def days_left(facts: dict[str, str]) -> int:
@@ -74,14 +81,3 @@ def _review_validity(facts: dict[str, str], options: dict[str, Any], name: str) 
             f"{name}: the certificate is not valid before {facts['not_before']}. Wait until then, check the clock, or"
             " say allow_not_yet_valid: true.",
         )
-
-
-def explain_certificate(facts: dict[str, str], before: dict[str, str] | None) -> str:
-    """One line that says why a certificate was replaced."""
-    if before is None:
-        return f"certificate installed, valid until {facts['not_after'][:10]}"
-    if before["sha256_fingerprint"] == facts["sha256_fingerprint"]:
-        return "certificate file rewritten"
-    if before["subject"] != facts["subject"]:
-        return f"subject changed: {before['subject_dn']} → {facts['subject_dn']}"
-    return f"certificate renewed: {before['not_after'][:10]} → {facts['not_after'][:10]}"

@@ -13,12 +13,14 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, identity
+from ansible_collections.grid.security.plugins.module_utils import credential, identity, reasons
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
-__all__ = ["OPTIONS", "converge"]
+__all__ = ["LIST_OPTIONS", "OPTIONS", "converge"]
+
+UPDATE_PASSPHRASE = ["always", "on_create"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
@@ -29,6 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "passphrase": {"type": "str", "no_log": True},
     "privatekey_passphrase": {"type": "str", "no_log": True},
     "encrypt_privatekey": {"type": "bool", "default": True},
+    "update_passphrase": {"type": "str", "choices": UPDATE_PASSPHRASE, "default": "always", "no_log": False},
     "privatekey_format": {"type": "str", "choices": ["pkcs8", "traditional"], "default": "pkcs8"},
     "kdf_iterations": {"type": "int", "default": 100000},
     "max_kdf_iterations": {"type": "int", "default": 10000000},
@@ -56,6 +59,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "account_base_dir": {"type": "path"},
     "dns_name": {"type": "str"},
     "check_privatekey": {"type": "bool", "default": False},
+}
+
+# Beside ``credentials``; they are for the list as a whole.
+LIST_OPTIONS: dict[str, dict[str, Any]] = {
+    "record": {"type": "str", "default": ""},
+    "purge": {"type": "bool", "default": False},
+    "allow_shrink": {"type": "bool", "default": False},
 }
 
 
@@ -104,7 +114,7 @@ def converge(
     if not check:
         _render(pending, renderer)
         yield from _exchange(pending)
-    return [_result(item) for item in items]
+    return [_result(item, check) for item in items]
 
 
 def _render(items: list[_Item], renderer: Renderer) -> None:
@@ -146,7 +156,10 @@ def _file_set(item: _Item) -> dict[str, Any]:
         files = [outline["files"][name] for name in credential.FILES]
         entries = [_file_entry(options, path, facts) for path, facts in zip(paths, files) if path]
         entries[0].update(mode=options["cert_mode"], observe=True)
-        entries[1].update(mode=options["privatekey_mode"], secret=True)
+        entries[1].update(mode=options["privatekey_mode"], secret=True, privatekey=True)
+        if options["update_passphrase"] == "on_create" and options["encrypt_privatekey"]:
+            entries[0]["certificates"] = [credential.fingerprint(outline["facts"])]
+            entries[1]["beside"] = True
         entries += _directories(options)
     return {
         "name": label(options),
@@ -207,7 +220,7 @@ def _review(item: _Item, register: identity.Register) -> None:
         item.error = error
 
 
-def _result(item: _Item) -> dict[str, Any]:
+def _result(item: _Item, check: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"owner": item.options["owner"], "state": item.options["state"], "changed": False}
     result.update(_paths(item))
     if item.outline is not None:
@@ -217,7 +230,7 @@ def _result(item: _Item) -> dict[str, Any]:
         result.update(failed=True, kind=item.error.kind, msg=item.error.message)
         return result
     result["changed"] = item.outcome["changed"]
-    result["why"] = _why(item)
+    result["why"] = _why(item, check)
     backups = [entry["backup_file"] for entry in item.outcome.get("entries", []) if "backup_file" in entry]
     if backups:
         result["backup_files"] = backups
@@ -231,20 +244,33 @@ def _paths(item: _Item) -> dict[str, str]:
     return dict(zip(used, item.outcome.get("paths") or [os.path.join(directory, item.options[name]) for name in used]))
 
 
-def _why(item: _Item) -> list[str]:
+def _why(item: _Item, check: bool) -> list[str]:
     """The engine's changes in words of certificates and keys; the certificate's first."""
     paths = _paths(item)
-    why = []
-    for entry in item.outcome.get("entries", []):
-        for change in entry["changes"]:
-            why.append(_explain(item, paths, entry["path"], change))
+    changes = [(entry["path"], change) for entry in item.outcome.get("entries", []) for change in entry["changes"]]
+    why = [_explain(item, paths, *change, check) for change in changes]
     return sorted(why, key=lambda line: not line.startswith(("certificate", "subject")))
 
 
-def _explain(item: _Item, paths: dict[str, str], path: str, change: str) -> str:
-    new = change in ("created", "content replaced")
-    if item.outline is not None and new and path == paths["cert_path"]:
-        return credential.explain_certificate(item.outline["facts"], item.before)
-    if new and path == paths["privatekey_path"]:
-        return "private key installed" if change == "created" else "private key replaced"
-    return f"{os.path.basename(path)}: {change}"
+def _explain(item: _Item, paths: dict[str, str], path: str, change: str, check: bool) -> str:
+    outline = item.outline
+    if outline is None or change not in ("created", "content replaced"):
+        return reasons.of_file(path, change, check)
+    if path not in (paths["cert_path"], paths["privatekey_path"]):
+        return reasons.of_file(path, change, check)
+    if change == "created" and check:
+        return f"{'certificate' if path == paths['cert_path'] else 'private key'} missing"
+    if path == paths["cert_path"]:
+        return reasons.of_certificate(outline["facts"], item.before, check)
+    if change == "created":
+        return "private key installed"
+    found = dict(item.outcome.get("keys") or {}).get(path)
+    return reasons.of_privatekey(outline["key"], found, _is_certificate_in_place(item, paths), check)
+
+
+def _is_certificate_in_place(item: _Item, paths: dict[str, str]) -> bool:
+    changed = {entry["path"] for entry in item.outcome["entries"]}
+    if paths["cert_path"] not in changed:
+        return True
+    facts = item.outline["facts"] if item.outline else {}
+    return item.before is not None and item.before["sha256_fingerprint"] == facts["sha256_fingerprint"]

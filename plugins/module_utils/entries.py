@@ -32,7 +32,10 @@ class Entry:
     secret: bool = False
     backup: bool = False
     observe: bool = False
-    observe_text: bool = False
+    privatekey: bool = False
+    beside: bool = False
+    certificates: list[str] | None = None
+    recall: bool = False
 
     @property
     def ids(self) -> tuple[int, int]:
@@ -43,12 +46,23 @@ class Entry:
 
 @dataclass
 class Step:
-    """What is to be done for an entry: nothing if ``changes`` is empty."""
+    """What is to be done for an entry: nothing if ``changes`` is empty.
+
+    :param rewrite: the file is written anew. :param kept: with the content that it has.
+    :param left: the file is not removed; see :mod:`beside`.
+    """
 
     entry: Entry
     before: secure_fs.Observed
     changes: list[str] = field(default_factory=list)
     rewrite: bool = False
+    kept: bool = False
+    left: bool = False
+
+    @property
+    def needs(self) -> str | None:
+        """The digest of the content that the step writes, if the content has to be sent."""
+        return str(self.entry.sha256) if self.rewrite and not self.kept else None
 
 
 def parse(fields: dict[str, Any]) -> Entry:

@@ -19,6 +19,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     certificate_der,
     diffs,
     given,
+    key_files,
     manifest,
     pem,
     scanning,
@@ -215,7 +216,7 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
     plan_clearing(steps)
     result = _report(steps, contents, argument)
     if contents and result.get("needs"):  # it was asked for less
-        raise changed_meanwhile(next(step.entry.path for step in steps if step.entry.sha256 in result["needs"]))
+        raise changed_meanwhile(next(step.entry.path for step in steps if step.needs in result["needs"]))
     if argument["check"] or result.get("needs") or not result["changed"]:
         return result
     if argument.get("look"):
@@ -260,16 +261,14 @@ def _report(steps: list[Step], contents: dict[str, bytes], argument: dict[str, A
         "changed": bool(changed),
         "entries": [{"path": step.entry.path, "changes": step.changes} for step in changed],
     }
-    needs = sorted({str(step.entry.sha256) for step in changed if step.rewrite} - set(contents))
+    needs = sorted({step.needs for step in changed if step.needs} - set(contents))
     if needs:
         result["needs"] = needs
     observed = {step.entry.path: _certificate(step) for step in changed if step.entry.observe}
-    told = {path: base64.b64encode(content).decode() for path, content in observed.items() if content}
+    told = {path: _text(content) for path, content in observed.items() if content}
     if told:
         result["observed"] = told
-    texts = {s.entry.path: _public_text(s) for s in changed if s.entry.observe_text and s.before.kind != "absent"}
-    if texts:
-        result["texts"] = texts
+    result.update(_more_facts(steps))
     if argument["diff"]:
         result["diff"] = [_diff(step, contents, argument["theirs"]) for step in changed]
     return result
@@ -281,10 +280,29 @@ def _certificate(step: Step) -> bytes:
     return pem.encode(certificate_der.PEM_LABEL, certificate) if certificate else b""
 
 
-def _public_text(step: Step) -> str | None:
-    """The whole content of what is there; None if it cannot be read, or is a key: a wrong path may lead to one."""
-    content = step.before.content
-    return None if content is None or b"PRIVATE KEY-----" in content else base64.b64encode(content).decode()
+def _more_facts(steps: list[Step]) -> dict[str, Any]:
+    """``keys``: what the headers of key files say that are about to be replaced; ``stored``: the contents of files that
+    root alone keeps for the controller; ``left``: the paths that are not removed because of what lies beside them."""
+    replaced = [step for step in steps if step.needs and step.before.content is not None]
+    keys = [(step.entry.path, step.before.content or b"") for step in replaced if step.entry.privatekey]
+    facts: dict[str, Any] = {
+        "keys": {path: key_files.describe(content) for path, content in keys},
+        "stored": {step.entry.path: _text(step.before.content or b"") for step in steps if _is_recalled(step)},
+        "left": [step.entry.path for step in steps if step.left],
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _is_recalled(step: Step) -> bool:
+    """Whether the content is told: of a file of this user that differs, and is no key. A wrong path may lead to one."""
+    before, content = step.before, step.before.content
+    differs = content is not None and before.sha256 != step.entry.sha256
+    is_key = b"PRIVATE KEY-----" in (content or b"")
+    return step.entry.recall and differs and before.uid == os.geteuid() and not is_key
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _diff(step: Step, contents: dict[str, bytes], theirs: bool) -> dict[str, str]:

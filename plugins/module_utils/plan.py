@@ -9,14 +9,14 @@ import itertools
 import os
 import stat
 
-from ansible_collections.grid.security.plugins.module_utils import secure_fs, selinux
+from ansible_collections.grid.security.plugins.module_utils import beside, key_files, secure_fs, selinux
 from ansible_collections.grid.security.plugins.module_utils.entries import Entry, Step
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["plan", "plan_clearing"]
 
 _MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
-_MOST_TEXT = 16 << 20  # bytes of one that is asked for as a whole: a grid-mapfile of 100,000 accounts
+_MOST_RECALLED = 1 << 24  # bytes of a file that the controller itself placed and wants to see again
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
@@ -26,34 +26,44 @@ def plan(entries: list[Entry]) -> list[Step]:
     :raises GridSecurityError: something is in the way, or cannot be looked at.
     """
     made = {entry.path for entry in entries if entry.state == "directory"}
-    ordered = sorted(entries, key=lambda entry: _ORDER[entry.state])
+    ordered = sorted(entries, key=_turn)
     steps = []
-    for parent, beside in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
-        steps += _plan_beside(parent, list(beside), made)
-    return steps
-
-
-def _plan_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
-    """Entries of one directory, which is walked to once. :param made: directories that are about to be made."""
-    try:
-        with secure_fs.open_directory(parent) as directory:
-            steps = [Step(entry, _look(directory, entry)) for entry in entries]
-    except GridSecurityError as error:
-        needed = parent not in made and any(entry.state != "absent" for entry in entries)
-        if error.kind != "no_directory" or needed:
-            raise
-        steps = [Step(entry, secure_fs.Observed("absent")) for entry in entries]
+    for parent, neighbours in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
+        steps += _look_beside(parent, list(neighbours), made)
+    if any(entry.beside for entry in entries):
+        beside.decide(steps)
     for step in steps:
         _PLANNERS[step.entry.state](step)
     return steps
 
 
+def _turn(entry: Entry) -> tuple[int, bool]:
+    """Put a certificate behind the files that depend on it.
+
+    A run may be killed in between. The next run must not find an old key beside a new certificate: it might keep that
+    key. Nor must it find a key beside no certificate: it might leave that key.
+    """
+    return _ORDER[entry.state], entry.observe or entry.certificates is not None
+
+
+def _look_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
+    """Entries of one directory, which is walked to once. :param made: directories that are about to be made."""
+    try:
+        with secure_fs.open_directory(parent) as directory:
+            return [Step(entry, _look(directory, entry)) for entry in entries]
+    except GridSecurityError as error:
+        needed = parent not in made and any(entry.state != "absent" for entry in entries)
+        if error.kind != "no_directory" or needed:
+            raise
+        return [Step(entry, secure_fs.Observed("absent")) for entry in entries]
+
+
 def plan_clearing(steps: list[Step]) -> None:
     """What an interrupted run left is a change of whatever lies beside it: it may hold a key, even one that is gone."""
-    beside = [step for step in steps if step.entry.state != "directory"]
-    parents = {os.path.dirname(step.entry.path) for step in beside}
+    others = [step for step in steps if step.entry.state != "directory"]
+    parents = {os.path.dirname(step.entry.path) for step in others}
     unclean = {parent for parent in parents if _has_leftovers(parent)}
-    for step in beside:
+    for step in others:
         if os.path.dirname(step.entry.path) in unclean:
             step.changes.append("leftover of an interrupted run cleared")
 
@@ -69,12 +79,19 @@ def _has_leftovers(path: str) -> bool:
 
 
 def _look(directory: int, entry: Entry) -> secure_fs.Observed:
-    name = os.path.basename(entry.path) or "."  # of /
-    observable = entry.observe or not entry.secret
-    limit = max(entry.size, _MOST_OBSERVED) if observable else entry.size
-    limit = max(limit, _MOST_TEXT) if entry.observe_text else limit
     with secure_fs.explained(entry.path, "looked at"):
-        return secure_fs.observe(directory, name, limit if entry.state == "file" else None)
+        return secure_fs.observe(directory, os.path.basename(entry.path) or ".", _limit(entry))  # of / it is empty
+
+
+def _limit(entry: Entry) -> int | None:
+    """How many bytes of a present file are read, if any."""
+    if entry.state != "file" and not entry.certificates:
+        return None
+    if entry.recall:
+        return max(entry.size, _MOST_RECALLED)
+    if entry.secret and not entry.observe:
+        return max(entry.size, key_files.LARGEST) if entry.privatekey or entry.beside else entry.size
+    return max(entry.size, _MOST_OBSERVED)
 
 
 def _plan_file(step: Step) -> None:
@@ -86,7 +103,7 @@ def _plan_file(step: Step) -> None:
         step.changes.append("created")
     elif before.kind != "file":
         step.changes.append("replaced a symbolic link" if before.kind == "link" else "replaced a special file")
-    elif before.sha256 != entry.sha256:
+    elif before.sha256 != entry.sha256 and not step.kept:
         step.changes.append("content replaced")
     elif (uid if uid >= 0 else os.geteuid()) != before.uid:
         step.changes.append("owner corrected")
@@ -130,7 +147,7 @@ def _plan_absent(step: Step) -> None:
         raise GridSecurityError(
             "is_directory", f"{step.entry.path} is a directory and is not removed. Remove it by hand if it is unwanted."
         )
-    if step.before.kind != "absent":
+    if step.before.kind != "absent" and not step.left:
         step.changes.append("removed")
 
 

@@ -145,6 +145,20 @@ sets:
       description: The first certificate of present files in Base64 by path, of those that the controller has to see.
       returned: when such a file differs
       type: dict
+    keys:
+      description: Facts from the headers of private key files by path - whether they are encrypted, salt and iterations. No
+        content of a key.
+      returned: when a private key of a credential differs
+      type: dict
+    stored:
+      description: The record of placed credentials in Base64, by path.
+      returned: when it differs
+      type: dict
+    left:
+      description: Files that are not removed because the certificate beside them is not one that was placed.
+      returned: when there are such files
+      type: list
+      elements: str
     found:
       description: What is in the directory, by name.
       returned: when the controller compares a directory as a whole, and it differs

@@ -65,7 +65,20 @@ options:
           - Whether the placed private key is encrypted. O(privatekey_passphrase) is then required.
         type: bool
         default: true
-      privatekey_format:
+      update_passphrase:
+        description:
+          - With V(always), the stored private key always has O(privatekey_passphrase). A user who changes the passphrase of the
+            key file finds it reverted by the next run.
+          - With V(on_create), an encrypted private key stays as it is as long as the certificate beside it stays the same and
+            the file belongs to its owner. The mode is still corrected. A new certificate, a missing key, an unencrypted key,
+            a damaged key and a symbolic link are replaced, with a key that has O(privatekey_passphrase).
+          - Nobody can see without the passphrase whether an encrypted key belongs to the certificate. Users who put the key
+            of another certificate there keep it, and have a credential that does not work.
+          - It has no effect if O(encrypt_privatekey) is V(false).
+        type: str
+        choices: [always, on_create]
+        default: always
+          privatekey_format:
         description:
           - V(pkcs8) is read by all current grid clients. V(traditional) is for Java clients of the JGlobus era, and
             for unencrypted keys only.
@@ -205,6 +218,31 @@ options:
         type: bool
         default: false
   <<: *options
+  record:
+    description:
+      - The absolute path of a file on the node that records what was placed there - for each owner the paths, and the
+        SHA-256 fingerprint of the certificate. The file belongs to root and has mode V(0600). A directory that does not exist
+        is created with mode V(0700).
+      - Only items with an O(owner) are recorded. An item that fails, and an owner who is no longer in the list, stay on record.
+      - Each list of credentials that is placed on a node needs a record of its own.
+      - To write the record does not count as a change. Without root's rights on the node there is no record.
+    type: str
+    default: ""
+  purge:
+    description:
+      - Whether to remove the credentials of owners who are on record and no longer in O(credentials). It needs O(record).
+      - Key and certificate are removed only if the certificate in place is one that was placed. Otherwise they stay, with one
+        warning, because the user placed another certificate. Backups stay, too.
+      - An owner whose items fail is in the list. An owner whose account is gone is taken off the record.
+      - Nothing is purged if an item has no O(owner).
+    type: bool
+    default: false
+  allow_shrink:
+    description:
+      - Whether O(purge) may remove the credentials of more than half of the owners on record. Otherwise that is refused, and
+        so is an empty list, because it is most often a mistake in an inventory.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -222,6 +260,13 @@ EXAMPLES = r"""
       - {owner: alice, src: alice.p12, passphrase: "{{ vault_alice_import }}", privatekey_passphrase: "{{ vault_alice_pem }}"}
       - {owner: bob, src: bob.p12, passphrase: "{{ vault_bob_import }}", privatekey_passphrase: "{{ vault_bob_pem }}"}
       - {owner: carol, state: absent}
+
+- name: Place users' credentials, remove those of users who left the list, and let users keep a passphrase of their own
+  grid.security.pkcs12_pem:
+    credentials: "{{ site_users }}"
+    update_passphrase: on_create
+    record: /var/lib/grid-security/site_users.json
+    purge: true
 
 - name: Place a host's credential from PEM, and a copy for a service that runs as another user
   grid.security.pkcs12_pem:
@@ -265,7 +310,12 @@ credentials:
       returned: always
       type: bool
     why:
-      description: What changed, in words.
+      description:
+        - What changed, in words; in check mode, what differs, as in V(private key missing).
+        - V(passphrase changed) - the stored key was the same, with another passphrase.
+        - V(protection renewed) - the certificate is the same, but salt or iterations of the key file were not those of this version
+          and O(kdf_iterations). What is in such a file cannot be seen without its passphrase.
+        - V(private key replaced) - it belonged to another certificate.
       returned: success
       type: list
       elements: str
@@ -322,6 +372,21 @@ credentials:
       description: What went wrong and what to do.
       returned: failure
       type: str
+purged:
+  description: Whose credentials were removed because the owner is no longer in the list.
+  returned: when O(record) is set
+  type: list
+  elements: dict
+  contains:
+    owner:
+      description: The account.
+      returned: always
+      type: str
+    paths:
+      description: The files that were removed.
+      returned: always
+      type: list
+      elements: str
 """
 
 from typing import Any
@@ -341,7 +406,8 @@ def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
-    module = QuietModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
+    options_of_list = {**credentials.LIST_OPTIONS, "credentials": items}  # the action sees to them
+    module = QuietModule(argument_spec={**credentials.OPTIONS, **options_of_list}, supports_check_mode=True)
 
     def read(options: dict[str, Any]) -> renderers.Source:
         files = (options["src"], options["privatekey_src"])

@@ -14,8 +14,14 @@ from ansible_collections.grid.security.plugins.module_utils import credentials, 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Source, label
-from ansible_collections.grid.security.plugins.plugin_utils import accounts, credential_report, run_register, templates
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    accounts,
+    credential_report,
+    purge,
+    run_register,
+    templates,
+)
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
 __all__ = ["identify", "place", "read_options", "subject"]
@@ -26,13 +32,24 @@ _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result."""
     options = read_options(arguments)
-    results = yield from _place(action, options)
+    keeper = purge.Keeper(_list_options(arguments), options, action.check_mode)
+    results = yield from keeper.keep(_place_all(action, options, keeper))
+    run_register.save(action.host, action.register)
+    return keeper.add_to(credential_report.combine(results, "credentials" in arguments, action.diff), action.diff)
+
+
+def _list_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    return validated(credentials.LIST_OPTIONS, {n: arguments[n] for n in credentials.LIST_OPTIONS if n in arguments})
+
+
+def _place_all(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper) -> Conversation:
+    """The results of all credentials, after accounts that were missed have been created."""
+    results = yield from _place(action, options, keeper)
     missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]
     chosen = [(options[index], results[index]) for index in missing]
-    for index, result in zip(missing, (yield from _place_with_accounts(action, chosen))):
+    for index, result in zip(missing, (yield from _place_with_accounts(action, chosen, keeper))):
         results[index] = result
-    run_register.save(action.host, action.register)
-    return credential_report.combine(results, "credentials" in arguments, action.diff)
+    return results
 
 
 def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,7 +59,8 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
 
     :raises AnsibleActionFail: the options outside of ``credentials`` are wrong.
     """
-    defaults = {name: value for name, value in arguments.items() if name != "credentials"}
+    of_list = {"credentials", *credentials.LIST_OPTIONS}
+    defaults = {name: value for name, value in arguments.items() if name not in of_list}
     items = arguments.get("credentials")
     check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
     if items is None:
@@ -77,14 +95,15 @@ def _complete_item(check: Options, defaults: dict[str, Any], index: int, item: A
         return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
 
 
-def _place(action: GridAction, options: list[dict[str, Any]]) -> Conversation:
+def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper) -> Conversation:
     """The result of each credential: those whose archive lies on the node are converted there, by the module."""
     here = [index for index, one in enumerate(options) if not one["remote_src"]]
     there = [index for index, one in enumerate(options) if one["remote_src"]]
     results: dict[int, dict[str, Any]] = {}
     if here:
         chosen = [options[index] for index in here]
-        placed = yield from credentials.converge(chosen, _renderer(action), action.check_mode, action.register)
+        renderer = keeper.watched(_renderer(action))
+        placed = yield from credentials.converge(chosen, renderer, action.check_mode, action.register)
         results.update(zip(here, placed))
     if there:
         results.update(zip(there, _convert_on_node(action, [options[index] for index in there])))
@@ -99,21 +118,24 @@ def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[
     return done
 
 
-def _place_with_accounts(action: GridAction, missing: list[tuple[dict[str, Any], dict[str, Any]]]) -> Conversation:
+def _place_with_accounts(
+    action: GridAction, missing: list[tuple[dict[str, Any], dict[str, Any]]], keeper: purge.Keeper
+) -> Conversation:
     """The results after the accounts that were missed have been created: all credentials follow in one go.
 
     :param missing: options and result of each. In check mode there is no account yet to look into.
     """
     failures = [accounts.create(action, options) for options, _result in missing]
     created = [options for (options, _result), failure in zip(missing, failures) if failure is None]
-    placed = iter([] if action.check_mode else (yield from _place(action, created)))
+    placed = iter([] if action.check_mode else (yield from _place(action, created, keeper)))
     results = []
     for (options, result), failure in zip(missing, failures):
         if failure is not None:
             results.append({**result, "msg": f"{label(options)}: {failure}"})
             continue
         after = next(placed, {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")})
-        results.append({**after, "changed": True, "why": ["account created", *after.get("why", [])]})
+        account = f"account {'missing' if action.check_mode else 'created'}"
+        results.append({**after, "changed": True, "why": [account, *after.get("why", [])]})
     return results
 
 

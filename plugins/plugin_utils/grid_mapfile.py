@@ -93,7 +93,7 @@ def _request(options: dict[str, Any], text: str, travels: bool) -> Request:
     path, mode = options["path"], options["mode"]
     entries: list[dict[str, Any]] = [
         {"path": os.path.dirname(path), "state": "directory", "initial_mode": "0755"},
-        {"path": path, "state": "file", "mode": mode, "sha256": digest, "size": len(data), "observe_text": True},
+        {"path": path, "state": "file", "mode": mode, "sha256": digest, "size": len(data), "recall": True},
     ]
     contents = {digest: base64.b64encode(data).decode()} if travels else {}
     return Request([{"name": "grid-mapfile", "entries": entries}], contents)
@@ -106,17 +106,21 @@ def _raise_failure(outcome: dict[str, Any]) -> None:
 
 def _present(outcome: dict[str, Any], path: str, text: str) -> str | None:
     """The file that is in place; None if it cannot be read. :param text: what was compared with it."""
-    if not outcome["changed"]:
+    if not outcome.get("needs"):
         return text
-    content = next(iter(outcome.get("texts", {path: ""}).values()))
-    return None if content is None else base64.b64decode(content).decode(errors="replace")
+    changes = {entry["path"]: entry["changes"] for entry in outcome["entries"]}
+    if "created" in changes.get(path, []):
+        return ""
+    stored = next(iter(outcome.get("stored", {}).values()), None)
+    return None if stored is None else base64.b64decode(stored).decode(errors="replace")
 
 
 def _readable(text: str | None, path: str) -> str:
     if text is None:
         raise GridSecurityError(
             "unreadable_mapfile",
-            f"{path} is no plain file, or larger than 16 MiB, or holds a private key. Look at it, and move it away.",
+            f"{path} is no plain file of this user, or larger than 16 MiB, or holds a private key. Look at it, and move"
+            " it away.",
         )
     return text
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,8 @@ def _variables(site: Any) -> dict[str, Any]:
     for name in ("alice", "bob"):
         (site.root / f"{name}.p12").write_bytes(pki.issue(name, issuer=authority).archive())
         passphrases = {"passphrase": "import", "privatekey_passphrase": "store"}
-        users.append({"src": f"{name}.p12", "directory": str(site.root / "node" / name), **passphrases})
+        home = str(site.root / "node" / name)
+        users.append({"src": f"{name}.p12", "owner": getpass.getuser(), "directory": home, **passphrases})
     return {
         "trust_anchors_sources": [{"src": "ca.pem", "subjects": ["/DC=org/*"]}],
         "trust_anchors_path": str(site.root / "node/certificates"),
@@ -39,6 +41,7 @@ def _variables(site: Any) -> dict[str, Any]:
         "host_credential_dns_name": "{{ 'se' }}.example.org",
         "host_credential_directory": str(site.root / "node/host"),
         "user_credentials": users,
+        "user_credentials_record": str(site.root / "records/users.json"),
         "grid_mapfile_path": str(site.root / "node/grid-mapfile"),
         "grid_mapfile_credentials": [],
         "grid_mapfile_entries": ["/DC=org/CN=Robot robot"],

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import getpass
+import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +19,19 @@ def test_fifty_credentials_are_one_execution_when_nothing_changes(
     for number in range(50):
         (site.root / f"user{number}.p12").write_bytes(pki.issue(f"User {number}").archive())
         items.append({"src": f"user{number}.p12", "directory": str(site.root / f"home{number}")})
-    common = {"passphrase": "import", "privatekey_passphrase": "store"}
-    tasks = [{"grid.security.pkcs12_pem": {"credentials": items, **common}}]
+    record = site.root / "records/users.json"
+    common = {"passphrase": "import", "privatekey_passphrase": "store", "owner": getpass.getuser()}
+    tasks = [{"grid.security.pkcs12_pem": {"credentials": items, "record": str(record), **common}}]
     first, second = site.play(tasks), site.play(tasks)
     assert "changed=1" in first.stdout
     assert "changed=0" in second.stdout
     assert executed(first.stdout) == ["file_set", "file_set"]
     assert executed(second.stdout) == ["file_set"]
+    if os.geteuid() == 0:
+        assert len(json.loads(record.read_text())["credentials"]) == 50
+        record.write_text("damaged")
+        assert "is no record of placed credentials" in site.play(tasks).stderr
+        assert len(json.loads(record.read_text())["credentials"]) == 50
 
 
 def test_vos_are_one_execution_when_nothing_changes(site: Any, executed: Callable[[str], list[str]]) -> None:

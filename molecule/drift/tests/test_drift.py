@@ -44,9 +44,9 @@ BREAKS = {
     ),
     "the mode of the key": Break("chmod 0644 ~alice/.globus/userkey.pem", PROXY, "userkey.pem: mode 0644 → 0600"),
     "the key of another user": Break(
-        "cat ~bob/.globus/userkey.pem >~alice/.globus/userkey.pem", PROXY, "private key replaced"
+        "cat ~bob/.globus/userkey.pem >~alice/.globus/userkey.pem", PROXY, "protection differs (other salt)"
     ),
-    "half of the certificate": Break("truncate --size 600 ~alice/.globus/usercert.pem", PROXY, "certificate installed"),
+    "half of the certificate": Break("truncate --size 600 ~alice/.globus/usercert.pem", PROXY, "certificate damaged"),
 }
 
 

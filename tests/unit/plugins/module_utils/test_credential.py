@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.grid.security.plugins.module_utils import certificates, credential, credentials, der, pem
+from ansible_collections.grid.security.plugins.module_utils import (
+    certificates,
+    credential,
+    credentials,
+    der,
+    pem,
+    reasons,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
@@ -38,7 +45,7 @@ def test_refusals_and_their_overrides(new: Any, old: Any, kind: str, override: s
 
 def test_renewal_is_explained() -> None:
     old, new = (certificates.describe(pki.issue(start=start).certificate) for start in (-50, -1))
-    why = credential.explain_certificate(new, old)
+    why = reasons.of_certificate(new, old, check=False)
     assert why == f"certificate renewed: {old['not_after'][:10]} → {new['not_after'][:10]}"
 
 

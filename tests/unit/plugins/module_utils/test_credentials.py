@@ -3,10 +3,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, credentials, file_set, renderers
+import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from ansible_collections.grid.security.plugins.module_utils import (
+    conversation,
+    credentials,
+    file_set,
+    pkcs8,
+    renderers,
+)
 from ansible_collections.grid.security.tests.support import pki
 
 DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
@@ -15,12 +30,13 @@ DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.item
 class Node:
     """Counts what a node is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: bool = False) -> None:
         self.calls: list[tuple[int, int]] = []
+        self._check = check
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         self.calls.append((len(sets), len(contents)))
-        return file_set.converge(sets, contents, False, False)
+        return file_set.converge(sets, contents, self._check, False)
 
 
 def options(home: Path, name: str, **changes: Any) -> dict[str, Any]:
@@ -28,11 +44,12 @@ def options(home: Path, name: str, **changes: Any) -> dict[str, Any]:
     return {**DEFAULTS, **own, "directory": str(home / name), **changes}
 
 
-def run(items: list[dict[str, Any]], archives: dict[str, bytes]) -> tuple[list[dict[str, Any]], Node]:
-    node = Node()
-
+def run(
+    items: list[dict[str, Any]], archives: dict[str, bytes], check: bool = False
+) -> tuple[list[dict[str, Any]], Node]:
+    node = Node(check)
     renderer = renderers.RenderEach(lambda one: renderers.Source(one, archives[one["src"]]))
-    return conversation.hold(credentials.converge(items, renderer, check=False), node.send), node
+    return conversation.hold(credentials.converge(items, renderer, check), node.send), node
 
 
 def test_many_are_one_call_when_nothing_changes(tmp_path: Path) -> None:
@@ -91,3 +108,100 @@ def test_two_credentials_for_the_same_files_are_refused(tmp_path: Path) -> None:
     assert node.calls == [(1, 0), (1, 2)]
     results, _node = run(items, archives)
     assert [one["changed"] for one in results] == [False, False]
+
+
+# --- stored keys and their passphrases --------------------------------------------------------------------------------
+
+
+class Alice:
+    """A credential that is placed again and again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.archive = home, pki.issue().archive()
+        self.key, self.certificate = home / "alice/userkey.pem", home / "alice/usercert.pem"
+
+    def place(self, check: bool = False, **changes: Any) -> dict[str, Any]:
+        results, self.node = run([options(self.home, "alice", **changes)], {"alice.p12": self.archive}, check)
+        return results[0]
+
+    def why(self, **changes: Any) -> tuple[list[str], list[str]]:
+        """What a check says, and then a run."""
+        return self.place(check=True, **changes)["why"], self.place(**changes)["why"]
+
+    def change_passphrase(self, word: str) -> bytes:
+        """As the user does it."""
+        key = load_pem_private_key(self.key.read_bytes(), b"store")
+        form = (Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(word.encode()))
+        self.key.write_bytes(key.private_bytes(*form))
+        return self.key.read_bytes()
+
+
+@pytest.fixture(name="alice")
+def _alice(tmp_path: Path) -> Alice:
+    alice = Alice(tmp_path.resolve())
+    alice.place()
+    return alice
+
+
+def test_passphrase_of_the_user_stays_with_on_create(alice: Alice) -> None:
+    theirs = alice.change_passphrase("theirs")
+    assert not alice.place(update_passphrase="on_create")["changed"]
+    assert alice.node.calls == [(1, 0)]
+    assert alice.key.read_bytes() == theirs
+    assert alice.place()["changed"]
+    assert load_pem_private_key(alice.key.read_bytes(), b"store")
+
+
+def test_on_create_does_not_keep_an_encrypted_key_where_none_is_wanted(alice: Alice) -> None:
+    unencrypted = {"encrypt_privatekey": False, "privatekey_passphrase": None, "update_passphrase": "on_create"}
+    assert alice.why(**unencrypted) == (["private key is encrypted"], ["private key was encrypted"])
+    assert b"BEGIN PRIVATE KEY" in alice.key.read_bytes()
+    assert alice.place(update_passphrase="on_create")["why"] == ["private key was unencrypted"]
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in alice.key.read_bytes()
+
+
+def test_renewal_sets_the_passphrase_that_is_configured(alice: Alice) -> None:
+    alice.change_passphrase("theirs")
+    alice.archive = pki.issue().archive()
+    why = alice.place(update_passphrase="on_create")["why"]
+    assert [reason.split(":")[0] for reason in why] == ["certificate renewed", "private key replaced"]
+    assert load_pem_private_key(alice.key.read_bytes(), b"store")
+
+
+def test_reasons_name_what_protected_the_key(alice: Alice) -> None:
+    wanted = "protection differs (1000 → 2000 iterations)", "protection renewed (1000 → 2000 iterations)"
+    assert alice.why(kdf_iterations=2000) == ([wanted[0]], [wanted[1]])
+    alice.change_passphrase("theirs")
+    check, done = alice.why(kdf_iterations=2000)
+    assert check[0].startswith(("protection differs", "private key is encrypted in another form"))
+    assert done[0].startswith(("protection renewed", "private key was encrypted in another form"))
+
+
+def test_passphrase_changed(alice: Alice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Salt and IV do not depend on the passphrase."""
+    monkeypatch.setattr(pkcs8, "_derive", lambda info, purpose, *_others: hashlib.sha256(info + purpose).digest())
+    alice.place()
+    assert alice.why(privatekey_passphrase="new") == (["passphrase differs"], ["passphrase changed"])
+
+
+def test_missing_and_damaged_files_are_told_as_such(alice: Alice) -> None:
+    alice.key.unlink()
+    assert alice.why() == (["private key missing"], ["private key installed"])
+    alice.key.write_bytes(b"")
+    assert alice.why() == (["private key is missing or damaged"], ["private key was missing or damaged"])
+    until = alice.place()["not_after"][:10]
+    alice.certificate.write_bytes(alice.certificate.read_bytes()[:99])
+    assert alice.why() == (["certificate damaged"], [f"certificate installed, valid until {until}"])
+    alice.certificate.unlink()
+    assert alice.why() == (["certificate missing"], [f"certificate installed, valid until {until}"])
+    assert alice.why(state="absent") == (
+        ["usercert.pem: still there", "userkey.pem: still there"],
+        ["usercert.pem: removed", "userkey.pem: removed"],
+    )
+
+
+def test_reasons_hold_no_byte_of_a_key(alice: Alice) -> None:
+    alice.change_passphrase("theirs")
+    stored = alice.key.read_text().splitlines()
+    result = str(alice.place(check=True))
+    assert not any(line in result for line in stored[1:])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
 import errno
@@ -71,6 +72,18 @@ def test_more_files_than_may_be_open(home: Path) -> None:
 def test_check_mode_touches_nothing(home: Path) -> None:
     assert converge(home, key(), check=True)["changed"]
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["apply", "beside", "entries", "file_set", "key_files", "manifest", "owner", "plan", "scanning", "secure_fs"],
+)
+def test_nothing_is_imported_late(name: str) -> None:
+    """Whoever works with a user's rights cannot read ansible's archive with the modules, which is root's."""
+    tree = ast.parse((Path(apply.__file__).parent / f"{name}.py").read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    late = [node for one in functions for node in ast.walk(one) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert not late
 
 
 def test_mode_alone_needs_no_content(home: Path) -> None:
@@ -255,12 +268,12 @@ def test_where_others_can_change_something_the_owner_s_rights_are_used(mode: int
 )
 def test_a_text_in_place_is_told_as_a_whole_unless_it_is_a_key(home: Path, content: bytes, told: bytes | None) -> None:
     (home / "key").write_bytes(content)
-    texts = converge(home, key(observe_text=True), send=False)["texts"]
-    assert texts == {str(home / "key"): told and base64.b64encode(told).decode()}
+    stored = converge(home, key(recall=True), send=False).get("stored")
+    assert stored == (told and {str(home / "key"): base64.b64encode(told).decode()})
 
 
 def test_a_text_that_is_not_there_is_not_told(home: Path) -> None:
-    assert "texts" not in converge(home, key(observe_text=True), send=False)
+    assert "stored" not in converge(home, key(recall=True), send=False)
 
 
 # --- directories that others share, and paths -------------------------------------------------------------------------

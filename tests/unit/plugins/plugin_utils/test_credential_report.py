@@ -7,7 +7,6 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.plugin_utils.credential_report import changes, combine
 
-
 FIRST = ", ".join(f"user{number}" for number in range(10))
 
 
