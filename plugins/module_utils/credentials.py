@@ -30,7 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "privatekey_passphrase": {"type": "str", "no_log": True},
     "encrypt_privatekey": {"type": "bool", "default": True},
     "privatekey_format": {"type": "str", "choices": ["pkcs8", "traditional"], "default": "pkcs8"},
-    "kdf_iterations": {"type": "int", "default": 100000},
+    "kdf_iterations": {"type": "int", "default": 600000},
     "max_kdf_iterations": {"type": "int", "default": 10000000},
     "owner": {"type": "str"},
     "group": {"type": "str"},

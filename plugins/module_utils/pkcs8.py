@@ -15,7 +15,7 @@ the holder of the private key can compute those. In version 2 they do not depend
 same private key compare like this:
 
 - same salt, IV and iterations, other ciphertext: the passphrase differs;
-- same iterations, other salt and IV: at least one of the files is not of version 2, but of version 1 or another program.
+- same iterations, other salt and IV: version 1, or another program, wrote at least one of the files.
 """
 
 from __future__ import annotations

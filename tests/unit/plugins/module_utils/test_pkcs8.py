@@ -55,7 +55,11 @@ def recompute(private_key_info: bytes, passphrase: str, iterations: int) -> dict
     cipher = Cipher(algorithms.AES(values["aes_key"]), modes.CBC(values["iv"])).encryptor()
     values["ciphertext"] = cipher.update(private_key_info + bytes([padding] * padding)) + cipher.finalize()
     encoded = base64.b64encode(file_der(values, iterations)).decode()
-    lines = ["-----BEGIN ENCRYPTED PRIVATE KEY-----", *textwrap.wrap(encoded, 64), "-----END ENCRYPTED PRIVATE KEY-----"]
+    lines = [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----",
+        *textwrap.wrap(encoded, 64),
+        "-----END ENCRYPTED PRIVATE KEY-----",
+    ]
     return {**{name: value.hex() for name, value in values.items()}, "pem": "".join(f"{line}\n" for line in lines)}
 
 
