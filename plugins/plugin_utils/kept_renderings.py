@@ -190,7 +190,8 @@ def _guard(sources: list[Source]) -> list[_Guarded | None]:
     if numbers is None:
         numbers = list(map(guessing.iterations, chosen))
         page.write(numbers)
-    of_chosen = iter(_Guarded(*pair) if pair[1] in _ROUNDS else None for pair in zip(chosen, numbers))
+    # Not by "None in range", which would try all its numbers.
+    of_chosen = iter(_Guarded(*pair) if (pair[1] or 0) in _ROUNDS else None for pair in zip(chosen, numbers))
     return [next(of_chosen) if _may_have_page(one) else None for one in sources]
 
 
