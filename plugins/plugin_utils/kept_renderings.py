@@ -163,17 +163,20 @@ def _find_out(sources: list[Source], remembered: _Known | None) -> list[Outcome]
     """Render what no page knows, and write the pages."""
     guards = _guard(sources)
     guarded = [one for one in guards if one]
-    parts = [] if remembered is not None else _parts_of(guarded)
+    parts = _parts_of(guarded) if remembered is None else []
     on_pages = iter(_read(parts, len(guarded)) if remembered is None else remembered)
     known = [next(on_pages) if guard else None for guard in guards]
     rendered = iter(_rendered([one for one, outline in zip(sources, known) if outline is None]))
     found = [next(rendered) if outline is None else outline for outline in known]
-    new = [
-        one is None and not isinstance(now, GridSecurityError) for one, now, guard in zip(known, found, guards) if guard
-    ]
-    if remembered is None or any(new):
-        _keep(parts or _parts_of(guarded), [one for one, guard in zip(found, guards) if guard], guarded)
+    good = [None if isinstance(one, GridSecurityError) else one for one, guard in zip(found, guards) if guard]
+    new = [guard for guard, before, now in zip(guards, known, found) if guard and _is_new(before, now)]
+    if remembered is None or new:
+        _keep(parts or _parts_of(guarded), good, new)
     return found
+
+
+def _is_new(before: Any, now: Outcome) -> bool:
+    return before is None and not isinstance(now, GridSecurityError)
 
 
 def _guard(sources: list[Source]) -> list[_Guarded | None]:
@@ -231,13 +234,15 @@ def _pieces(guarded: list[_Guarded]) -> Iterator[slice]:
         yield slice(start, len(guarded))
 
 
-def _keep(parts: list[_Part], found: list[Outcome], guarded: list[_Guarded]) -> None:
-    """Write the pages. An error is found out again, because its cause may lie outside of the files."""
-    good: _Known = [None if isinstance(one, GridSecurityError) else one for one in found]
+def _keep(parts: list[_Part], good: _Known, new: list[_Guarded]) -> None:
+    """Write the pages, and remove the others about what was rendered now.
+
+    An error is not kept but found out again, because its cause may lie outside of the files.
+    """
     for part in parts:
         if any(good[part.place]):
             part.page.write(good[part.place])
-    ledger.remove_superseded(set(_names([one.source for one, outline in zip(guarded, good) if outline])))
+    ledger.remove_superseded(set(_names([one.source for one in new])))
 
 
 def _subject(guarded: list[_Guarded]) -> ledger.Subject:

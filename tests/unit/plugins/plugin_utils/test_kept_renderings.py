@@ -337,6 +337,20 @@ def test_pages_of_other_credentials_and_of_other_hosts_stay(controller: Controll
     assert of_bob < one_host
 
 
+def test_what_is_known_already_supersedes_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two groups of hosts share alice. A change of bob costs the other group nothing."""
+    monkeypatch.setattr(kept_renderings, "_LONGEST_PIECE", 1)
+    controller.add("alice", "bob", "carol")
+    alice, bob, carol = controller.options()
+    controller.renderer().outlines([alice, carol])
+    of_others = controller.outline_pages()
+    controller.renderer().outlines([alice, bob])
+    controller.begin_run()
+    controller.renderer().outlines([alice, {**bob, "privatekey_passphrase": "other"}])
+    assert controller.opened == ["bob.p12 for bob"]
+    assert of_others <= controller.outline_pages()
+
+
 @pytest.mark.parametrize("days", [29, 31])
 def test_pages_that_nobody_used_for_30_days_go_in_a_run_that_writes_nothing(controller: Controller, days: int) -> None:
     controller.add("alice")
