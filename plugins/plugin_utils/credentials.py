@@ -14,7 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils import credentials
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
-from ansible_collections.grid.security.plugins.plugin_utils import accounts
+from ansible_collections.grid.security.plugins.plugin_utils import accounts, restarts
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
@@ -24,14 +24,19 @@ _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
-    """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result."""
+    """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result.
+
+    Services are left to :func:`restarts.carry_out`, which is called when everything else is done.
+    """
     options = read_options(arguments)
     results = yield from _place(action, options)
     missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]
     chosen = [(options[index], results[index]) for index in missing]
     for index, result in zip(missing, (yield from _place_with_accounts(action, chosen))):
         results[index] = result
-    return credentials.combine(results, "credentials" in arguments, action.diff)
+    services = restarts.take(results, action.check_mode)
+    combined = credentials.combine(results, "credentials" in arguments, action.diff)
+    return {**combined, "services": services} if services else combined
 
 
 def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,6 +58,8 @@ def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any
     options = check.complete(item, where)
     if options["state"] == "present" and not (options["src"] or options["content"]):
         raise AnsibleActionFail(f"{where}one of src and content is required for state: present.")
+    if options["services"]:
+        options["services"] = restarts.read(options["services"], where)
     return options
 
 

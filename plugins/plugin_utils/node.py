@@ -17,7 +17,13 @@ from typing import Any, Callable
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, grid_mapfile, trust_anchors, voms
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    credentials,
+    grid_mapfile,
+    restarts,
+    trust_anchors,
+    voms,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 __all__ = ["PARTS", "Part", "place"]
@@ -48,6 +54,7 @@ def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
     chosen = [part for part in PARTS if any(action.template(action.task_vars.get(one)) for one in part.variables)]
     results = yield from together([part.place(action, _arguments(action, part)) for part in chosen])
+    results = [restarts.carry_out(action, result) for result in results]  # when all files of all parts are in place
     result = _combined({part.role: result for part, result in zip(chosen, results)}, action.diff)
     if not chosen:
         variables = ", ".join(one for part in PARTS for one in part.variables)

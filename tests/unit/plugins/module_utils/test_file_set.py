@@ -11,12 +11,14 @@ import pwd
 import resource
 import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils import apply, file_set, manifest, scanning
+from ansible_collections.grid.security.tests.support.systemd import Systemd
 
 CONTENT = b"key"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -240,3 +242,69 @@ def test_where_others_can_change_something_the_owner_s_rights_are_used(mode: int
         os.chmod(etc, mode)
         assert not place_for("nobody", f"{etc}/made").get("failed")
         assert Path(etc, "made").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+# --- services ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="systemd")
+def _systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
+    """A systemd with one service, which runs."""
+    systemd = Systemd(tmp_path / "systemd")
+    for name, value in systemd.environment.items():
+        monkeypatch.setenv(name, value)
+    systemd.start("xrootd")
+    return systemd
+
+
+def serve(home: Path, *entries: dict[str, Any], service: str = "xrootd", send: bool = True) -> dict[str, Any]:
+    """The outcome of a set whose file ``key`` a service uses."""
+    one = {
+        "name": "host",
+        "directory": str(home / "host"),
+        "entries": [{"state": "file", **entry} for entry in entries],
+    }
+    used = {"services": [{"name": service, "state": "restarted"}], "watched": ["key"]}
+    contents = {DIGEST: base64.b64encode(CONTENT).decode()} if send else {}
+    (home / "host").mkdir(exist_ok=True)
+    return file_set.converge([{**one, **used}], contents, False, False)[0]
+
+
+def status(outcome: dict[str, Any]) -> str:
+    (service,) = outcome["services"]
+    return str(service["status"])
+
+
+def test_a_service_owes_a_restart_until_it_started_after_its_file_changed(home: Path, systemd: Systemd) -> None:
+    assert status(serve(home, key(), send=False)) == "current"  # there is no file yet
+    assert status(serve(home, key())) == "owed"
+    assert status(serve(home, key(), send=False)) == "owed"
+    time.sleep(0.05)  # more than a tick of the clock, as every real restart takes
+    systemd.start("xrootd")
+    assert status(serve(home, key(), send=False)) == "current"
+    time.sleep(0.05)
+    (home / "host/key").chmod(0o644)
+    assert status(serve(home, key(), send=False)) == "owed"
+
+
+def test_a_set_that_fails_tells_what_its_services_owe(home: Path, systemd: Systemd) -> None:
+    serve(home, key())
+    (home / "host/other").mkdir()
+    failed = serve(home, key(), key(path="other"))
+    assert failed["kind"] == "is_directory"
+    assert status(failed) == "owed"
+
+
+def test_with_an_unknown_service_nothing_is_changed(home: Path, systemd: Systemd) -> None:
+    outcome = serve(home, key(), service="xrotd")
+    assert outcome["kind"] == "no_service"
+    assert "'xrotd'" in outcome["msg"]
+    assert list((home / "host").iterdir()) == []
+
+
+def test_no_worker_has_a_say_in_what_services_are_restarted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = {"changed": False, "entries": [], "services": [{"name": "sshd"}], "change_times": {"/x": 1}}
+    monkeypatch.setattr(file_set, "work", lambda _argument: dict(claim))
+    outcome = converge(home, key())
+    assert "services" not in outcome
+    assert "change_times" not in outcome
