@@ -35,7 +35,10 @@ class Node:
         (self._site.root / f"{name}.p12").write_bytes(pki.issue(name).archive())
 
     def run(self, role: str = "node", *options: str, **variables: Any) -> list[str]:
-        """What was executed on the node in a run."""
+        """What was executed on the node in a run.
+
+        :param role: its name, a name with the file of its tasks (``node:verify``), or ``site`` for the playbook.
+        """
         common = {"passphrase": "import", "privatekey_passphrase": "store"}
         known = {
             "host_credential_src": "host.p12",
@@ -47,7 +50,9 @@ class Node:
         }
         name, _colon, tasks = role.partition(":")
         task = {"ansible.builtin.import_role": {"name": f"grid.security.{name}", "tasks_from": tasks or "main"}}
-        play = {"tasks": [task], "vars": {**known, **variables}}
+        variables = {**known, "ansible_become": False, **variables}
+        play = {"import_playbook": "grid.security.site"} if role == "site" else {"tasks": [task]}
+        play["vars"] = variables
         done = self._site.run_play(play, *options, **self.systemd.environment)
         self.output = done.stdout + done.stderr
         self.is_good = done.returncode == 0
@@ -80,27 +85,34 @@ def test_services_take_up_what_was_placed_and_then_nothing_is_owed(node: Node) -
     assert node.systemd.calls() == []
 
 
-def test_another_user_s_wrong_passphrase(settled: Node) -> None:
+def test_crls_that_fail_and_crls_when_another_part_fails(settled: Node, site: Any) -> None:
+    (site.root / "ca.pem").write_bytes(pki.issue("CA", authority=True).pem)
+    settled.issue("host")
+    unreachable = [{"src": "ca.pem", "crl_urls": ["http://127.0.0.1:1/ca.crl"]}]
+    crls = {"crl_updates_source": "controller", "crl_updates_sources": unreachable, "crl_updates_required": True}
+    place = {"crl_updates_path": str(settled.root / "certificates"), "user_credentials": [{"src": "none.p12"}]}
+    settled.run("site", **crls, **place)
+    assert "CAs without a valid CRL in place" in settled.output, settled.output
+    assert "none.p12" in settled.output
+    assert "Not everything is up to date." in settled.output
+    assert "failed=1 " in settled.output
+    assert settled.systemd.calls() == BOTH
+
+
+def test_another_user_s_wrong_passphrase_and_a_copy_for_an_account_that_is_not_there(settled: Node) -> None:
     settled.issue("host")
     wrong = {
         "src": "alice.p12",
         "directory": str(settled.root / "alice"),
-        "passphrase": "typo",
+        "passphrase": "x",
         "privatekey_passphrase": "x",
     }
-    settled.run(user_credentials=[wrong])
-    assert "the import passphrase is wrong" in settled.output
-    assert not settled.is_good
-    assert settled.systemd.calls() == BOTH
-
-
-def test_a_copy_for_an_account_that_is_not_there(settled: Node) -> None:
-    settled.issue("host")
     copies = [
         {"directory": str(settled.root / "copy"), "owner": "nobody-such"},
         {"directory": str(settled.root / "copy2")},
     ]
-    settled.run(host_credential_copies=copies)
+    settled.run(user_credentials=[wrong], host_credential_copies=copies)
+    assert "the import passphrase is wrong" in settled.output
     assert "there is no account 'nobody-such'" in settled.output
     assert not settled.is_good
     assert (settled.root / "copy2/hostkey.pem").exists()
