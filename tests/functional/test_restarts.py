@@ -41,12 +41,14 @@ class Node:
         """
         common = {"passphrase": "import", "privatekey_passphrase": "store"}
         known = {
-            "host_credential_src": "host.p12",
+            "host_credential_src": str(self._site.root / "host.p12"),
             "host_credential_passphrase": "import",
             "host_credential_directory": str(self.root / "host"),
             "host_credential_copies": [{"directory": str(self.root / "copy")}],
             "host_credential_services": SERVICES,
-            "user_credentials": [{"src": "alice.p12", "directory": str(self.root / "alice"), **common}],
+            "user_credentials": [
+                {"src": str(self._site.root / "alice.p12"), "directory": str(self.root / "alice"), **common}
+            ],
         }
         name, _colon, tasks = role.partition(":")
         task = {"ansible.builtin.import_role": {"name": f"grid.security.{name}", "tasks_from": tasks or "main"}}
@@ -88,7 +90,7 @@ def test_services_take_up_what_was_placed_and_then_nothing_is_owed(node: Node) -
 def test_crls_that_fail_and_crls_when_another_part_fails(settled: Node, site: Any) -> None:
     (site.root / "ca.pem").write_bytes(pki.issue("CA", authority=True).pem)
     settled.issue("host")
-    unreachable = [{"src": "ca.pem", "crl_urls": ["http://127.0.0.1:1/ca.crl"]}]
+    unreachable = [{"src": str(site.root / "ca.pem"), "crl_urls": ["http://127.0.0.1:1/ca.crl"]}]
     crls = {"crl_updates_source": "controller", "crl_updates_sources": unreachable, "crl_updates_required": True}
     place = {"crl_updates_path": str(settled.root / "certificates"), "user_credentials": [{"src": "none.p12"}]}
     settled.run("site", **crls, **place)
