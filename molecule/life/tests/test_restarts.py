@@ -99,7 +99,7 @@ def test_a_restart_fails_once(host: Host) -> None:
     )
     settle(host)
     with host.sudo():
-        host.check_output("rm -r %s && systemctl daemon-reload", DROP_IN)
+        host.check_output("rm -r %s /run/tried && systemctl daemon-reload", DROP_IN)
 
 
 @pytest.fixture(name="blocked")
@@ -108,7 +108,7 @@ def _blocked(host: Host) -> Iterator[None]:
     with host.sudo():
         host.check_output("printf %s %s >%s && chmod 755 %s", "%s", BLOCKING, SYSTEMCTL, SYSTEMCTL)
         yield
-        host.check_output("rm %s; kill $(cat /run/restarting) || true", SYSTEMCTL)
+        host.check_output("rm %s; kill $(cat /run/restarting); rm /run/restarting", SYSTEMCTL)
 
 
 def killed_at_the_restart(host: Host, mark: str) -> None:
