@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
-from ansible_collections.grid.security.plugins.plugin_utils import credentials
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, restarts
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 
@@ -14,4 +14,5 @@ class ActionModule(GridAction):
     """Places credentials from PKCS#12 archives, or removes them."""
 
     def converse(self) -> Conversation:
-        return credentials.place(self, self.arguments)
+        result = yield from credentials.place(self, self.arguments)
+        return restarts.carry_out(self, result)

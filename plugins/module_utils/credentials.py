@@ -59,7 +59,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "account_base_dir": {"type": "path"},
     "dns_name": {"type": "str"},
     "check_privatekey": {"type": "bool", "default": False},
+    "services": {"type": "list", "elements": "raw", "default": []},
 }
+_PATHS = ("cert_path", "privatekey_path", "other_certs_path")
 
 # Beside ``credentials``; they are for the list as a whole.
 LIST_OPTIONS: dict[str, dict[str, Any]] = {
@@ -107,7 +109,7 @@ def converge(
         if item.error is None:
             item.file_set = _file_set(item)
     _refuse_duplicates(items)
-    yield from _exchange(items)
+    yield from _exchange(items, watch=True)
     pending = [item for item in items if item.error is None and item.outcome.get("needs")]
     for item in pending:
         _review(item, register)
@@ -149,7 +151,7 @@ def _refuse_duplicates(items: list[_Item]) -> None:
 
 def _file_set(item: _Item) -> dict[str, Any]:
     options, outline = item.options, item.outline
-    paths = [options["cert_path"], options["privatekey_path"], options["other_certs_path"]]
+    paths = [options[name] for name in _PATHS]
     if outline is None:
         entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
     else:
@@ -161,16 +163,30 @@ def _file_set(item: _Item) -> dict[str, Any]:
             entries[0]["certificates"] = [credential.fingerprint(outline["facts"])]
             entries[1]["beside"] = True
         entries += _directories(options)
-    return {
-        "name": label(options),
-        "owner": options["owner"],
-        "directory": _directory(options),
-        "entries": entries,
-    }
+    return _named_set(item, entries)
+
+
+def _named_set(item: _Item, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The set of a credential, with the services that use its files."""
+    options = item.options
+    named = {"name": label(options), "owner": options["owner"], "directory": _directory(options), "entries": entries}
+    if not _services(item):
+        return named
+    return {**named, "services": _services(item), "watched": _used_paths(options)}
 
 
 def _directory(options: dict[str, Any]) -> str:
     return str(options["directory"] or f"~{options['owner'] or ''}/.globus")
+
+
+def _services(item: _Item) -> list[dict[str, str]]:
+    """The services that use a credential; nothing uses one that is to be absent."""
+    services: list[dict[str, str]] = item.options["services"]
+    return services if item.options["state"] == "present" else []
+
+
+def _used_paths(options: dict[str, Any]) -> list[str]:
+    return [options[name] for name in _PATHS if options[name]]
 
 
 def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -194,13 +210,21 @@ def _file_entry(options: dict[str, Any], path: str, facts: dict[str, Any]) -> di
     }
 
 
-def _exchange(items: list[_Item]) -> Conversation:
+def _exchange(items: list[_Item], watch: bool = False) -> Conversation:
+    """Send the sets of all items without an error.
+
+    :param watch: also ask about the services of the other items: an earlier run may have left them a restart.
+    """
     ready = [item for item in items if item.error is None]
+    watched = [item for item in items if watch and item.error is not None and _services(item)]
     contents = {digest: content for item in ready for digest, content in item.contents.items()}
-    for item, outcome in zip(ready, (yield Request([item.file_set for item in ready], contents))):
+    sets = [item.file_set for item in ready] + [_named_set(item, []) for item in watched]
+    for item, outcome in zip(ready + watched, (yield Request(sets, contents))):
+        if outcome.get("failed"):  # perhaps too early to look at the services again
+            known = item.outcome.get("services", [])
+            outcome["services"] = [*known, *outcome.get("services", [])]
+            item.error = item.error or GridSecurityError(outcome["kind"], f"{label(item.options)}: {outcome['msg']}")
         item.outcome = outcome
-        if outcome.get("failed"):
-            item.error = GridSecurityError(outcome["kind"], f"{item.file_set['name']}: {outcome['msg']}")
 
 
 def _review(item: _Item, register: identity.Register) -> None:
@@ -223,6 +247,8 @@ def _review(item: _Item, register: identity.Register) -> None:
 def _result(item: _Item, check: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"owner": item.options["owner"], "state": item.options["state"], "changed": False}
     result.update(_paths(item))
+    if item.outcome.get("services"):
+        result["services"] = item.outcome["services"]
     if item.outline is not None:
         facts = item.outline["facts"]
         result.update(facts, days_left=credential.days_left(facts), warnings=item.outline["warnings"])
@@ -238,8 +264,7 @@ def _result(item: _Item, check: bool) -> dict[str, Any]:
 
 
 def _paths(item: _Item) -> dict[str, str]:
-    names = ["cert_path", "privatekey_path", "other_certs_path"]
-    used = [name for name in names if item.options[name]]
+    used = [name for name in _PATHS if item.options[name]]
     directory = _directory(item.options)
     return dict(zip(used, item.outcome.get("paths") or [os.path.join(directory, item.options[name]) for name in used]))
 

@@ -57,17 +57,18 @@ def converge(
     results: list[dict[str, Any]] = [{} for _set in sets]
     paths: list[list[str]] = [[] for _set in sets]
     secret = secret or bool(contents)
+    known = _ask_for_services(sets)
     jobs = []
-    for index, (one, whose) in enumerate(zip(sets, _whose(sets))):
+    for index, (one, whose) in enumerate(zip(sets, _whose(sets, known))):
         if isinstance(whose, GridSecurityError):
             results[index] = _without_account(one, whose)
             continue
         account, entries = whose
         paths[index] = [answers.printable(entry["path"]) for entry in entries]
         jobs.append((index, _job(one, whose, _own(one, contents), (check, diff, secret), limit)))
-    done = owners.run_jobs(work, [job for _place, job in jobs], secret)
-    for (index, _todo), result in zip(jobs, done):
-        results[index] = result
+    done = owners.run_jobs(work, [job for _index, job in jobs], secret)
+    for (index, job), result in zip(jobs, done):
+        results[index] = _with_services(result, sets[index], job, known)
     return [
         {"name": one["name"], "paths": expanded, "changed": False, **result}
         for one, expanded, result in zip(sets, paths, results)
@@ -91,6 +92,9 @@ def _job(
     for name in ("manifest", "probe"):
         if one.get(name):
             argument[name] = {**one[name], "directory": owners.expand_home(one["directory"], account)}
+    if one.get("services"):
+        directory = _directory(one, account)
+        argument["watched"] = [_absolute(path, directory, account) for path in one["watched"]]
     limit = min(limit, _PROBE_LIMIT) if one.get("probe") else limit
     most = answers.LARGEST if account.is_caller else _most(entries, diff)
     return owners.Job(account, argument, limit, most=most, look=None if secret else {**argument, "look": True})
@@ -107,12 +111,12 @@ def _most(entries: list[dict[str, Any]], diff: bool) -> int:
 _Whose = tuple[owners.Account, list[dict[str, Any]]]
 
 
-def _whose(sets: list[dict[str, Any]]) -> list[_Whose | GridSecurityError]:
+def _whose(sets: list[dict[str, Any]], known: Any) -> list[_Whose | GridSecurityError]:
     """With whose rights each set is handled, and its entries with absolute paths.
 
     Those of its owner; but where only root can change anything root has to work, and gives the files away.
     """
-    found = [_owners(one) for one in sets]
+    found = [_owners(one, known) for one in sets]
     doubtful = {
         index: whose
         for index, whose in enumerate(found)
@@ -125,8 +129,10 @@ def _whose(sets: list[dict[str, Any]]) -> list[_Whose | GridSecurityError]:
     return found
 
 
-def _owners(one: dict[str, Any]) -> _Whose | GridSecurityError:
+def _owners(one: dict[str, Any], known: Any) -> _Whose | GridSecurityError:
     try:
+        if one.get("services"):
+            _services().refuse_unknown(known, one)
         account = owners.find_account(one.get("owner"))
         return account, _expanded(one, account)
     except GridSecurityError as error:
@@ -178,17 +184,26 @@ def _expanded(one: dict[str, Any], account: owners.Account) -> list[dict[str, An
 
     :raises GridSecurityError: ``bad_path``, and ``no_account`` of a ``~user`` in a path.
     """
+    directory = _directory(one, account)
+    entries = []
+    for entry in one["entries"]:
+        _check(entry.get("target") or "", "target")
+        path = _absolute(_check(entry["path"], "path"), directory, account)
+        entries.append({**{k: v for k, v in entry.items() if v is not None}, "path": path})
+    return entries
+
+
+def _directory(one: dict[str, Any], account: owners.Account) -> str:
     directory = owners.expand_home(_check(one.get("directory") or "/", "directory"), account)
     if not os.path.isabs(directory):
         raise GridSecurityError(
             "bad_path", f"directory: {directory} is no absolute path of the node. Start it with / or ~."
         )
-    entries = []
-    for entry in one["entries"]:
-        _check(entry.get("target") or "", "target")
-        path = os.path.join(directory, owners.expand_home(_check(entry["path"], "path"), account))
-        entries.append({**{k: v for k, v in entry.items() if v is not None}, "path": os.path.normpath(path)})
-    return entries
+    return directory
+
+
+def _absolute(path: str, directory: str, account: owners.Account) -> str:
+    return os.path.normpath(os.path.join(directory, owners.expand_home(path, account)))
 
 
 def _check(path: str, option: str) -> str:
@@ -201,7 +216,45 @@ def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
     return {digest: content for digest, content in contents.items() if digest in wanted}
 
 
+# --- services ---------------------------------------------------------------------------------------------------------
+
+
+def _ask_for_services(sets: list[dict[str, Any]]) -> Any:
+    """Ask systemd about the services of all sets, before anything is changed. None if no set has a service."""
+    if not any(one.get("services") for one in sets):
+        return None
+    return _services().ask(sets)
+
+
+def _services() -> Any:
+    # Most sets have no services.
+    # pylint: disable-next=import-outside-toplevel
+    from ansible_collections.grid.security.plugins.module_utils import services
+
+    return services
+
+
+def _with_services(result: dict[str, Any], one: dict[str, Any], job: owners.Job, known: Any) -> dict[str, Any]:
+    """Add to the result of a set whether its services owe a restart. The worker, which a user controls, cannot."""
+    changed = result.pop("change_times", None)
+    result.pop("services", None)
+    if one.get("services"):
+        result["services"] = _services().describe(known, one, job.argument["watched"], changed)
+    return result
+
+
+# --- one set ----------------------------------------------------------------------------------------------------------
+
+
 def work(argument: dict[str, Any]) -> dict[str, Any]:
+    """Do what is to be done for one set, and tell when its watched files changed, whether or not that failed."""
+    if not argument.get("watched"):
+        return _work(argument)
+    result = owners.guarded(_work, argument)
+    return {**result, "change_times": secure_fs.change_times(argument["watched"])}
+
+
+def _work(argument: dict[str, Any]) -> dict[str, Any]:
     """Plan one set and, unless in check mode or short of contents, apply it; or compare it by its manifest.
 
     With ``look``, what would be applied is :data:`owners.UNFINISHED`.

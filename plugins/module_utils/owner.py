@@ -38,7 +38,7 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils import answers, process, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
+__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "guarded", "run_job", "run_jobs"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -129,7 +129,7 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
     try:
         for job in jobs:
             if job.account.is_caller and not job.apart:
-                yield _admit(job, _guarded(handler, job.argument))
+                yield _admit(job, guarded(handler, job.argument))
             elif os.geteuid() != 0:
                 yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
             else:
@@ -179,7 +179,7 @@ def _bad_answer(job: Job, error: answers.AnswerError) -> dict[str, Any]:
     return _failure("bad_answer", _BAD_ANSWER.format(job.account.name, error))
 
 
-def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
+def guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
     """What the handler returns, or a failure."""
     try:
         return handler(argument)
@@ -384,7 +384,7 @@ def _work(channel: socket.socket, handler: Handler, become: Callable[[Account], 
     account = Account(**message["account"])
     try:
         with become(account):
-            result = _guarded(handler, message["argument"])
+            result = guarded(handler, message["argument"])
     except OSError as error:
         result = _failure("os_error", _NO_PROCESS.format(account.name, error.strerror))
     except Exception as error:  # pylint: disable=broad-except  # the engine must get an answer

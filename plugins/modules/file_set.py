@@ -176,6 +176,11 @@ sets:
       returned: when the controller compares a directory as a whole, and it differs
       type: list
       elements: str
+    services:
+      description: Services that use files of the set, and whether they owe a restart.
+      returned: when the controller asks for that
+      type: list
+      elements: dict
     failed:
       description: Whether the set failed.
       returned: failure

@@ -219,6 +219,18 @@ options:
             certificate. It costs as much time as the encryption did; the role's C(verify) sets it.
         type: bool
         default: false
+      services:
+        description:
+          - Services that use the credential. An item is a name, or has C(name) and C(state) (V(restarted), which is the default, or
+            V(reloaded)).
+          - A service is restarted, or reloaded, if it started before one of the files of its credentials changed (ctime), or if it has
+            failed. One that is stopped stays so. That is the last thing done, also if a credential failed. A restart that is not made
+            or fails is made by the next run.
+          - A service that systemd does not know is an error before the credential is changed.
+          - On nodes without systemd, services are restarted when something changed in the same run.
+        type: list
+        elements: raw
+        default: []
   <<: *options
   record:
     description:
@@ -279,9 +291,10 @@ EXAMPLES = r"""
     cert_mode: "0644"
     privatekey_mode: "0400"
     directory_mode: "0755"
+    services: [globus-gridftp-server]
     credentials:
       - {directory: /etc/grid-security, cert_path: hostcert.pem, privatekey_path: hostkey.pem}
-      - {directory: /etc/grid-security/xrd, owner: xrootd, cert_path: xrdcert.pem, privatekey_path: xrdkey.pem}
+      - {directory: /etc/grid-security/xrd, owner: xrootd, cert_path: xrdcert.pem, privatekey_path: xrdkey.pem, services: [xrootd@clustered]}
 """
 
 RETURN = r"""
@@ -389,6 +402,41 @@ purged:
       returned: always
       type: list
       elements: str
+services:
+  description: A result for each service.
+  returned: when O(services) is set
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the service.
+      returned: always
+      type: str
+    state:
+      description: V(restarted) or V(reloaded).
+      returned: always
+      type: str
+    owed:
+      description: Whether the service owed a restart or a reload.
+      returned: always
+      type: bool
+    why:
+      description: Why it owed that.
+      returned: when it owed that
+      type: str
+      sample: "restart of xrootd owed: it started at 2027-01-02T03:04:05Z, before /etc/grid-security/hostcert.pem changed at 2027-02-03T04:05:06Z"
+    changed:
+      description: Whether it was restarted or reloaded, or would be in check mode.
+      returned: always
+      type: bool
+    failed:
+      description: Whether that failed.
+      returned: failure
+      type: bool
+    msg:
+      description: What went wrong.
+      returned: failure
+      type: str
 """
 
 from typing import Any

@@ -18,6 +18,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     accounts,
     credential_report,
     purge,
+    restarts,
     run_register,
     templates,
 )
@@ -30,12 +31,17 @@ _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
-    """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result."""
+    """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result.
+
+    Services are left to :func:`restarts.carry_out`, which is called when everything else is done.
+    """
     options = read_options(arguments)
     keeper = purge.Keeper(_list_options(arguments), options, action.check_mode)
     results = yield from keeper.keep(_place_all(action, options, keeper))
     run_register.save(action.host, action.register)
-    return keeper.add_to(credential_report.combine(results, "credentials" in arguments, action.diff), action.diff)
+    services = restarts.take(results, action.check_mode)
+    combined = credential_report.combine(results, "credentials" in arguments, action.diff)
+    return keeper.add_to({**combined, **({"services": services} if services else {})}, action.diff)
 
 
 def _list_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
     complete = [_complete_item(check, defaults, index, item) for index, item in enumerate(items)]
     if any("error" in options for options in complete):
-        check.complete(defaults)  # what is wrong there is wrong for all
+        restarts.read(check.complete(defaults)["services"], "")  # what is wrong there is wrong for all
     return complete
 
 
@@ -77,6 +83,8 @@ def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any
     options = check.complete(item, where)
     if options["state"] == "present" and not (options["src"] or options["content"]):
         raise AnsibleActionFail(f"{where}one of src and content is required for state: present.")
+    if options["services"]:
+        options["services"] = restarts.read(options["services"], where)
     return options
 
 

@@ -24,6 +24,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     credentials,
     grid_mapfile,
     node_verification,
+    restarts,
     templates,
     trust_anchors,
     voms,
@@ -70,6 +71,7 @@ def place(action: GridAction) -> Conversation:
         action.change_nothing()
     chosen = [part for part in PARTS if any(_is_set(action, one) for one in part.variables)]
     results = yield from together([_place(action, part, options["verify"]) for part in chosen])
+    results = [restarts.carry_out(action, result) for result in results]  # when all files of all parts are in place
     parts = {part.role: result for part, result in zip(chosen, results)}
     result = _verified(action, parts) if options["verify"] else _combined(parts, action.diff)
     if not chosen:

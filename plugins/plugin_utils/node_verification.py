@@ -25,6 +25,7 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
     for role, part in parts.items():
         if "credentials" in part:
             yield from (line for one in part["credentials"] for line in _of_credential(one, days_left.get(role, 0)))
+            yield from (one["why"] for one in part.get("services", []) if one["owed"])
         elif part.get("failed"):
             yield from (f"{role}: {line.removeprefix('- ')}" for line in part["msg"].splitlines())
         elif part["changed"]:
@@ -33,7 +34,7 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
 
 def _of_credential(one: Result, days: int) -> Iterator[str]:
     if one.get("failed"):
-        yield one["msg"]
+        yield str(one["msg"])
     elif one["changed"]:
         yield from credential_report.changes(one)
     if one.get("days_left", days) < days:

@@ -205,3 +205,49 @@ def test_reasons_hold_no_byte_of_a_key(alice: Alice) -> None:
     stored = alice.key.read_text().splitlines()
     result = str(alice.place(check=True))
     assert not any(line in result for line in stored[1:])
+
+
+class Watched(Node):
+    """Answers for services as it is told, a list for each call; remembers the sets that name one."""
+
+    def __init__(self, *answers: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[list[tuple[str, int, list[str]]]] = []
+
+    def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        plain = [{name: one[name] for name in one if name not in ("services", "watched")} for one in sets]
+        self.asked.append([(one["name"], len(one["entries"]), one["watched"]) for one in sets if one.get("services")])
+        return [{**outcome, **answer} for outcome, answer in zip(super().send(plain, contents), self.answers.pop(0))]
+
+
+def watch(node: Watched, home: Path, archive: bytes, **changes: Any) -> dict[str, Any]:
+    renderer = renderers.RenderEach(lambda one: renderers.Source(one, archive))
+    item = options(home, "host", services=[{"name": "x", "state": "restarted"}], **changes)
+    (result,) = conversation.hold(credentials.converge([item], renderer, check=False), node.send)
+    return result
+
+
+def test_services_of_a_credential_that_is_refused_are_looked_at(tmp_path: Path) -> None:
+    node = Watched([{"services": ["owed"]}])
+    result = watch(node, tmp_path.resolve(), b"rubbish", other_certs_path="others.pem")
+    assert node.asked == [[("host.p12", 0, ["usercert.pem", "userkey.pem", "others.pem"])]]
+    assert result["kind"] == "not_pkcs12"
+    assert result["services"] == ["owed"]
+
+
+def test_the_last_look_counts_unless_it_failed(tmp_path: Path) -> None:
+    home, archive = tmp_path.resolve(), pki.issue().archive()
+    node = Watched([{"services": ["owed"]}], [{"services": ["current"]}])
+    assert watch(node, home / "one", archive)["services"] == ["current"]
+    failed = {"failed": True, "kind": "killed", "msg": "it was killed", "services": ["current"]}
+    node = Watched([{"services": ["owed"]}], [failed])
+    result = watch(node, home / "two", archive)
+    assert result["kind"] == "killed"
+    assert result["services"] == ["owed", "current"]
+
+
+def test_nothing_uses_a_credential_that_is_to_be_absent(tmp_path: Path) -> None:
+    node = Watched([{}])
+    assert "services" not in watch(node, tmp_path.resolve(), b"", state="absent")
+    assert node.asked == [[]]
