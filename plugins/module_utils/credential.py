@@ -18,12 +18,15 @@ FILES = ("certificate", "privatekey", "other_certs")
 
 
 def outline(rendered: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents."""
+    """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents.
+
+    ``chain`` is for :mod:`chain`.
+    """
     files = {}
     for name in FILES:
         content = rendered[name].encode()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-    return {"files": files, "facts": rendered["facts"], "warnings": rendered["warnings"]}
+    return {"files": files, **{name: rendered[name] for name in ("facts", "warnings", "chain")}}
 
 
 def contents(rendered: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
-__all__ = ["OPTIONS", "combine", "converge", "summarize"]
+__all__ = ["OPTIONS", "combine", "converge", "refused", "summarize"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "src": {"type": "path"},
@@ -54,6 +54,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "account_base_dir": {"type": "path"},
     "dns_name": {"type": "str"},
     "check_privatekey": {"type": "bool", "default": False},
+    "trust_anchors": {"type": "list", "elements": "raw"},
+    "trust_anchors_profiles": {"type": "list", "elements": "str", "default": []},
+    "trust_anchors_include": {"type": "list", "elements": "str", "default": []},
+    "trust_anchors_exclude": {"type": "list", "elements": "str", "default": []},
+    "trust_anchors_exclude_expired": {"type": "bool", "default": False},
+    "check_chain": {"type": "bool", "default": True},
 }
 
 
@@ -204,6 +210,11 @@ def _result(item: _Item) -> dict[str, Any]:
     if backups:
         result["backup_files"] = backups
     return result
+
+
+def refused(options: dict[str, Any], error: GridSecurityError) -> dict[str, Any]:
+    """The result of a credential that was refused before it was opened."""
+    return _result(_Item(options, error=error))
 
 
 def _paths(item: _Item) -> dict[str, str]:

@@ -325,7 +325,10 @@ def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
-    module = QuietModule(argument_spec={**credentials.OPTIONS, "credentials": items}, supports_check_mode=True)
+    module = QuietModule(
+        argument_spec={**credentials.OPTIONS, "credentials": items, "trusted_cas": {"type": "dict", "default": {}}},
+        supports_check_mode=True,
+    )
 
     def read(options: dict[str, Any]) -> renderers.Source:
         files = (options["src"], options["privatekey_src"])
@@ -336,7 +339,8 @@ def main() -> None:
         return file_set.converge(sets, contents, module.check_mode, False, secret=True)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    results = conversation.hold(credentials.converge(options, renderers.RenderEach(read), module.check_mode), send)
+    renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))
+    results = conversation.hold(credentials.converge(options, renderer, module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

@@ -14,7 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils import credentials
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
-from ansible_collections.grid.security.plugins.plugin_utils import accounts
+from ansible_collections.grid.security.plugins.plugin_utils import accounts, trusted_cas
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
@@ -40,13 +40,18 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
     defaults = {name: value for name, value in arguments.items() if name != "credentials"}
+    shared = trusted_cas.take_out(defaults)
     items = arguments.get("credentials")
     check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
     if items is None:
-        return [_complete(check, defaults, "")]
+        return [trusted_cas.complete(_complete(check, defaults, ""), defaults, shared, "")]
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
-    return [_complete(check, {**defaults, **item}, f"credentials[{index}]: ") for index, item in enumerate(items)]
+    complete = [_complete(check, {**defaults, **item}, f"credentials[{index}]: ") for index, item in enumerate(items)]
+    return [
+        trusted_cas.complete(one, item, shared, f"credentials[{index}]: ")
+        for index, (one, item) in enumerate(zip(complete, items))
+    ]
 
 
 def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any]:
@@ -71,11 +76,23 @@ def _place(action: GridAction, options: list[dict[str, Any]]) -> Conversation:
 
 
 def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    result = action.execute("grid.security.pkcs12_pem", {"credentials": options})
-    if "credentials" not in result:
-        raise AnsibleActionFail(result.get("msg", "the module pkcs12_pem gave no result"), result=result)
-    done: list[dict[str, Any]] = result["credentials"]
-    return done
+    """The result of each. The node checks the chains, with the CAs that this controller sends it."""
+    check = trusted_cas.ChainCheck(action)
+    sent: dict[int, dict[str, Any]] = {}
+    cas: dict[str, Any] = {}
+    results: dict[int, dict[str, Any]] = {}
+    for number, one in enumerate(options):
+        try:
+            sent[number], needed = check.for_node(one)
+            cas.update(needed)
+        except GridSecurityError as error:
+            results[number] = credentials.refused(one, error)
+    if sent:
+        result = action.execute("grid.security.pkcs12_pem", {"credentials": list(sent.values()), "trusted_cas": cas})
+        if "credentials" not in result:
+            raise AnsibleActionFail(result.get("msg", "the module pkcs12_pem gave no result"), result=result)
+        results.update(zip(sent, result["credentials"]))
+    return [results[number] for number in range(len(options))]
 
 
 def _place_with_accounts(action: GridAction, missing: list[tuple[dict[str, Any], dict[str, Any]]]) -> Conversation:
@@ -112,13 +129,16 @@ def facts(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, s
 def _renderer(action: GridAction) -> KeptRenderings:
     """For credentials whose archives lie on the controller."""
 
+    check = trusted_cas.ChainCheck(action)
+
     def read(options: dict[str, Any]) -> Source:
         name = label(options)
+        check.key(options)  # which says whether there are the sources of the CAs
         key = (options["privatekey_src"], options["privatekey_content"])
         data = _read(action, options["src"], options["content"], name)
         return Source(options, data, _read(action, *key, name) if any(key) else None)
 
-    return KeptRenderings(read)
+    return KeptRenderings(read, check)
 
 
 def _read(action: GridAction, src: str | None, content: str | None, name: str) -> bytes:

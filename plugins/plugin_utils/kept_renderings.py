@@ -28,6 +28,7 @@ from ansible_collections.grid.security.plugins.module_utils.renderers import (
     read_all,
 )
 from ansible_collections.grid.security.plugins.plugin_utils import ledger, memo
+from ansible_collections.grid.security.plugins.plugin_utils.trusted_cas import ChainCheck
 
 __all__ = ["KeptRenderings"]
 
@@ -51,15 +52,30 @@ class KeptRenderings:
     """The renderer of the controller; see :class:`renderers.Renderer`.
 
     :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
+    :param check: of the chains. Its verdicts have pages of their own: CAs and CRLs change more often than archives.
     """
 
-    def __init__(self, read: Callable[[dict[str, Any]], Source]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[dict[str, Any]], Source], check: ChainCheck) -> None:
+        self._read, self._check = read, check
         self._sources: list[Any] = []
 
     def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
         self._sources = read_all(self._read, options)
-        return for_good_ones(_outlines, self._sources)
+        return for_good_ones(self._outlines, self._sources)
+
+    def _outlines(self, sources: list[Source]) -> list[Outcome]:
+        """Judged once per run for all hosts with the same list."""
+        if not sources:
+            return []
+        # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
+        parts = [b"outlines", *(part for one in sources for part in _parts(one))]
+        parts += [self._check.key(one.options).encode() for one in sources]
+
+        def produce() -> dict[str, Any]:
+            judged = self._check.judge(sources, _find_out(sources))
+            return {"outcomes": list(map(_packed, judged))}
+
+        return list(map(_unpacked, memo.memoize(parts, produce)["outcomes"]))
 
     def contents(self, numbers: list[int]) -> list[Outcome]:
         rendered = for_good_ones(_render, [self._sources[number] for number in numbers])
@@ -67,15 +83,6 @@ class KeptRenderings:
 
 
 # --- in this run ------------------------------------------------------------------------------------------------------
-
-
-def _outlines(sources: list[Source]) -> list[Outcome]:
-    if not sources:
-        return []
-    # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
-    parts = [b"outlines", *(part for one in sources for part in _parts(one))]
-    known = memo.memoize(parts, lambda: {"outcomes": list(map(_packed, _find_out(sources)))})
-    return list(map(_unpacked, known["outcomes"]))
 
 
 def _parts(source: Source) -> list[bytes]:
@@ -87,7 +94,7 @@ def _parts(source: Source) -> list[bytes]:
 def _packed(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, GridSecurityError):
         return {"kind": outcome.kind, "message": outcome.message}
-    return {"outline": outcome}
+    return {"outline": {name: value for name, value in outcome.items() if name != "chain"}}  # which was judged
 
 
 def _unpacked(packed: dict[str, Any]) -> Outcome:
