@@ -188,8 +188,7 @@ class _Search:
                 if found:
                     return found
         if not issuers and not self._object_unusable(path):
-            # The last one may be a root that only the archive has. Then what it issued has no trusted issuer.
-            self._object(path[:-1] if child.is_self_issued else path, None, False, _missing(path))
+            self._object(path, None, False, _missing(child))
         return None
 
     def _is_issued(self, path: list[_Certificate], issuer: _Certificate) -> bool:
@@ -229,9 +228,9 @@ class _Search:
         return _Certificate(certificate, subject, issuer, same[0].ca if same else None)
 
     def _issuers(self, child: _Certificate) -> list[_Certificate]:
-        """The trusted CAs of the issuer's name, then what the archive has of that name."""
-        trusted = self._usable(child.issuer)
-        return [*trusted, *(one for one in self._others if one.subject == child.issuer and one.ca is None)]
+        """The trusted CAs of the issuer's name, then what the archive has of that name; its roots count for nothing."""
+        others = (one for one in self._others if one.subject == child.issuer and not one.is_self_issued)
+        return [*self._usable(child.issuer), *(one for one in others if one.ca is None)]
 
     def _usable(self, subject: str) -> list[_Certificate]:
         """The trusted CAs of a name."""
@@ -313,10 +312,10 @@ def _loaded(ca: dict[str, Any]) -> _Certificate:
     return _Certificate(certificate, ca["subject"], names.canonical(certificate.issuer.public_bytes()).hex(), ca)
 
 
-def _missing(path: list[_Certificate]) -> _Untrusted:
-    if len(path) == 1 and path[0].is_self_issued:
+def _missing(child: _Certificate) -> _Untrusted:
+    if child.is_self_issued:
         return _Untrusted("it is self-signed, and not one of the CAs of trust_anchors", _ASK)
-    issuer = names.slash_form(path[-1].certificate.issuer)
+    issuer = names.slash_form(child.certificate.issuer)
     return _Untrusted(f"its issuer {issuer} is not among the CAs of trust_anchors", _ASK)
 
 

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, file_sets
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, file_sets, trusted_cas
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
 __all__ = ["place"]
@@ -24,13 +24,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "credentials": {"type": "list", "elements": "dict", "default": []},
     "entries": {"type": "list", "elements": "raw", "default": []},
     "allow_empty": {"type": "bool", "default": False},
+    **trusted_cas.OPTIONS,
 }
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make the file what credentials and entries say, and return the result."""
     options = validated(OPTIONS, arguments)
-    items = credentials.read_options({"credentials": options["credentials"]})
+    believed = {name: options[name] for name in trusted_cas.OPTIONS}
+    items = credentials.read_options({**believed, "credentials": options["credentials"]})
     warnings = [_unknown(one) for one in items if one["remote_src"] and one["state"] == "present"]
     text = gridmap.render([*_of_credentials(action, items), *map(_of_entry, options["entries"])])
     if not text and not options["allow_empty"]:
