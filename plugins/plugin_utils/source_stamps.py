@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,18 +75,28 @@ def _digest(statuses: list[_Status]) -> str:
 
 
 def _statuses(path: str) -> Iterator[_Status]:
-    for one in files(path) if os.path.isdir(path) else [path]:
-        status = os.stat(one)
-        # The time of change cannot be set by programs that copy or unpack, as that of modification can.
-        yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+    for one in _named(path) if os.path.isdir(path) else [path]:
+        try:
+            status = os.stat(one)
+        except FileNotFoundError:
+            if one == path:
+                raise
+            continue  # a link that leads nowhere
+        if one == path or stat.S_ISREG(status.st_mode):
+            # The time of change cannot be set by programs that copy or unpack, as that of modification can.
+            yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def files(path: str) -> Iterator[str]:
-    """In a directory, and in the directories in it: IGTF's releases have one for each profile."""
+    """The files of CAs and the CRLs in a directory, and in the directories in it."""
+    return filter(os.path.isfile, _named(path))  # no FIFO
+
+
+def _named(path: str) -> Iterator[str]:
+    """What is called as such a file. IGTF's releases have a directory for each profile."""
     for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
         for name in sorted(filter(is_of_interest, os.listdir(directory))):
-            if os.path.isfile(one := os.path.join(directory, name)):  # no FIFO
-                yield one
+            yield os.path.join(directory, name)
 
 
 def is_of_interest(name: str) -> bool:
