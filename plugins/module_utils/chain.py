@@ -54,7 +54,7 @@ _FORGEABLE = ("md2", "md4", "md5")
 _PROXIES = ("1.3.6.1.5.5.7.1.14", "1.3.6.1.4.1.3536.1.222")  # RFC 3820, and its draft
 _OLD_PROXIES = ("proxy", "limited proxy")
 # What an intermediate of an archive may have: nothing else that restricts it is evaluated here.
-_KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 35, 36, 37, 54))
+_KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 33, 35, 36, 37, 54))
 _NAME_CONSTRAINTS = "2.5.29.30"
 _ASK = "Ask for a certificate of one of these CAs, or add the issuer to trust_anchors if it is to be trusted"
 
@@ -173,9 +173,9 @@ class _Search:
     def next_updates(self, path: list[_Certificate]) -> Iterator[datetime.datetime]:
         """When the CRLs that say that nothing in this path is revoked expire."""
         for issuer in path[1:]:
-            current = self._current_crl(issuer)
-            if current and current.next_update:
-                yield current.next_update
+            found = self._crls_of(issuer)
+            if found and found[-1].next_update:
+                yield found[-1].next_update
 
     def _search(self, path: list[_Certificate]) -> list[_Certificate] | None:
         child = path[-1]
@@ -229,8 +229,8 @@ class _Search:
 
     def _issuers(self, child: _Certificate) -> list[_Certificate]:
         """The trusted CAs of the issuer's name, then what the archive has of that name; its roots count for nothing."""
-        others = (one for one in self._others if one.subject == child.issuer and not one.is_self_issued)
-        return [*self._usable(child.issuer), *(one for one in others if one.ca is None)]
+        others = (one for one in self._others if one.subject == child.issuer and one.ca is None)
+        return [*self._usable(child.issuer), *(one for one in others if not _is_root(one))]
 
     def _usable(self, subject: str) -> list[_Certificate]:
         """The trusted CAs of a name."""
@@ -265,9 +265,10 @@ class _Search:
     # --- revocation ---------------------------------------------------------------------------------------------------
 
     def _check_revocation(self, child: _Certificate, issuer: _Certificate) -> None:
-        current = self._current_crl(issuer)
-        if current is None:
+        found = self._crls_of(issuer)
+        if not found:
             return
+        current = found[-1]
         if current.next_update and current.next_update <= self._now:
             raise _Untrusted(
                 f"the CRL of its issuer {issuer.dn} expired on {times.iso(current.next_update)}, and with an expired"
@@ -279,14 +280,17 @@ class _Search:
                 f"the CRL of its issuer {issuer.dn} is not valid before {times.iso(current.this_update)}",
                 "Check the clock of this machine",
             )
-        parsed = x509.load_der_x509_crl(current.der)
-        entry = parsed.get_revoked_certificate_by_serial_number(child.certificate.serial_number)
-        if entry is not None:
-            date = getattr(entry, "revocation_date_utc", None) or entry.revocation_date  # the former since 42
-            raise _Untrusted(f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new one")
+        for one in found:
+            if one is not current and one.next_update and one.next_update <= self._now:
+                continue
+            parsed = x509.load_der_x509_crl(one.der)
+            entry = parsed.get_revoked_certificate_by_serial_number(child.certificate.serial_number)
+            if entry is not None:
+                date = getattr(entry, "revocation_date_utc", None) or entry.revocation_date  # the former since 42
+                raise _Untrusted(f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new one")
 
-    def _current_crl(self, issuer: _Certificate) -> crl.Crl | None:
-        """The newest CRL that this CA signed.
+    def _crls_of(self, issuer: _Certificate) -> list[crl.Crl]:
+        """The CRLs that this CA signed, the newest last. There may be several: a CA may divide its CRL.
 
         :raises _Untrusted: there is one under its name, and none that is signed by a CA of that name.
         """
@@ -297,14 +301,24 @@ class _Search:
         read = [crl.read(base64.b64decode(one["der"])) for one in present]
         good = [one for one in read if not one.is_delta and _signed_crl(one, issuer)]
         if good:
-            return max(good, key=lambda one: one.this_update)
+            return sorted(good, key=lambda one: one.this_update)
         namesakes = self._usable(issuer.subject)
         if any(not one.is_delta and not any(_signed_crl(one, other) for other in namesakes) for one in read):
             raise _Untrusted(
                 f"the CRL {present[0]['name']} in the name of its issuer {issuer.dn} is not signed with that CA's key",
                 "Fetch that CRL again",
             )
-        return None
+        return []
+
+
+def _is_root(one: _Certificate) -> bool:
+    """A CA that gets another key signs the new one with the old: such a certificate is self-issued, and no root."""
+    if not one.is_self_issued:
+        return False
+    with contextlib.suppress(InvalidSignature, TypeError, safe_x509.CertificateError), safe_x509.explained():
+        _verify_signature(one.certificate, one.certificate.public_key())
+        return True
+    return False
 
 
 def _loaded(ca: dict[str, Any]) -> _Certificate:

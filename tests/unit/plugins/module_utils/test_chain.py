@@ -118,6 +118,13 @@ def test_path_length() -> None:
     assert f"{DN}Short allows only 0 CAs below it, and there are 1" in refusal(below, ca(root))
 
 
+def test_a_ca_that_signed_its_new_key_with_the_old_one() -> None:
+    new = pki.issue("Root", authority=True)
+    link = pki.issue("Root", authority=True, key=new.key, issuer=ROOT)
+    alice = pki.Credential(ALICE.key, pki.issue("Alice", issuer=new).certificate, (link.certificate,))
+    assert verify(alice, ca(ROOT))
+
+
 def key_usage(signs: bool) -> x509.KeyUsage:
     others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
     bits = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
@@ -298,6 +305,11 @@ def test_crls_that_do_not_hold_now() -> None:
     coming = crl(ROOT, pki.revoke(ROOT, [], start=5))
     assert "is not valid before" in refusal(ALICE, ca(ROOT), crls=(coming,))
     assert verify(ALICE, ca(ROOT), crls=(expired, crl(ROOT, pki.revoke(ROOT, []))))
+
+
+def test_a_crl_in_parts() -> None:
+    parts = [pki.revoke(ROOT, [ALICE.certificate.serial_number], start=-2), pki.revoke(ROOT, [7])]
+    assert "it was revoked by" in refusal(ALICE, ca(ROOT), crls=tuple(crl(ROOT, one) for one in parts))
 
 
 def test_crls_of_others() -> None:
