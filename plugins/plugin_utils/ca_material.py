@@ -26,7 +26,7 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     pass
 
-__all__ = ["collect"]
+__all__ = ["collect", "from_groups"]
 
 _ENDINGS = ("pem", "crt")
 _BESIDE = ("signing_policy", "info")  # of the files beside a certificate, what says something about the CA
@@ -40,7 +40,14 @@ def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any])
     :param filters: ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` of trust_anchors.
     :raises GridSecurityError: whatever is wrong with reading the sources.
     """
-    groups = trust_anchors.read_groups(action, sources, crls=True)
+    return from_groups(trust_anchors.read_groups(action, sources, crls=True), filters)
+
+
+def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
+    """The same of sources that are read.
+
+    :raises GridSecurityError: whatever :func:`anchors.select` raises.
+    """
     found: dict[str, Anchor] = {}
     unreadable = []
     for one in (one for group in groups for one in _read(group)):
