@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     bounded,
     certificates,
     crl,
+    der,
     names,
     safe_x509,
     signing_policy,
@@ -56,6 +58,7 @@ _OLD_PROXIES = ("proxy", "limited proxy")
 # What an intermediate of an archive may have: nothing else that restricts it is evaluated here.
 _KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 33, 35, 36, 37, 54))
 _NAME_CONSTRAINTS = "2.5.29.30"
+_EXTENSIONS = 0xA3  # of TBSCertificate
 _ASK = "Ask for a certificate of one of these CAs, or add the issuer to trust_anchors if it is to be trusted"
 
 
@@ -124,8 +127,11 @@ def _alone(one: tuple[str, list[str]], trusted: dict[str, Any]) -> Verdict:
 
 def _verdict(name: str, chain: list[str], trusted: dict[str, Any]) -> Verdict:
     try:
-        found = [safe_x509.load(base64.b64decode(one)) for one in chain]
-        return {"until": times.iso(verify(name, found, trusted, times.now()))}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of cryptography, about real CAs
+            # Not safe_x509.load: the text of another certificate within one would be taken for it.
+            found = [x509.load_der_x509_certificate(base64.b64decode(one)) for one in chain]
+            return {"until": times.iso(verify(name, found, trusted, times.now()))}
     except GridSecurityError as error:
         return {"kind": error.kind, "message": error.message}
 
@@ -350,13 +356,20 @@ def _explained() -> Iterator[None]:
 
 def _refuse_proxy(leaf: _Certificate) -> None:
     with _explained():
-        extensions = {one.oid.dotted_string for one in leaf.certificate.extensions}
+        extensions = _extension_oids(leaf.certificate)
         common_names = leaf.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         is_old = bool(common_names) and common_names[-1].value in _OLD_PROXIES
     if is_old or extensions & set(_PROXIES):
         raise _Untrusted(
             "it is a proxy certificate, which its user made and no CA", "Export the credential that it was made from"
         )
+
+
+def _extension_oids(certificate: x509.Certificate) -> set[str]:
+    """Which extensions it has. cryptography would refuse all of them if one is not as it should be."""
+    fields = der.read(certificate.tbs_certificate_bytes).children
+    extensions = [one.child(0).children for one in fields if one.tag == _EXTENSIONS]
+    return {one.child(0).oid() for one in (extensions[0] if extensions else ())}
 
 
 def _check_signature(child: _Certificate, issuer: _Certificate) -> None:

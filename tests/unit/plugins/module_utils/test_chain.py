@@ -342,6 +342,21 @@ def encoded(one: pki.Credential) -> list[str]:
     return [base64.b64encode(each.public_bytes(Encoding.DER)).decode() for each in found]
 
 
+def test_a_certificate_that_holds_another_one() -> None:
+    """The text of a trusted certificate within a self-made one must not be taken for it."""
+    text = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), ALICE.pem)
+    mallory = pki.issue("Mallory", extensions=(text,))
+    (verdict,) = chain.judge([("mallory", encoded(mallory))], {"cas": [ca(ROOT)], "crls": []})
+    assert verdict["kind"] == "untrusted"
+    assert f"{DN}Mallory is not trusted: it is self-signed" in verdict["message"]
+
+
+def test_an_extension_of_its_own_that_cannot_be_read() -> None:
+    """Clients look at the extensions of CAs only, and at which there are."""
+    damaged = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x03\x82\x05a")
+    assert verify(pki.issue("Alice", issuer=ROOT, extensions=(damaged,)), ca(ROOT))
+
+
 def test_one_that_breaks_the_process_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     chains = [("alice", encoded(ALICE)), ("rubbish", ["AAAA"]), ("mallory", encoded(pki.issue("Mallory")))]
     alice, rubbish, mallory = chain.judge(chains, {"cas": [ca(ROOT)], "crls": []})
