@@ -334,7 +334,8 @@ def _loaded(ca: dict[str, Any]) -> _Certificate:
 
 def _missing(child: _Certificate) -> _Untrusted:
     if child.is_self_issued:
-        return _Untrusted("it is self-signed, and not one of the CAs of trust_anchors", _ASK)
+        remedy = "Ask for a certificate of one of these CAs"
+        return _Untrusted("it is self-signed, and not one of the CAs of trust_anchors", remedy)
     issuer = names.slash_form(child.certificate.issuer)
     return _Untrusted(f"its issuer {issuer} is not among the CAs of trust_anchors", _ASK)
 
