@@ -51,22 +51,38 @@ def bundle(path: Path, items: list[dict[str, str]]) -> None:
 
 HOST_ARCHIVE = WORK / "archives/host.p12"
 HOST_PASSPHRASE = "import-host"
+AUTHORITY = WORK / "archives/authority.pem"  # who issued all of them
 
 
 def make_archives() -> None:
     """All archives that are not there yet, on all cores: key pairs take their time, and 600,000 rounds as well."""
     wanted = [(edition, owner) for edition in EDITIONS for owner in USERS]
     missing = [one for one in wanted if not all(archive(style, *one).exists() for style in ROUNDS)]
-    if not missing and HOST_ARCHIVE.exists():
+    if not AUTHORITY.exists():
+        missing = wanted
+    elif not missing and HOST_ARCHIVE.exists():
         return
     for edition in EDITIONS:
         for style in ROUNDS:
             archive(style, edition, "").parent.mkdir(parents=True, exist_ok=True)
-    authority = pki.issue("Bench CA", authority=True, days=3650)
+    authority = _authority()
     _write(HOST_ARCHIVE, _issue("bench.grid.test", authority, 100), HOST_PASSPHRASE, ROUNDS["openssl"])
     share = [missing[start :: os.cpu_count() or 1] for start in range(os.cpu_count() or 1)]
     with ProcessPoolExecutor() as workers:
         list(workers.map(_make_users, share, [_portable(authority)] * len(share)))
+
+
+def _authority() -> pki.Credential:
+    """The one of earlier times, if some of what it issued is there."""
+    path = AUTHORITY.with_suffix(".p12")
+    if AUTHORITY.exists():
+        key, certificate, _others = pkcs12.load_key_and_certificates(path.read_bytes(), None)
+        assert certificate is not None
+        return pki.Credential(key, certificate)
+    authority = pki.issue("Bench CA", authority=True, days=3650)
+    path.write_bytes(authority.archive(""))
+    AUTHORITY.write_bytes(authority.pem)
+    return authority
 
 
 def _portable(authority: pki.Credential) -> tuple[bytes, bytes]:

@@ -31,7 +31,10 @@ def whole(name: str, users: int) -> Site:
     """Nodes that have everything."""
     return Site(
         name,
-        trust_anchors_sources=[str(workload.release("new"))],
+        trust_anchors_sources=[
+            str(workload.release("new")),
+            {"src": str(workload.AUTHORITY), "name": "bench-ca", "subjects": ["/DC=org/DC=example/*"]},
+        ],
         voms_client_vos=["atlas", "cms", "alice", "lhcb", "dteam"],
         host_credential_src=str(workload.HOST_ARCHIVE),
         host_credential_passphrase=workload.HOST_PASSPHRASE,

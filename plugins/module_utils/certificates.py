@@ -15,7 +15,7 @@ try:
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["describe", "expiry", "present"]
+__all__ = ["describe", "expiry", "present", "start"]
 
 
 def describe(certificate: x509.Certificate) -> dict[str, str]:
@@ -31,7 +31,7 @@ def _describe(certificate: x509.Certificate) -> dict[str, str]:
         "issuer": certificate.issuer.rfc4514_string(),
         "issuer_dn": names.slash_form(certificate.issuer),
         "serial_number": f"{certificate.serial_number:x}",
-        "not_before": times.iso(_time(certificate, "not_valid_before")),
+        "not_before": times.iso(start(certificate)),
         "not_after": times.iso(expiry(certificate)),
         "sha256_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(":"),
     }
@@ -41,6 +41,11 @@ def _time(certificate: x509.Certificate, name: str) -> datetime.datetime:
     # cryptography 42 added the forms that know their time zone, and deprecates the others.
     value: datetime.datetime = getattr(certificate, f"{name}_utc", None) or getattr(certificate, name)
     return value.replace(tzinfo=datetime.timezone.utc)
+
+
+def start(certificate: x509.Certificate) -> datetime.datetime:
+    """The start of a certificate's validity, in UTC."""
+    return _time(certificate, "not_valid_before")
 
 
 def expiry(certificate: x509.Certificate) -> datetime.datetime:

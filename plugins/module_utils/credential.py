@@ -19,13 +19,16 @@ FILES = ("certificate", "privatekey", "other_certs")
 
 def outline(rendered: dict[str, Any]) -> dict[str, Any]:
     """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents, and
-    with what the header of the private key's file says to everybody (``key``)."""
+    with what the header of the private key's file says to everybody (``key``).
+
+    ``chain`` is for :mod:`chain`.
+    """
     files = {}
     for name in FILES:
         content = rendered[name].encode()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     key = key_files.describe(rendered["privatekey"].encode())
-    return {"files": files, "facts": rendered["facts"], "warnings": rendered["warnings"], "key": key}
+    return {"files": files, **{name: rendered[name] for name in ("facts", "warnings", "chain")}, "key": key}
 
 
 def contents(rendered: dict[str, Any]) -> dict[str, str]:

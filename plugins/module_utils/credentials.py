@@ -18,7 +18,7 @@ from ansible_collections.grid.security.plugins.module_utils.conversation import 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
-__all__ = ["LIST_OPTIONS", "OPTIONS", "converge"]
+__all__ = ["LIST_OPTIONS", "OPTIONS", "converge", "refused"]
 
 UPDATE_PASSPHRASE = ["always", "on_create"]
 
@@ -60,6 +60,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dns_name": {"type": "str"},
     "check_privatekey": {"type": "bool", "default": False},
     "services": {"type": "list", "elements": "raw", "default": []},
+    "trust_anchors": {"type": "list", "elements": "raw"},
+    "trust_anchors_profiles": {"type": "list", "elements": "str", "default": []},
+    "trust_anchors_include": {"type": "list", "elements": "str", "default": []},
+    "trust_anchors_exclude": {"type": "list", "elements": "str", "default": []},
+    "trust_anchors_exclude_expired": {"type": "bool", "default": False},
+    "check_chain": {"type": "bool", "default": True},
 }
 _PATHS = ("cert_path", "privatekey_path", "other_certs_path")
 
@@ -261,6 +267,11 @@ def _result(item: _Item, check: bool) -> dict[str, Any]:
     if backups:
         result["backup_files"] = backups
     return result
+
+
+def refused(options: dict[str, Any], error: GridSecurityError) -> dict[str, Any]:
+    """The result of a credential that was refused before it was opened."""
+    return _result(_Item(options, error=error), check=False)
 
 
 def _paths(item: _Item) -> dict[str, str]:

@@ -58,20 +58,32 @@ class RenderEach:
     """The renderer that renders everything when it is asked first, and keeps it in memory.
 
     :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
+    :param cas: what :mod:`chain` checks chains by, under the name that stands in ``trust_anchors`` of a credential.
     """
 
-    def __init__(self, read: Callable[[dict[str, Any]], Source]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[dict[str, Any]], Source], cas: dict[str, Any] | None = None) -> None:
+        self._read, self._cas = read, cas or {}
         self._rendered: list[Outcome] = []
 
     def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
         sources = read_all(self._read, options)
-        self._rendered = for_good_ones(lambda good: bounded.run_all([one.job for one in good]), sources)
+        rendered = for_good_ones(lambda good: bounded.run_all([one.job for one in good]), sources)
+        self._rendered = [self._checked(one, outcome) for one, outcome in zip(options, rendered)]
         return for_good_ones(lambda good: list(map(credential.outline, good)), self._rendered)
 
     def contents(self, numbers: list[int]) -> list[Outcome]:
         chosen = [self._rendered[number] for number in numbers]
         return for_good_ones(lambda good: list(map(credential.contents, good)), chosen)
+
+    def _checked(self, options: dict[str, Any], rendered: Outcome) -> Outcome:
+        if isinstance(rendered, GridSecurityError) or not options["trust_anchors"]:
+            return rendered
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.module_utils import chain
+
+        (key,) = options["trust_anchors"]
+        (verdict,) = chain.judge([(label(options), rendered["chain"])], self._cas[key])
+        return rendered if "until" in verdict else GridSecurityError(verdict["kind"], verdict["message"])
 
 
 def read_all(read: Callable[[dict[str, Any]], Source], options: list[dict[str, Any]]) -> list[Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = ["job", "render"]
 
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
 _FEW_ROUNDS = 100_000  # fewer are warned of
+_MOST_ISSUERS = 16  # of an archive, among which the chain to a CA is looked for
 _SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
 _ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
@@ -41,7 +43,8 @@ def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | 
     :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
     :param options: the options of one credential of ``pkcs12_pem``.
     :param name: what to call the archive in messages.
-    :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``.
+    :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``, and for
+        :mod:`chain` its certificate and those that may lead from it to a CA (``chain``; DER in Base64).
     :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
         ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
         :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`bounded.run`.
@@ -68,6 +71,7 @@ def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes |
         "privatekey": private_key.decode(),
         "other_certs": _pem(pair.others),
         "facts": certificates.describe(pair.certificate),
+        "chain": [_der(one) for one in (pair.certificate, *_possible_issuers(pair.certificate, pair.others))],
         "warnings": [f"{name}: {warning}" for warning in (*pair.warnings, *_weaknesses(options))],
     }
 
@@ -177,3 +181,30 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
         current = following[0]
         chain.append(current)
     return chain
+
+
+def _possible_issuers(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
+    """Those of the other certificates that may lead from ``leaf`` to a CA, by their names."""
+    by_subject: dict[bytes, list[x509.Certificate]] = {}
+    for one in others:
+        by_subject.setdefault(_canonical(one.subject), []).append(one)
+    found: list[x509.Certificate] = []
+    todo = [leaf]
+    while todo and len(found) < _MOST_ISSUERS:
+        issuers = by_subject.pop(_canonical(todo.pop(0).issuer), [])
+        found += issuers
+        todo += issuers
+    return found[:_MOST_ISSUERS]
+
+
+def _canonical(name: x509.Name) -> bytes:
+    """A name that is damaged is nobody's issuer."""
+    try:
+        with safe_x509.explained():
+            return names.canonical(name.public_bytes())
+    except safe_x509.CertificateError:
+        return b""
+
+
+def _der(certificate: x509.Certificate) -> str:
+    return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["PolicyError", "compose", "parse"]
+__all__ = ["PolicyError", "allows", "compose", "is_same_dn", "parse"]
 
 _PATTERN = re.compile(r'"([^"]*)"')
+# Globus takes these spellings of an attribute for the same (globus_i_gsi_cert_utils_dn_cmp).
+_SPELLINGS = {"/e=": "/emailaddress=", "/email=": "/emailaddress=", "/userid=": "/uid="}
 _ORDER = ["access_id_CA", "pos_rights", "cond_subjects"]
 
 
@@ -57,3 +59,30 @@ def parse(text: str) -> dict[str, list[str]]:
     if expected or not policies:
         raise PolicyError(f"it ends before {_ORDER[expected]}")
     return policies
+
+
+def allows(patterns: list[str], dn: str) -> bool:
+    """Whether Globus finds that the subject matches one of the patterns.
+
+    As in Globus, only the last ``*`` of a pattern stands for other characters, at least one of them.
+    """
+    return any(_matches(_folded(pattern), _folded(dn)) for pattern in patterns)
+
+
+def is_same_dn(first: str, second: str) -> bool:
+    """Whether Globus takes two DNs for the same: the case does not count, nor how Email and UID are spelled."""
+    return _folded(first) == _folded(second)
+
+
+def _matches(pattern: str, dn: str) -> bool:
+    start, star, end = pattern.rpartition("*")
+    if not star:
+        return pattern == dn
+    return len(dn) > len(start) + len(end) and dn.startswith(start) and dn.endswith(end)
+
+
+def _folded(dn: str) -> str:
+    folded = dn.lower()
+    for spelling, usual in _SPELLINGS.items():
+        folded = folded.replace(spelling, usual)
+    return folded

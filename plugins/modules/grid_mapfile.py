@@ -52,6 +52,35 @@ options:
     description: Whether the file may map nobody at all.
     type: bool
     default: false
+  trust_anchors:
+    description:
+      - The CAs that may have issued the certificates of O(credentials), as of O(grid.security.pkcs12_pem#module:trust_anchors). What another CA
+        issued, or nobody, is not mapped.
+    type: list
+    elements: raw
+  trust_anchors_profiles:
+    description: Of O(trust_anchors), only CAs of these IGTF profiles, and their issuers.
+    type: list
+    elements: str
+    default: []
+  trust_anchors_include:
+    description: Of O(trust_anchors), only these CAs, and their issuers, by alias or DN (shell patterns) or fingerprint.
+    type: list
+    elements: str
+    default: []
+  trust_anchors_exclude:
+    description: Of O(trust_anchors), not these CAs, by alias or DN (shell patterns) or fingerprint.
+    type: list
+    elements: str
+    default: []
+  trust_anchors_exclude_expired:
+    description: Whether to leave out CAs of O(trust_anchors) that have expired.
+    type: bool
+    default: false
+  check_chain:
+    description: V(false) switches the check by O(trust_anchors) off.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""

@@ -231,6 +231,51 @@ options:
         type: list
         elements: raw
         default: []
+      trust_anchors:
+        description:
+          - The CAs that may have issued the certificate. The items are those of O(grid.security.trust_anchors#module:sources).
+          - If it is given and not empty, a credential is placed only if its certificate leads to one of these CAs. Intermediate CAs
+            may come from the archive. Checked are the signatures, the validity of each CA, basicConstraints and keyUsage, the CA's signing
+            policy, and its CRL if a source has one (C(HASH.r0) or C(ALIAS.crl) beside the CA, or a PEM block in the CA's file).
+          - Otherwise the credential fails with the kind V(untrusted), and nothing is changed for it.
+          - A CA without a signing policy may issue any subject. A certificate that is signed with MD5, a proxy certificate and a self-signed
+            one are not trusted. SHA-1 is accepted, as grid clients do. An expired CRL refuses all that its CA issued, as it does in Globus.
+          - With O(remote_src) the controller sends the CAs to the node, which checks the chain there.
+        type: list
+        elements: raw
+      trust_anchors_profiles:
+        description:
+          - Of O(trust_anchors), only CAs of these IGTF profiles, and their issuers.
+        type: list
+        elements: str
+        default: []
+      trust_anchors_include:
+        description:
+          - Of O(trust_anchors), only these CAs, and their issuers, by alias or DN (shell patterns) or fingerprint.
+        type: list
+        elements: str
+        default: []
+      trust_anchors_exclude:
+        description:
+          - Of O(trust_anchors), not these CAs, by alias or DN (shell patterns) or fingerprint.
+        type: list
+        elements: str
+        default: []
+      trust_anchors_exclude_expired:
+        description:
+          - Whether to leave out CAs of O(trust_anchors) that have expired. Nothing that they issued is placed in either case.
+        type: bool
+        default: false
+      check_chain:
+        description:
+          - V(false) switches the check by O(trust_anchors) off, for all credentials or for one item.
+        type: bool
+        default: true
+  trusted_cas:
+    description:
+      - What a node checks chains by, if an archive lies there. It is set by the controller's part of this module.
+    type: dict
+    default: {}
   <<: *options
   record:
     description:
@@ -281,6 +326,12 @@ EXAMPLES = r"""
     update_passphrase: on_create
     record: /var/lib/grid-security/site_users.json
     purge: true
+- name: Place only what a CA of IGTF issued, not expired, and one certificate of another CA
+  grid.security.pkcs12_pem:
+    trust_anchors: [igtf-preinstalled-bundle-classic-1.146.tar.gz]
+    credentials:
+      - {owner: alice, src: alice.p12, passphrase: "{{ vault_alice_import }}", privatekey_passphrase: "{{ vault_alice_pem }}"}
+      - {owner: robot, src: robot.p12, encrypt_privatekey: false, trust_anchors: [our-ca.pem]}
 
 - name: Place a host's credential from PEM, and a copy for a service that runs as another user
   grid.security.pkcs12_pem:
@@ -456,8 +507,9 @@ def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
-    options_of_list = {**credentials.LIST_OPTIONS, "credentials": items}  # the action sees to them
-    module = QuietModule(argument_spec={**credentials.OPTIONS, **options_of_list}, supports_check_mode=True)
+    of_list = {**credentials.LIST_OPTIONS, "credentials": items}  # the action sees to them
+    specification = {**credentials.OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
+    module = QuietModule(argument_spec=specification, supports_check_mode=True)
 
     def read(options: dict[str, Any]) -> renderers.Source:
         files = (options["src"], options["privatekey_src"])
@@ -468,7 +520,8 @@ def main() -> None:
         return file_set.converge(sets, contents, module.check_mode, False, secret=True)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    results = conversation.hold(credentials.converge(options, renderers.RenderEach(read), module.check_mode), send)
+    renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))
+    results = conversation.hold(credentials.converge(options, renderer, module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

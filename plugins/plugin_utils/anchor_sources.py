@@ -9,18 +9,18 @@ Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from ansible_collections.grid.security.plugins.module_utils import crl
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import tarballs, verified
+from ansible_collections.grid.security.plugins.plugin_utils import source_stamps, tarballs, verified
 
-__all__ = ["Group", "read", "stamps"]
+__all__ = ["Group", "read"]
 
 _LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
 _TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar")
-_SUFFIXES = (".pem", ".crt", ".info", ".signing_policy", ".namespaces", ".crl_url")
+_MOST_CRLS = 128 << 20  # bytes in one directory; those of IGTF have about 20 MiB
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Group:
     """Files that lie in one directory of a source.
 
     :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
+    :param crls: CRLs that lie there.
     :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
     """
 
@@ -37,13 +38,16 @@ class Group:
     subjects: list[str] = field(default_factory=list)
     crl_urls: list[str] = field(default_factory=list)
     alias: str | None = None
+    crls: dict[str, bytes] = field(default_factory=dict)
 
 
-def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[str], bytes]) -> list[Group]:
+def read(
+    source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[str], bytes], crls: bool = False
+) -> list[Group]:
     """The groups of one source.
 
     :param source: one item of the option ``sources``. :param find: from ``src`` to a path of the controller.
-    :param fetch: from ``url`` to what it answers.
+    :param fetch: from ``url`` to what it answers. :param crls: whether to read CRLs, too.
     :raises GridSecurityError: ``no_source``, ``directory``, ``too_large`` and the kinds of :func:`tarballs.files` and
         :mod:`verified`.
     """
@@ -51,35 +55,14 @@ def read(source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[st
     try:
         if source["src"] and os.path.isdir(where):
             _refuse_checks_of_directory(where, source)
-            groups = _read_directory(where)
+            groups = _read_directory(where, crls)
         else:
-            groups = _read_data(where, _verified(where, source, find, fetch))
+            groups = _read_data(where, _verified(where, source, find, fetch), crls)
     except OSError as error:
         raise GridSecurityError("no_source", f"{where} cannot be read: {error}. Check the source.") from error
     for group in groups:
         group.subjects, group.crl_urls, group.alias = source["subjects"], source["crl_urls"], source["name"]
     return groups
-
-
-def stamps(source: dict[str, Any], find: Callable[[str], str]) -> list[tuple[str, int, int, int, int]]:
-    """Path, size, inode and times of each file that :func:`read` would read: while they stay, so does what it returns.
-
-    Of a URL nothing is needed: its checksum says what it has to answer.
-
-    :raises GridSecurityError: ``no_source``.
-    """
-    paths = [find(source[name]) for name in ("src", "signature", "keyring") if source[name]]
-    try:
-        return [stamp for path in paths for stamp in _stamps(path)]
-    except OSError as error:
-        raise GridSecurityError("no_source", f"{source['src']} cannot be read: {error}. Check the source.") from error
-
-
-def _stamps(path: str) -> Iterator[tuple[str, int, int, int, int]]:
-    for one in _directory_files(path) if os.path.isdir(path) else [path]:
-        status = os.stat(one)
-        # The time of change cannot be set by programs that copy or unpack, as that of modification can.
-        yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _refuse_checks_of_directory(where: str, source: dict[str, Any]) -> None:
@@ -105,10 +88,10 @@ def _verified(where: str, source: dict[str, Any], find: Callable[[str], str], fe
     return data
 
 
-def _read_data(where: str, data: bytes) -> list[Group]:
+def _read_data(where: str, data: bytes, crls: bool) -> list[Group]:
     name = "inline.pem" if where == "inline PEM" else os.path.basename(where)
     if name.endswith(_TARBALLS):
-        return _read_tarball(where, data)
+        return _read_tarball(where, data, crls)
     name = name if name.endswith((".pem", ".crt")) else f"{name}.pem"
     return [Group(where, "", {name: _limited(data, where)})]
 
@@ -126,33 +109,31 @@ def _limited(data: bytes, name: str, limit: int = _LARGEST_FILE) -> bytes:
     return data
 
 
-def _is_of_interest(name: str) -> bool:
-    """By its ending, or ``HASH.0`` as in trust directories without aliases."""
-    stem, _dot, ending = name.rpartition(".")
-    return name.endswith(_SUFFIXES) or (ending.isdigit() and len(stem) == 8)
-
-
-def _read_directory(path: str) -> list[Group]:
+def _read_directory(path: str, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
-    for one in _directory_files(path):
+    total = 0
+    for one in source_stamps.files(path):
         directory, name = os.path.split(one)
         group = groups.setdefault(directory, Group(directory, os.path.basename(directory), {}))
-        group.files[name] = _read_file(one)
+        if not source_stamps.is_crl(name):
+            group.files[name] = _read_file(one)
+        elif crls:
+            with open(one, "rb") as stream:
+                group.crls[name] = stream.read(crl.LARGEST)  # a larger one is found truncated
+            total += len(group.crls[name])
+            if total > _MOST_CRLS:
+                raise GridSecurityError(
+                    "too_large", f"{path}: its CRLs have more than {_MOST_CRLS >> 20} MiB. Check the source."
+                )
     return list(groups.values())
 
 
-def _directory_files(path: str) -> Iterator[str]:
-    """In a directory, and in the directories in it: IGTF's releases have one for each profile."""
-    for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
-        for name in sorted(filter(_is_of_interest, os.listdir(directory))):
-            if os.path.isfile(one := os.path.join(directory, name)):  # no FIFO
-                yield one
-
-
-def _read_tarball(path: str, data: bytes) -> list[Group]:
+def _read_tarball(path: str, data: bytes, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
-    for member, content in tarballs.files(data, path, _is_of_interest):
+    wanted = source_stamps.is_of_interest if crls else source_stamps.is_anchor_file
+    for member, content in tarballs.files(data, path, wanted):
         directory, name = os.path.split(member)
         where = f"{os.path.basename(path)}:{directory}"
-        groups.setdefault(directory, Group(where, os.path.basename(directory), {})).files[name] = content
+        group = groups.setdefault(directory, Group(where, os.path.basename(directory), {}))
+        (group.crls if source_stamps.is_crl(name) else group.files)[name] = content
     return list(groups.values())

@@ -21,6 +21,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     restarts,
     run_register,
     templates,
+    trusted_cas,
 )
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
@@ -67,40 +68,55 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """
     of_list = {"credentials", *credentials.LIST_OPTIONS}
     defaults = {name: value for name, value in arguments.items() if name not in of_list}
+    read = _Reading(defaults, trusted_cas.take_out(defaults))
     items = arguments.get("credentials")
-    check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
     if items is None:
-        return [_complete(check, defaults, "")]
+        return [read.options(defaults)]
     if not isinstance(items, list):
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
-    complete = [_complete_item(check, defaults, index, item) for index, item in enumerate(items)]
+    complete = [read.item(index, item) for index, item in enumerate(items)]
     if any("error" in options for options in complete):
-        restarts.read(check.complete(defaults)["services"], "")  # what is wrong there is wrong for all
+        read.check_defaults()
     return complete
 
 
-def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any]:
-    options = check.complete(item, where)
-    if options["state"] == "present" and not (options["src"] or options["content"]):
-        raise AnsibleActionFail(f"{where}one of src and content is required for state: present.")
-    if options["services"]:
-        options["services"] = restarts.read(options["services"], where)
-    return options
+class _Reading:
+    """Reads the options of credentials.
 
+    :param defaults: of all items. :param shared: the CAs of all items, as of :func:`trusted_cas.take_out`.
+    """
 
-def _complete_item(check: Options, defaults: dict[str, Any], index: int, item: Any) -> dict[str, Any]:
-    try:
-        if not isinstance(item, dict):
-            raise AnsibleActionFail("it must be a dictionary of options.")
-        if templates.UNREADABLE in item:
-            raise AnsibleActionFail(item[templates.UNREADABLE])
-        return _complete(check, {**defaults, **item}, "")
-    except AnsibleActionFail as error:
-        owner = item.get("owner") if isinstance(item, dict) else None
-        owner = owner if isinstance(owner, str) else None
-        named = f"credentials[{index}]" + (f" for {owner}" if owner else "")
-        unusable = {name: specification.get("default") for name, specification in credentials.OPTIONS.items()}
-        return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
+    def __init__(self, defaults: dict[str, Any], shared: dict[str, Any]) -> None:
+        self._defaults, self._shared = defaults, shared
+        self._check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
+
+    def options(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The complete options of one credential."""
+        options = self._check.complete({**self._defaults, **given})
+        if options["state"] == "present" and not (options["src"] or options["content"]):
+            raise AnsibleActionFail("one of src and content is required for state: present.")
+        if options["services"]:
+            options["services"] = restarts.read(options["services"], "")
+        return trusted_cas.complete(options, given, self._shared, "")
+
+    def item(self, index: int, item: Any) -> dict[str, Any]:
+        """The same of an item of the list; with an ``error`` if it cannot be used."""
+        try:
+            if not isinstance(item, dict):
+                raise AnsibleActionFail("it must be a dictionary of options.")
+            if templates.UNREADABLE in item:
+                raise AnsibleActionFail(item[templates.UNREADABLE])
+            return self.options(item)
+        except AnsibleActionFail as error:
+            owner = item.get("owner") if isinstance(item, dict) else None
+            owner = owner if isinstance(owner, str) else None
+            named = f"credentials[{index}]" + (f" for {owner}" if owner else "")
+            unusable = {name: specification.get("default") for name, specification in credentials.OPTIONS.items()}
+            return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
+
+    def check_defaults(self) -> None:
+        """:raises AnsibleActionFail: what is wrong with an item is wrong with all."""
+        restarts.read(self._check.complete(self._defaults)["services"], "")
 
 
 def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper) -> Conversation:
@@ -119,11 +135,23 @@ def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keep
 
 
 def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    result = action.execute("grid.security.pkcs12_pem", {"credentials": options})
-    if "credentials" not in result:
-        raise AnsibleActionFail(result.get("msg", "the module pkcs12_pem gave no result"), result=result)
-    done: list[dict[str, Any]] = result["credentials"]
-    return done
+    """The result of each. The node checks the chains, with the CAs that this controller sends it."""
+    check = trusted_cas.ChainCheck(action)
+    sent: dict[int, dict[str, Any]] = {}
+    cas: dict[str, Any] = {}
+    results: dict[int, dict[str, Any]] = {}
+    for number, one in enumerate(options):
+        try:
+            sent[number], needed = check.for_node(one)
+            cas.update(needed)
+        except GridSecurityError as error:
+            results[number] = credentials.refused(one, error)
+    if sent:
+        result = action.execute("grid.security.pkcs12_pem", {"credentials": list(sent.values()), "trusted_cas": cas})
+        if "credentials" not in result:
+            raise AnsibleActionFail(result.get("msg", "the module pkcs12_pem gave no result"), result=result)
+        results.update(zip(sent, result["credentials"]))
+    return [results[number] for number in range(len(options))]
 
 
 def _place_with_accounts(
@@ -172,13 +200,16 @@ def subject(options: dict[str, Any], outcome: Outcome, register: identity.Regist
 def _renderer(action: GridAction) -> KeptRenderings:
     """For credentials whose archives lie on the controller."""
 
+    check = trusted_cas.ChainCheck(action)
+
     def read(options: dict[str, Any]) -> Source:
         name = label(options)
+        check.key(options)  # which says whether there are the sources of the CAs
         key = (options["privatekey_src"], options["privatekey_content"])
         data = _read(action, options["src"], options["content"], name)
         return Source(options, data, _read(action, *key, name) if any(key) else None)
 
-    return KeptRenderings(read, action.prepare)
+    return KeptRenderings(read, check, action.prepare)
 
 
 def _read(action: GridAction, src: str | None, content: str | None, name: str) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, templates
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, templates, trusted_cas
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
 __all__ = ["place"]
@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "credentials": {"type": "list", "elements": "dict", "default": []},
     "entries": {"type": "list", "elements": "raw", "default": []},
     "allow_empty": {"type": "bool", "default": False},
+    **trusted_cas.OPTIONS,
 }
 
 
@@ -65,7 +66,9 @@ class Failure:
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make the file what credentials and entries say, and return the result."""
     options = validated(OPTIONS, arguments)
-    items = [one for one in credentials.read_options({"credentials": options["credentials"]}) if _is_present(one)]
+    believed = {name: options[name] for name in trusted_cas.OPTIONS}
+    given = credentials.read_options({**believed, "credentials": options["credentials"]})
+    items = [one for one in given if one["state"] == "present"]
     known = [one for one in items if not one["remote_src"]]
     sources = [*_of_credentials(action, known), *map(_of_entry, options["entries"])]
     first, _failures = _compose(sources, [])
@@ -80,10 +83,6 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
         (outcome,) = yield _request(options, text, travels=True)
         _raise_failure(outcome)
     return {**_result(outcome, text, failures), "warnings": _warnings(items), **_difference(before or "", text)}
-
-
-def _is_present(options: dict[str, Any]) -> bool:
-    return bool(options["state"] == "present")
 
 
 def _request(options: dict[str, Any], text: str, travels: bool) -> Request:

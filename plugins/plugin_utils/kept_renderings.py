@@ -31,6 +31,7 @@ from ansible_collections.grid.security.plugins.module_utils.renderers import (
     read_all,
 )
 from ansible_collections.grid.security.plugins.plugin_utils import guessing, ledger, memo
+from ansible_collections.grid.security.plugins.plugin_utils.trusted_cas import ChainCheck
 
 __all__ = ["KeptRenderings"]
 
@@ -55,17 +56,34 @@ class KeptRenderings:
     """The renderer of the controller; see :class:`renderers.Renderer`.
 
     :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
+    :param check: of the chains. Its verdicts have pages of their own: CAs and CRLs change more often than archives.
     :param meanwhile: called once while a page of the ledger is looked for.
     """
 
-    def __init__(self, read: Callable[[dict[str, Any]], Source], meanwhile: Callable[[], None] = lambda: None) -> None:
-        self._read = read
-        self._meanwhile = meanwhile
+    def __init__(
+        self,
+        read: Callable[[dict[str, Any]], Source],
+        check: ChainCheck,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._read, self._check, self._meanwhile = read, check, meanwhile
         self._sources: list[Any] = []
 
     def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
         self._sources = read_all(self._read, options)
-        return for_good_ones(lambda good: _outlines(good, self._meanwhile), self._sources)
+        return for_good_ones(self._outlines, self._sources)
+
+    def _outlines(self, sources: list[Source]) -> list[Outcome]:
+        """Found out and judged once per run for all hosts with the same list."""
+        if not sources:
+            return []
+        parts = [b"judged", *(part for one in sources for part in _parts(one))]
+        parts += [self._check.key(one.options).encode() for one in sources]
+        known = memo.recall(parts)
+        if known is None:
+            found = _outlines(sources, self._meanwhile)
+            known = memo.memoize(parts, lambda: {"outcomes": list(map(_packed, self._check.judge(sources, found)))})
+        return list(map(_unpacked, known["outcomes"]))
 
     def contents(self, numbers: list[int]) -> list[Outcome]:
         rendered = for_good_ones(_render, [self._sources[number] for number in numbers])
@@ -76,8 +94,7 @@ class KeptRenderings:
 
 
 def _outlines(sources: list[Source], meanwhile: Callable[[], None]) -> list[Outcome]:
-    if not sources:
-        return []
+    """The outlines, not judged."""
     # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
     parts = [part for one in sources for part in _parts(one)]
     with ThreadPoolExecutor(1) as pool:  # it starts no process, which a thread must not do here
@@ -86,10 +103,7 @@ def _outlines(sources: list[Source], meanwhile: Callable[[], None]) -> list[Outc
         remembered = looking.result()["outlines"]
     if remembered is not None and len(remembered) == len(sources):
         return list(remembered)
-    known = memo.memoize(
-        [b"outlines", *parts], lambda: {"outcomes": list(map(_packed, _find_out(sources, remembered)))}
-    )
-    return list(map(_unpacked, known["outcomes"]))
+    return _find_out(sources, remembered)
 
 
 def _parts(source: Source) -> list[bytes]:
@@ -101,7 +115,7 @@ def _parts(source: Source) -> list[bytes]:
 def _packed(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, GridSecurityError):
         return {"kind": outcome.kind, "message": outcome.message}
-    return {"outline": outcome}
+    return {"outline": {name: value for name, value in outcome.items() if name != "chain"}}  # which was judged
 
 
 def _unpacked(packed: dict[str, Any]) -> Outcome:

@@ -9,8 +9,6 @@ import base64
 import hashlib
 import json
 import os
-import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,14 +22,16 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     memo,
     places,
     shadows,
+    source_stamps,
     system_store,
     trust_store,
     verified,
 )
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place
+from ansible_collections.grid.security.plugins.plugin_utils.source_options import SOURCE, read_source
 
-__all__ = ["OPTIONS", "key_parts", "place", "read_groups", "read_options", "read_source", "result"]
+__all__ = ["OPTIONS", "SOURCE", "key_parts", "place", "read_groups", "read_options", "read_source", "result"]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sources": {"type": "list", "elements": "raw", "required": True},
@@ -49,19 +49,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 _MOST_SHOWN = 50  # files in a diff
 _NOTHING: dict[str, Any] = {name: [] for name in ("added", "removed", "replaced", "files", "places")}
-_TICK = 2_000_000_000  # nanoseconds; more than the clock of any file system
-_CRL_URL = re.compile(r"https?://[!-~]+")
-SOURCE: dict[str, dict[str, Any]] = {
-    "src": {"type": "str"},
-    "content": {"type": "str"},
-    "url": {"type": "str"},
-    "checksum": {"type": "str"},
-    "signature": {"type": "str"},
-    "keyring": {"type": "str"},
-    "name": {"type": "str"},
-    "subjects": {"type": "list", "elements": "str", "default": []},
-    "crl_urls": {"type": "list", "elements": "str", "default": []},
-}
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
@@ -119,25 +106,6 @@ def _check_paths(options: dict[str, Any]) -> None:
         taken[path] = name
 
 
-def read_source(given: Any, where: str) -> dict[str, Any]:
-    """One item of ``sources`` as a complete dictionary. :param where: what messages start with."""
-    if isinstance(given, str):
-        given = {"content": given} if "-----BEGIN" in given else {"src": given}
-    if not isinstance(given, dict):
-        raise AnsibleActionFail(f"{where}it must be a string or a dictionary.")
-    source = validated(SOURCE, given, where)
-    if sum(bool(source[name]) for name in ("src", "content", "url")) != 1:
-        raise AnsibleActionFail(f"{where}give one of src, content and url.")
-    if source["url"] and not source["checksum"]:
-        raise AnsibleActionFail(f"{where}a url needs a checksum: write sha256: or sha512: and the digits.")
-    if bool(source["signature"]) != bool(source["keyring"]):
-        raise AnsibleActionFail(f"{where}signature and keyring belong together.")
-    for url in source["crl_urls"]:
-        if not _CRL_URL.fullmatch(url):
-            raise AnsibleActionFail(f"{where}crl_urls: {url!r} is no http or https URL.")
-    return source
-
-
 class _Rendering:
     """What the sources come to: the outline is known from earlier runs while the sources stay as they are, the rest is
     rendered once per run, and only if a node differs.
@@ -147,8 +115,8 @@ class _Rendering:
 
     def __init__(self, action: GridAction, options: dict[str, Any], family: str | None) -> None:
         self._action, self._options, self._family = action, options, family
-        self._stamps = [stamp for one in options["sources"] for stamp in anchor_sources.stamps(one, action.find)]
-        self._key = json.dumps([self._stamps, options, family]).encode()
+        self._stamp = source_stamps.take(action, options["sources"])
+        self._key = json.dumps([self._stamp.anchors, options, family]).encode()
 
     def outline(self) -> dict[str, Any]:
         """The ``sets`` that compare each place by a digest, ``warnings``, and the number of ``anchors``.
@@ -170,7 +138,7 @@ class _Rendering:
         known = page.read()
         if known is None or (known["until"] and known["until"] <= times.iso(times.now())):
             known = _outline(self._rendered())
-            if not self._is_fresh():
+            if not self._stamp.is_fresh:
                 page.write(known)
                 ledger.remove_superseded({about})
         return dict(known)
@@ -185,10 +153,6 @@ class _Rendering:
 
         return anchor_rendering.render(read_groups(self._action, self._options["sources"]), self._options, self._family)
 
-    def _is_fresh(self) -> bool:
-        """What changed just now could change again within the tick of the clock, and nothing would tell."""
-        return any(time.time_ns() - changed < _TICK for *_others, changed in self._stamps)
-
 
 def _outline(rendered: dict[str, Any]) -> dict[str, Any]:
     return {
@@ -197,12 +161,13 @@ def _outline(rendered: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_groups(action: GridAction, sources: list[dict[str, Any]]) -> list[anchor_sources.Group]:
+def read_groups(action: GridAction, sources: list[dict[str, Any]], crls: bool = False) -> list[anchor_sources.Group]:
     """What the sources hold.
 
+    :param crls: whether to read CRLs, too.
     :raises GridSecurityError: whatever is wrong with reading them.
     """
-    return [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once)]
+    return [group for source in sources for group in anchor_sources.read(source, action.find, _fetch_once, crls)]
 
 
 def key_parts(groups: list[anchor_sources.Group]) -> list[bytes]:

@@ -24,6 +24,7 @@ __all__ = [
     "anchors",
     "archives",
     "certificates",
+    "chains",
     "crls",
     "gridmaps",
     "key_pairs",
@@ -81,6 +82,19 @@ def certificates() -> Iterator[bytes]:
     for directory in ("x509", "x509/custom"):
         for path in sorted((_VECTORS / directory).glob("*.pem")):
             yield path.read_bytes()[:4096]
+
+
+def chains() -> Iterator[bytes]:
+    """A credential's certificates, and the CAs of a site with what lies beside them."""
+    middle = pki.issue("Middle", authority=True, issuer=AUTHORITY)
+    bob = pki.issue("Bob", issuer=middle)
+    policy = signing_policy.compose("/DC=org/DC=example/CN=CA", ["/DC=org/*"]).encode()
+    in_pem, in_der = crls()
+    for one in (in_pem, in_der):
+        site = {"ca.pem": AUTHORITY.pem, "ca.signing_policy": policy, "ca.crl": one}
+        yield mutations.join({"chain": ALICE.pem, **site})
+        yield mutations.join({"chain": bob.pem + middle.pem + AUTHORITY.pem, **site})
+        yield mutations.join({"chain": bob.pem, "cas.pem": middle.pem + AUTHORITY.pem + in_pem})
 
 
 def anchors() -> Iterator[bytes]:

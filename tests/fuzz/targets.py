@@ -18,13 +18,16 @@ from unittest import mock
 
 from ansible_collections.grid.security.plugins.module_utils import (
     certificates,
+    chain,
     credential,
     credentials,
     crl,
     crl_store,
     gridmap,
     manifest,
+    pem,
     rendering,
+    safe_x509,
     scanning,
     signing_policy,
     times,
@@ -35,8 +38,10 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_rendering,
     anchor_sources,
     anchors,
+    ca_material,
     crl_sources,
     places,
+    source_stamps,
     trust_anchors,
     trust_store,
     vo_import,
@@ -122,6 +127,7 @@ _FILTERS = {
     "bundle_path": "/etc/pki/bundle.pem",
     "java_truststore_path": "/etc/pki/java.p12",
 }
+_ANY = {**_FILTERS, "exclude": [], "exclude_expired": False}
 
 
 def _anchors(data: bytes) -> list[str]:
@@ -145,6 +151,21 @@ def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     crl_sources.points(anchors.select(anchors.collect(groups), _FILTERS))
     warnings: list[str] = anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"]
     return warnings
+
+
+def _chain(data: bytes) -> Iterator[str]:
+    """What an archive holds, checked by what the sources of a site hold."""
+    files = mutations.split(data)
+    blocks = [block for block in pem.blocks(files.pop("chain", b"")) if block.label == "CERTIFICATE"]
+    crls = {name: content for name, content in files.items() if source_stamps.is_crl(name)}
+    rest = {name: content for name, content in files.items() if name not in crls}
+    trusted = ca_material.from_groups([anchor_sources.Group("bundle", "classic", rest, crls=crls)], _ANY)
+    try:
+        leaf, *others = [safe_x509.load(block.data) for block in blocks]
+    except (safe_x509.CertificateError, ValueError):  # no such archive comes that far
+        return
+    chain.verify("alice", [leaf, *rendering._possible_issuers(leaf, tuple(others))], trusted, times.now())
+    yield from (one["problem"] for one in [*trusted["cas"], *trusted["crls"]] if one["problem"])
 
 
 def _trust_directory(root: Path) -> Iterable[str]:
@@ -243,6 +264,13 @@ _ALL = (
         documented.kinds(credential.review),
     ),
     Target("anchors", _anchors, seeds.anchors, mutations.sections(mutations.pem_text), _ANCHOR_KINDS),
+    Target(
+        "chain",
+        _chain,
+        seeds.chains,
+        mutations.sections(mutations.pem_text),
+        documented.kinds(chain.verify, ca_material.from_groups),
+    ),
     Target("tarball", _tarball, seeds.tarballs, mutations.tarball, _ANCHOR_KINDS),
     Target(
         "trust_directory",

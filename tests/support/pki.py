@@ -10,7 +10,7 @@ from typing import Any
 import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -69,10 +69,13 @@ def issue(
     issuer: Credential | None = None,
     authority: bool = False,
     host: str | None = None,
+    extensions: tuple[x509.ExtensionType, ...] = (),
+    digest: Any = None,
 ) -> Credential:
     """A credential valid from ``start`` days from now for ``days`` days; signed by itself without an issuer.
 
     :param authority: whether it may sign others, and says so. :param host: the DNS name of a server it is for.
+    :param extensions: further ones, critical. :param digest: of the signature, if it is not to be SHA-256.
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = distinguished_name(common_name)
@@ -80,11 +83,15 @@ def issue(
     builder = builder.issuer_name(issuer.certificate.subject if issuer else name)
     builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(NOW + start * DAY).not_valid_after(NOW + (start + days) * DAY)
-    if authority:
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    if authority and not any(isinstance(one, x509.BasicConstraints) for one in extensions):
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     if host:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-    signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    signer = issuer.key if issuer else key
+    needs_digest = not isinstance(signer, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
+    signed = builder.sign(signer, (digest or hashes.SHA256()) if needs_digest else None)
     return Credential(key, signed, (issuer.certificate, *issuer.others) if issuer else ())
 
 

@@ -1,0 +1,115 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell without reading them whether sources of trust anchors are still what they were."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["Stamp", "files", "is_anchor_file", "is_crl", "is_of_interest", "take"]
+
+_SUFFIXES = (".pem", ".crt", ".info", ".signing_policy", ".namespaces", ".crl_url")
+_PATHS = ("src", "signature", "keyring")
+_CRL = re.compile(r".*\.(r[0-9]|crl)", re.DOTALL)
+_TICK = 2_000_000_000  # nanoseconds; more than the clock of any file system
+
+_Status = tuple[str, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Digests over path, size, inode and times of each file: while they stay, so does what the files hold.
+
+    :param anchors: of CA certificates and the files beside them. :param crls: of CRLs.
+    :param changed: when the last file changed, in nanoseconds.
+    """
+
+    anchors: str
+    crls: str
+    changed: int
+
+    @property
+    def is_fresh(self) -> bool:
+        """What changed just now could change again within the tick of the clock, and nothing would tell."""
+        return time.time_ns() - self.changed < _TICK
+
+
+def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
+    """The stamp of all sources, once per task. Of a URL nothing is needed: its checksum says what it has to answer.
+
+    :param action: the task's action, whose ``find`` finds files of the controller.
+    :raises GridSecurityError: ``no_source``.
+    """
+    paths = [action.find(source[name]) for source in sources for name in _PATHS if source[name]]
+    taken: dict[str, Stamp] = vars(action).setdefault("source_stamps", {})
+    key = json.dumps(paths)
+    if key not in taken:
+        try:
+            taken[key] = _stamp([status for path in paths for status in _statuses(path)])
+        except OSError as error:
+            raise GridSecurityError(
+                "no_source", f"{error.filename} cannot be read: {error.strerror}. Check the source."
+            ) from error
+    return taken[key]
+
+
+def _stamp(statuses: list[_Status]) -> Stamp:
+    crls = [one for one in statuses if is_crl(one[0])]
+    anchors = [one for one in statuses if not is_crl(one[0])]
+    return Stamp(_digest(anchors), _digest(crls), max((one[-1] for one in statuses), default=0))
+
+
+def _digest(statuses: list[_Status]) -> str:
+    return hashlib.sha256(json.dumps(statuses).encode()).hexdigest()
+
+
+def _statuses(path: str) -> Iterator[_Status]:
+    for one in _named(path) if os.path.isdir(path) else [path]:
+        try:
+            status = os.stat(one)
+        except FileNotFoundError:
+            if one == path:
+                raise
+            continue  # a link that leads nowhere
+        if one == path or stat.S_ISREG(status.st_mode):
+            # The time of change cannot be set by programs that copy or unpack, as that of modification can.
+            yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def files(path: str) -> Iterator[str]:
+    """The files of CAs and the CRLs in a directory, and in the directories in it."""
+    return filter(os.path.isfile, _named(path))  # no FIFO
+
+
+def _named(path: str) -> Iterator[str]:
+    """What is called as such a file. IGTF's releases have a directory for each profile."""
+    for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
+        for name in sorted(filter(is_of_interest, os.listdir(directory))):
+            yield os.path.join(directory, name)
+
+
+def is_of_interest(name: str) -> bool:
+    """Whether it is a file of a CA or a CRL, by its ending."""
+    return is_anchor_file(name) or is_crl(name)
+
+
+def is_anchor_file(name: str) -> bool:
+    """By its ending, or ``HASH.0`` as in trust directories without aliases."""
+    stem, _dot, ending = name.rpartition(".")
+    return name.endswith(_SUFFIXES) or (ending.isdigit() and len(stem) == 8)
+
+
+def is_crl(name: str) -> bool:
+    """``HASH.r0``, as clients look for CRLs, or ``ALIAS.crl``."""
+    return _CRL.fullmatch(name) is not None
