@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +23,15 @@ __all__ = [
     "SECRET_NUMBER",
     "STORE",
     "anchors",
+    "answers",
     "archives",
     "certificates",
     "crls",
+    "files_in_place",
     "gridmaps",
     "key_pairs",
     "policies",
+    "private_key",
     "tarballs",
     "trust_directories",
     "vo_directories",
@@ -81,6 +85,33 @@ def certificates() -> Iterator[bytes]:
     for directory in ("x509", "x509/custom"):
         for path in sorted((_VECTORS / directory).glob("*.pem")):
             yield path.read_bytes()[:4096]
+
+
+def private_key() -> bytes:
+    """Alice's, in PEM."""
+    return ALICE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def files_in_place() -> Iterator[bytes]:
+    """What users keep under the name of their certificate."""
+    key, der_key = private_key(), ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    der_certificate = ALICE.certificate.public_bytes(Encoding.DER)
+    yield from (ALICE.pem, ALICE.pem + key, key + ALICE.pem, key, b"mine")
+    for encoded in (der_certificate, der_certificate + der_key, der_key):
+        yield encoded
+        yield pem.encode("CERTIFICATE", encoded)
+
+
+def answers() -> Iterator[bytes]:
+    """What a process that worked for a user says."""
+    found = {"ca.pem": {"kind": "file", "mode": 420, "own": True, "certificate": None}, "\udcff": {"target": "\x1b"}}
+    for one in (
+        {"changed": False, "entries": [], "exists": True},
+        {"changed": True, "entries": [], "seen": "0" * 64, "found": found, "missing": []},
+        {"failed": True, "kind": "os_error", "msg": "/home/\udcfe: no space\n"},
+        {"changed": True, "entries": [{"path": "/a", "changes": ["created"]}], "needs": ["0" * 64], "observed": {}},
+    ):
+        yield json.dumps(one).encode()
 
 
 def anchors() -> Iterator[bytes]:
