@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, process
+from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 
 __all__ = ["GridAction", "Options", "validated"]
@@ -170,8 +170,9 @@ class GridAction(ActionBase):
 
         The latter is for the playbooks of this collection, beside which nobody puts anything.
 
-        :raises AnsibleError: it is not found.
+        :raises AnsibleError: it is not found. :raises GridSecurityError: ``bad_path``.
         """
+        given.check(src, "src", errors="surrogateescape")
         try:
             return str(self._find_needle("files", src))
         except AnsibleError as error:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.grid.security.plugins.module_utils import conversation, credentials, file_set, renderers
 from ansible_collections.grid.security.tests.support import pki
 
@@ -94,3 +96,15 @@ def test_two_credentials_for_the_same_files_are_refused(tmp_path: Path) -> None:
     assert node.calls == [(1, 0), (1, 2)]
     results, _node = run(items, archives)
     assert [one["changed"] for one in results] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["directory", "cert_path", "privatekey_path", "other_certs_path"])
+@pytest.mark.parametrize("path", ["a\0b", "\udcff", "\ud800"])
+def test_paths_that_no_file_has_are_an_error_before_a_node_is_asked(tmp_path: Path, name: str, path: str) -> None:
+    home = tmp_path.resolve()
+    archives = {"alice.p12": pki.issue().archive(), "bob.p12": pki.issue("Bob").archive()}
+    results, node = run([options(home, "alice", **{name: path}), options(home, "bob")], archives)
+    assert [one.get("kind") for one in results] == ["bad_path", None]
+    assert results[0]["msg"].startswith(f"alice.p12: {name}: ")
+    assert results[0]["msg"].isprintable()
+    assert node.calls == [(1, 0), (1, 2)]
