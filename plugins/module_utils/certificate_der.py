@@ -10,6 +10,7 @@ from ansible_collections.grid.security.plugins.module_utils import der, pem
 __all__ = ["PEM_LABEL", "alone", "first", "is_ca"]
 
 PEM_LABEL = "CERTIFICATE"
+_LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
 _BIT_STRING = 0x03
 _EXPLICIT_3 = 0xA3
@@ -19,7 +20,9 @@ _BASIC_CONSTRAINTS = "2.5.29.19"
 
 def first(content: bytes) -> bytes | None:
     """The DER of the first certificate in PEM, or of the one in DER, as :func:`alone` returns it."""
-    return alone((pem.first(content, PEM_LABEL) or b"") if b"-----BEGIN " in content else content)
+    if b"-----BEGIN " not in content:
+        return alone(content)
+    return alone(next((block.data for block in pem.blocks(content) if block.label in _LABELS), b""))
 
 
 def alone(data: bytes) -> bytes | None:

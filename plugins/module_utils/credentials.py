@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, identity, reasons
+from ansible_collections.grid.security.plugins.module_utils import credential, given, identity, reasons
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
@@ -113,6 +113,8 @@ def converge(
         item.take(outline)
     for item in items:
         if item.error is None:
+            item.error = _bad_path(item.options)
+        if item.error is None:
             item.file_set = _file_set(item)
     _refuse_duplicates(items)
     yield from _exchange(items, watch=True)
@@ -123,6 +125,16 @@ def converge(
         _render(pending, renderer)
         yield from _exchange(pending)
     return [_result(item, check) for item in items]
+
+
+def _bad_path(options: dict[str, Any]) -> GridSecurityError | None:
+    """Why no file can have one of the paths."""
+    for name in ("directory", "cert_path", "privatekey_path", "other_certs_path"):
+        try:
+            given.check(options[name] or "", f"{label(options)}: {name}")
+        except GridSecurityError as error:
+            return error
+    return None
 
 
 def _render(items: list[_Item], renderer: Renderer) -> None:

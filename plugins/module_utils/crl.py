@@ -22,6 +22,7 @@ PEM_LABEL = "X509 CRL"
 # RFC 5280 section 4.1.2.5: in UTC, with seconds and without fractions.
 _UTC_TIME = 0x17
 _TIMES = {_UTC_TIME: 13, 0x18: 15}  # characters
+_PARTS_OF_TIME = [(0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14)]  # from the year to the second
 _FIRST_OF_1900 = 50  # two-digit years from here on are of the twentieth century
 _NUMBER = "2.5.29.20"
 _DELTA = "2.5.29.27"
@@ -131,11 +132,13 @@ def time_of(element: der.Element) -> datetime.datetime:
     if element.tag not in _TIMES:
         raise der.DerError("no time")
     text = element.content.decode("ascii")
-    if len(text) != _TIMES[element.tag] or not text[:-1].isdigit():
+    if len(text) != _TIMES[element.tag] or not text[:-1].isdigit() or text[-1] != "Z":
         raise der.DerError(f"{text!r} is no time")
     if element.tag == _UTC_TIME:
         text = f"{19 if int(text[:2]) >= _FIRST_OF_1900 else 20}{text}"
-    return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+    # Not by strptime: that imports a module when it is first called, and then with the rights of a user.
+    parts = [int(text[start:end]) for start, end in _PARTS_OF_TIME]
+    return datetime.datetime(*parts, tzinfo=datetime.timezone.utc)  # type: ignore[arg-type, misc]
 
 
 def _extensions(element: der.Element) -> dict[str, bytes]:

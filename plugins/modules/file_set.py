@@ -76,7 +76,9 @@ options:
             description: The group of the file.
             type: str
           secret:
-            description: Never show the content in a diff.
+            description:
+              - Never show the content in a diff. Private keys in PEM are never shown.
+              - Of files in a place of O(sets[].owner), a diff shows only the first certificate of what was there, if there is one.
             type: bool
             default: false
           backup:

@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, process
+from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 from ansible_collections.grid.security.plugins.module_utils.identity import Register
 from ansible_collections.grid.security.plugins.plugin_utils import run_register
@@ -211,8 +211,9 @@ class GridAction(ActionBase):
 
         The latter is for the playbooks of this collection, beside which nobody puts anything.
 
-        :raises AnsibleError: it is not found.
+        :raises AnsibleError: it is not found. :raises GridSecurityError: ``bad_path``.
         """
+        given.check(src, "src", errors="surrogateescape")
         try:
             return str(self._find_needle("files", src))
         except AnsibleError as error:

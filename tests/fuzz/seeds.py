@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +23,16 @@ __all__ = [
     "SECRET_NUMBER",
     "STORE",
     "anchors",
+    "answers",
     "archives",
     "certificates",
     "chains",
     "crls",
+    "files_in_place",
     "gridmaps",
     "key_pairs",
     "policies",
+    "private_key",
     "tarballs",
     "trust_directories",
     "vo_directories",
@@ -95,6 +99,33 @@ def chains() -> Iterator[bytes]:
         yield mutations.join({"chain": ALICE.pem, **site})
         yield mutations.join({"chain": bob.pem + middle.pem + AUTHORITY.pem, **site})
         yield mutations.join({"chain": bob.pem, "cas.pem": middle.pem + AUTHORITY.pem + in_pem})
+
+
+def private_key() -> bytes:
+    """Alice's, in PEM."""
+    return ALICE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def files_in_place() -> Iterator[bytes]:
+    """What users keep under the name of their certificate."""
+    key, der_key = private_key(), ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    der_certificate = ALICE.certificate.public_bytes(Encoding.DER)
+    yield from (ALICE.pem, ALICE.pem + key, key + ALICE.pem, key, b"mine")
+    for encoded in (der_certificate, der_certificate + der_key, der_key):
+        yield encoded
+        yield pem.encode("CERTIFICATE", encoded)
+
+
+def answers() -> Iterator[bytes]:
+    """What a process that worked for a user says."""
+    found = {"ca.pem": {"kind": "file", "mode": 420, "own": True, "certificate": None}, "\udcff": {"target": "\x1b"}}
+    for one in (
+        {"changed": False, "entries": [], "exists": True},
+        {"changed": True, "entries": [], "seen": "0" * 64, "found": found, "missing": []},
+        {"failed": True, "kind": "os_error", "msg": "/home/\udcfe: no space\n"},
+        {"changed": True, "entries": [{"path": "/a", "changes": ["created"]}], "needs": ["0" * 64], "observed": {}},
+    ):
+        yield json.dumps(one).encode()
 
 
 def anchors() -> Iterator[bytes]:

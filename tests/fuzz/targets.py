@@ -8,6 +8,7 @@ To add one, write a function that reads an input and returns the texts that a pe
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,18 +18,22 @@ from typing import Any
 from unittest import mock
 
 from ansible_collections.grid.security.plugins.module_utils import (
+    answers,
     certificates,
     chain,
     credential,
     credentials,
     crl,
     crl_store,
+    entries,
+    file_set,
     gridmap,
     manifest,
     pem,
     rendering,
     safe_x509,
     scanning,
+    secure_fs,
     signing_policy,
     times,
     vomses,
@@ -103,6 +108,27 @@ def _certificate_in_place(data: bytes) -> Iterator[str]:
     before = certificates.present(data)
     yield credential.explain_certificate(_FACTS, before)
     credential.review(_FACTS, before, _OPTIONS, "alice.p12")
+
+
+def _file_in_place(data: bytes) -> Iterator[str]:
+    """What leaves the owner's process of a file that is replaced, and what is told of it in a directory of root's."""
+    entry = entries.Entry("/home/alice/.globus/usercert.pem", observe=True)
+    step = entries.Step(entry, secure_fs.Observed("file", content=data), ["content replaced"], rewrite=True)
+    yield file_set._diff(step, {}, theirs=True)["prepared"]
+    yield f"observed: {file_set._certificate(step).decode()}"
+    yield f"{scanning._kind(data)}"
+
+
+def _lines_in_place(data: bytes) -> list[str]:
+    return [*_planted(data), *seeds.private_key().decode().splitlines()[1:3]]  # the others hold the public key
+
+
+def _answer(data: bytes) -> Iterator[str]:
+    """Whatever passes the door, passes it unchanged again, and ansible takes it."""
+    passed = answers.decode(data, answers.USUAL)
+    if answers.checked(passed, answers.LARGEST) != passed:
+        raise ValueError("it is changed once more")
+    yield json.dumps(passed, ensure_ascii=False).encode().decode()[:1000]
 
 
 def _planted(_data: bytes) -> list[str]:
@@ -263,6 +289,8 @@ _ALL = (
         mutations.pem_text,
         documented.kinds(credential.review),
     ),
+    Target("file_in_place", _file_in_place, seeds.files_in_place, mutations.pem_text, secrets=_lines_in_place),
+    Target("answer", _answer, seeds.answers, mutations.text, errors=(answers.AnswerError,)),
     Target("anchors", _anchors, seeds.anchors, mutations.sections(mutations.pem_text), _ANCHOR_KINDS),
     Target(
         "chain",

@@ -37,6 +37,7 @@ CHOSEN = {
     "names that are no text": None,
     "two dozen names of an enormous CRL": None,
 }
+PYTHON = "/usr/bin/python3"  # what everybody may read: workers import from there, too
 WORDS = {name: (f"import of {name} 4711", f"storing for {name} 0815") for name in ("mallory", "alice")}
 
 
@@ -170,7 +171,7 @@ def peaks(controller: Controller, tasks: list[dict[str, Any]]) -> dict[str, int]
     notes = {side: controller.root / f"{side}.peaks" for side in ("controller", "node")}
     for one in notes.values():
         one.unlink(missing_ok=True)
-    node = peak.interpreter(controller.root / "noting", notes["node"])
+    node = peak.interpreter(controller.root / "noting", notes["node"], PYTHON)
     run = controller.start(tasks, node, peak.command(notes["controller"]))
     output, _errors = run.communicate(timeout=120)
     assert run.returncode == 0, output

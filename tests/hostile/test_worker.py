@@ -20,6 +20,7 @@ from typing import Any, Callable
 
 import pytest
 
+from ansible_collections.grid.security.plugins.plugin_utils import shadows
 from ansible_collections.grid.security.tests.support import accounts, fuse, prying
 from ansible_collections.grid.security.tests.support.counter import Counter
 from ansible_collections.grid.security.tests.support.engine import Engine, credential_set, encoded
@@ -130,6 +131,25 @@ def test_groups_of_the_engine_are_given_up(world: Any) -> None:
     groups = ("setpriv", "--groups", f"0,{world.bob.pw_gid}")
     for contents in ({}, ALL):
         assert Engine([one], contents, prefix=groups).result().kinds() == {"attacked": "no_access"}
+
+
+# --- looks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not fuse.available(), reason="needs FUSE and root")
+def test_a_look_for_anchors_that_fails_is_told_and_others_go_on(world: Any) -> None:
+    """Whether ~/.globus/certificates exists: one home hangs, one is closed, one answers."""
+    closed = world.home(world.bob) / ".globus"
+    os.chown(closed, world.alice.pw_uid, -1)
+    closed.chmod(0o700)
+    names = [account.pw_name for account in (world.mallory, world.bob, world.alice)]
+    served = fuse.Served({1: directory(world.mallory.pw_uid)}, {fuse.LOOKUP: fuse.HANG})
+    with fuse.mounted(make_globus(world), world.mallory, served):
+        run = Engine(shadows.compare_sets(names), limit=LIMIT).result()
+    assert list(run.kinds().values()) == ["timeout", "os_error", "unchanged"]
+    assert run.seconds < LIMIT + SLACK
+    (line,) = shadows.warnings([{"name": name, **run.outcomes[name]} for name in names], "/etc/certificates")
+    assert f"is not known for: {names[0]}, {names[1]}. The look into the home of {names[0]} failed: " in line
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -21,9 +21,9 @@ def command(notes: Path) -> tuple[str, ...]:
     return sys.executable, "-I", "-S", __file__, str(notes)
 
 
-def interpreter(path: Path, notes: Path) -> Path:
+def interpreter(path: Path, notes: Path, python: str) -> Path:
     """An interpreter for the node's modules, written to ``path``, that notes how large each of them became."""
-    path.write_text(f'#!/bin/sh\nexec {" ".join(command(notes))} "{sys.executable}" "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {" ".join(command(notes))} {python} "$@"\n')
     path.chmod(0o755)
     return path
 

@@ -9,6 +9,7 @@ A secret's class is the first part of its name:
   arguments, and lie where the task wants them.
 - ``stored``: the encrypted private key, as it is stored. Also in the memo of the run, in the controller's private
   temporary directory.
+- ``home``: private keys that lay in the way before the run. They stay where they lie, and in backups of these files.
 
 Without pipelining, ansible itself writes a module's arguments to a file, first on the controller, then on the node;
 both are private and removed after the task.
@@ -31,7 +32,9 @@ _PAYLOAD = f"written/.*/({_ON_CONTROLLER}|{_ON_NODE})"
 _STORED = r"(written|left)/.*/home[^/]*/(.*/)?(userkey\.pem|hostkey\.pem|token|\.grid-security-[0-9a-f]*\.tmp)"
 _BACKUP = rf"{_STORED}[0-9.@:~-]*"
 _MEMO = r"written/.*/controller-tmp/ansible-local-[^/]*/grid\.security/[0-9a-f]{64}"
+_IN_THE_WAY = r"left/.*/home/(user\d|etc)/(usercert\.pem|hostkey\.pem|note)[0-9.@:~-]*"
 _ALLOWED = {
+    "home": [_IN_THE_WAY],
     "run": [],
     "node": [_PAYLOAD],
     "host": [_PAYLOAD, _BACKUP],

@@ -251,3 +251,15 @@ def test_nothing_uses_a_credential_that_is_to_be_absent(tmp_path: Path) -> None:
     node = Watched([{}])
     assert "services" not in watch(node, tmp_path.resolve(), b"", state="absent")
     assert node.asked == [[]]
+
+
+@pytest.mark.parametrize("name", ["directory", "cert_path", "privatekey_path", "other_certs_path"])
+@pytest.mark.parametrize("path", ["a\0b", "\udcff", "\ud800"])
+def test_paths_that_no_file_has_are_an_error_before_a_node_is_asked(tmp_path: Path, name: str, path: str) -> None:
+    home = tmp_path.resolve()
+    archives = {"alice.p12": pki.issue().archive(), "bob.p12": pki.issue("Bob").archive()}
+    results, node = run([options(home, "alice", **{name: path}), options(home, "bob")], archives)
+    assert [one.get("kind") for one in results] == ["bad_path", None]
+    assert results[0]["msg"].startswith(f"alice.p12: {name}: ")
+    assert results[0]["msg"].isprintable()
+    assert node.calls == [(1, 0), (1, 2)]

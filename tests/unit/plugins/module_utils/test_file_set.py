@@ -380,6 +380,7 @@ def replace(home: Path, before: bytes, **fields: Any) -> dict[str, Any]:
         (ALICE.pem + pki.issue("Bob").pem, ALICE.pem),
         (b"password: 4711\n" + ALICE.pem, ALICE.pem),
         (DER, ALICE.pem),
+        (PEM_KEY + ALICE.pem.replace(b" CERTIFICATE", b" X509 CERTIFICATE"), ALICE.pem),
         (DER + PEM_KEY, None),
         (PEM_KEY, None),
         (PEM_KEY.replace(b"PRIVATE KEY", b"CERTIFICATE"), None),
@@ -387,7 +388,7 @@ def replace(home: Path, before: bytes, **fields: Any) -> dict[str, Any]:
         (ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), None),
         (b"half a certificate", None),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_of_a_certificate_s_file_only_the_certificate_is_told(home: Path, before: bytes, told: bytes | None) -> None:
     found = replace(home, before, observe=True)

@@ -48,6 +48,13 @@ def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"$ANSIBLE_VAULT")
 
 
+@pytest.mark.parametrize("src", ["a\0b", "\ud800"])
+def test_paths_that_no_file_of_the_controller_has(src: str) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        Action(VaultLib([])).read(src)
+    assert caught.value.kind == "bad_path"
+
+
 @pytest.mark.parametrize("passphrase", ["xyzzy", "xy\"zz'y\\é"])
 @pytest.mark.parametrize("option", ["kdf_iterations", "privatekey_format", "include_chain"])
 def test_what_is_wrong_is_said_without_the_passphrase(passphrase: str, option: str) -> None:
