@@ -145,7 +145,7 @@ sets:
       description: Present contents in Base64 by path, of those that the controller has to see.
       returned: when such a file differs
       type: dict
-    keys:
+    key_files:
       description: Facts from the headers of private key files by path - whether they are encrypted, salt and iterations. No
         content of a key.
       returned: when a private key of a credential differs
