@@ -79,7 +79,7 @@ fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
 functional: $(TREE)/MANIFEST.json
 	tests/support/machine gpg:gnupg ssh:openssh-client keytool:default-jre-headless openssl:openssl
-	tests/support/machine strace:strace sudo:sudo python3-cryptography
+	tests/support/machine strace:strace sudo:sudo python3-cryptography libglobus-gss-assist3
 	$(PYTEST) -n auto --dist loadfile $(TREE)/tests/functional
 
 hostile: $(TREE)/MANIFEST.json

@@ -28,6 +28,7 @@ class Case:
     :param changes: whether it has to change something on each host; None if that does not matter.
     :param about: what a plot wants to know: how many users, for instance.
     :param probe: gives more figures about the run that has just ended.
+    :param prints: whether the length of what it prints is a figure.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     about: dict[str, Any] = field(default_factory=dict)
     changes: bool | None = None
     probe: Callable[[], Figures] | None = None
+    prints: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def _measure_one(case: Case) -> Figures:
     for command in case.prepare:
         run(command)
     found = run(case.command, case.changes)
+    if not case.prints:
+        del found["output_bytes"]
     if case.probe:
         found.update(case.probe())
     print(f"{case.name}: {' '.join(f'{name} {value}' for name, value in found.items())}", file=sys.stderr, flush=True)
@@ -106,7 +110,8 @@ def run(command: list[str], changes: bool | None = None) -> Figures:
     if changes is not None and {changes} != {number != "0" for number in re.findall(r" changed=(\d+) ", said)}:
         raise Failed(f"{' '.join(command)}: changed is not always {changes}:\n{_worth_reading(said)}")
     cpu = usage.ru_utime + usage.ru_stime
-    return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
+    figures = {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
+    return {**figures, "output_bytes": len(said.encode())}
 
 
 def _worth_reading(said: str) -> str:

@@ -16,7 +16,7 @@ import workload
 from harness import Failed, measure
 from places import ANSIBLE_HOME, RESULTS
 
-SUITES = ("trust", "copy", "credentials", "node", "growth", "vault", "memory", "render")
+SUITES = ("trust", "copy", "credentials", "node", "growth", "vault", "memory", "render", "output")
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ def _describe(certificate: x509.Certificate) -> dict[str, str]:
         "subject": certificate.subject.rfc4514_string(),
         "subject_dn": names.slash_form(certificate.subject),
         "issuer": certificate.issuer.rfc4514_string(),
+        "issuer_dn": names.slash_form(certificate.issuer),
         "serial_number": f"{certificate.serial_number:x}",
         "not_before": times.iso(_time(certificate, "not_valid_before")),
         "not_after": times.iso(expiry(certificate)),

@@ -9,15 +9,16 @@ The same conversation is held by the controller and by a node that converts arch
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import credential, reasons
+from ansible_collections.grid.security.plugins.module_utils import credential, identity, reasons
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer, label
 
-__all__ = ["LIST_OPTIONS", "OPTIONS", "combine", "converge", "summarize"]
+__all__ = ["LIST_OPTIONS", "OPTIONS", "converge"]
 
 UPDATE_PASSPHRASE = ["always", "on_create"]
 
@@ -50,6 +51,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "allow_not_yet_valid": {"type": "bool", "default": False},
     "allow_older": {"type": "bool", "default": False},
     "allow_subject_change": {"type": "bool", "default": False},
+    "subject_dn": {"type": "raw"},
+    "allow_shared_subject": {"type": "bool", "default": False},
     "create_account": {"type": "bool", "default": False},
     "account_shell": {"type": "str"},
     "account_group": {"type": "str"},
@@ -84,11 +87,20 @@ class _Item:
             self.outline = outline
 
 
-def converge(options: list[dict[str, Any]], renderer: Renderer, check: bool) -> Conversation:
-    """Bring every credential in place (or away) and return a result for each, in order; none stops the others."""
-    items = [_Item(one) for one in options]
-    present = [item for item in items if item.options["state"] == "present"]
-    for number, (item, outline) in enumerate(zip(present, renderer.outlines([item.options for item in present]))):
+def converge(
+    options: list[dict[str, Any]], renderer: Renderer, check: bool, register: identity.Register | None = None
+) -> Conversation:
+    """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
+
+    :param options: of each credential. Those with an ``error`` have that result, and are left alone.
+    :param register: what the run knows about owners so far.
+    """
+    register = register or identity.Register()
+    items = [_Item(one, error=one.get("error")) for one in options]
+    present = [item for item in items if item.error is None and item.options["state"] == "present"]
+    wanted = [item.options for item in present]
+    outlines = identity.identify(wanted, renderer.outlines(wanted), register, label)
+    for number, (item, outline) in enumerate(zip(present, outlines)):
         item.number = number
         item.take(outline)
     for item in items:
@@ -98,7 +110,7 @@ def converge(options: list[dict[str, Any]], renderer: Renderer, check: bool) -> 
     yield from _exchange(items)
     pending = [item for item in items if item.error is None and item.outcome.get("needs")]
     for item in pending:
-        _review(item)
+        _review(item, register)
     if not check:
         _render(pending, renderer)
         yield from _exchange(pending)
@@ -137,8 +149,6 @@ def _refuse_duplicates(items: list[_Item]) -> None:
 
 def _file_set(item: _Item) -> dict[str, Any]:
     options, outline = item.options, item.outline
-    home = f"~{options['owner'] or ''}"
-    directory = options["directory"] or f"{home}/.globus"
     paths = [options["cert_path"], options["privatekey_path"], options["other_certs_path"]]
     if outline is None:
         entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
@@ -151,7 +161,16 @@ def _file_set(item: _Item) -> dict[str, Any]:
             entries[0]["certificates"] = [credential.fingerprint(outline["facts"])]
             entries[1]["beside"] = True
         entries += _directories(options)
-    return {"name": label(options), "owner": options["owner"], "directory": directory, "entries": entries}
+    return {
+        "name": label(options),
+        "owner": options["owner"],
+        "directory": _directory(options),
+        "entries": entries,
+    }
+
+
+def _directory(options: dict[str, Any]) -> str:
+    return str(options["directory"] or f"~{options['owner'] or ''}/.globus")
 
 
 def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -184,7 +203,7 @@ def _exchange(items: list[_Item]) -> Conversation:
             item.error = GridSecurityError(outcome["kind"], f"{item.file_set['name']}: {outcome['msg']}")
 
 
-def _review(item: _Item) -> None:
+def _review(item: _Item, register: identity.Register) -> None:
     if item.outline is None:  # a removal
         return
     observed = list(item.outcome.get("observed", {}).values())
@@ -197,6 +216,7 @@ def _review(item: _Item) -> None:
     try:
         credential.review(item.outline["facts"], item.before, item.options, label(item.options))
     except GridSecurityError as error:
+        register.refuse(item.options, item.outline["facts"])
         item.error = error
 
 
@@ -205,8 +225,7 @@ def _result(item: _Item, check: bool) -> dict[str, Any]:
     result.update(_paths(item))
     if item.outline is not None:
         facts = item.outline["facts"]
-        warnings = [*item.outline["warnings"], *_expiry_warning(item, facts)]
-        result.update(facts, days_left=credential.days_left(facts), warnings=warnings)
+        result.update(facts, days_left=credential.days_left(facts), warnings=item.outline["warnings"])
     if item.error is not None:
         result.update(failed=True, kind=item.error.kind, msg=item.error.message)
         return result
@@ -221,13 +240,8 @@ def _result(item: _Item, check: bool) -> dict[str, Any]:
 def _paths(item: _Item) -> dict[str, str]:
     names = ["cert_path", "privatekey_path", "other_certs_path"]
     used = [name for name in names if item.options[name]]
-    return dict(zip(used, item.outcome.get("paths") or [item.options[name] for name in used]))
-
-
-def _expiry_warning(item: _Item, facts: dict[str, str]) -> list[str]:
-    if credential.days_left(facts) >= 0:
-        return []
-    return [f"{label(item.options)}: the certificate expired on {facts['not_after'][:10]}"]
+    directory = _directory(item.options)
+    return dict(zip(used, item.outcome.get("paths") or [os.path.join(directory, item.options[name]) for name in used]))
 
 
 def _why(item: _Item, check: bool) -> list[str]:
@@ -260,31 +274,3 @@ def _is_certificate_in_place(item: _Item, paths: dict[str, str]) -> bool:
         return True
     facts = item.outline["facts"] if item.outline else {}
     return item.before is not None and item.before["sha256_fingerprint"] == facts["sha256_fingerprint"]
-
-
-def summarize(results: list[dict[str, Any]]) -> str:
-    """All failures in one message, with what became of the others."""
-    failures = [result["msg"] for result in results if result.get("failed")]
-    changed = sum(1 for result in results if result["changed"])
-    others = len(results) - len(failures)
-    return "\n".join(
-        [f"{len(failures)} of {len(results)} credentials failed; {changed} of the other {others} changed."]
-        + [f"- {message}" for message in failures]
-    )
-
-
-def combine(results: list[dict[str, Any]], as_list: bool, diff: bool) -> dict[str, Any]:
-    """The task's result: every credential's own, the warnings of all, one message for all failures."""
-    warnings = [warning for one in results for warning in one.pop("warnings", [])]
-    combined: dict[str, Any] = {} if as_list else dict(results[0])
-    combined.update(changed=any(one["changed"] for one in results), credentials=results, warnings=warnings)
-    if diff:
-        combined["diff"] = [{"prepared": _diff(one)} for one in results if one["changed"]]
-    if any(one.get("failed") for one in results):
-        combined.update(failed=True, msg=summarize(results) if as_list else results[0]["msg"])
-    return combined
-
-
-def _diff(result: dict[str, Any]) -> str:
-    lines = [result["cert_path"], *(f"# {line}" for line in result["why"])]
-    return "\n".join(lines) + "\n"

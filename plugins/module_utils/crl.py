@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import der, names, pem, times
 
-__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read"]
+__all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read", "time_of"]
 
 LARGEST = 16 << 20  # bytes; the largest of the grid's CAs have some MiB
 PEM_LABEL = "X509 CRL"
@@ -27,6 +27,10 @@ _NUMBER = "2.5.29.20"
 _DELTA = "2.5.29.27"
 _KEY = "2.5.29.35"  # authorityKeyIdentifier
 _KEY_ID = 0x80
+# A CRL may come from a directory where users put their own. These fields travel to the controller, so they are limited.
+_LONGEST_ISSUER = 4096  # bytes
+_LONGEST_KEY_ID = 64  # bytes; usual are 20, a SHA-1 digest
+_LONGEST_NUMBER = 160  # bits; RFC 5280 section 5.2.3
 
 
 class CrlError(ValueError):
@@ -37,7 +41,7 @@ class CrlError(ValueError):
 class Crl:
     """:param der: the whole list. :param issuer: the DER of its issuer's name. :param key_id: which of its keys signed.
 
-    :param number: the CRL number.
+    :param number: the CRL number. Number and key_id are None if they are missing, or longer than any CA writes them.
     """
 
     der: bytes
@@ -98,17 +102,34 @@ def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
     _signature, issuer, this_update, *rest = fields
     if issuer.tag != der.SEQUENCE or this_update.tag not in _TIMES:
         raise der.DerError("no issuer or no time where a CRL has them")
-    next_update = _time(rest[0]) if rest and rest[0].tag in _TIMES else None
+    next_update = time_of(rest[0]) if rest and rest[0].tag in _TIMES else None
     extensions = _extensions(rest[-1]) if rest and rest[-1].tag == der.CONTEXT_0 else {}
-    number = der.read(extensions[_NUMBER]).integer() if _NUMBER in extensions else None
-    key = der.read(extensions[_KEY]).children if _KEY in extensions else ()
-    key_id = next((one.content for one in key if one.tag == _KEY_ID), None)
+    if len(issuer.content) > _LONGEST_ISSUER:
+        raise der.DerError(f"an issuer of more than {_LONGEST_ISSUER} bytes")
     name = der.encode(issuer.tag, issuer.content)
     names.canonical(name)  # says whether it is a name
-    return Crl(encoded, name, _time(this_update), next_update, number, key_id, _DELTA in extensions)
+    told = (_number(extensions.get(_NUMBER)), _key_id(extensions.get(_KEY)))
+    return Crl(encoded, name, time_of(this_update), next_update, *told, _DELTA in extensions)
 
 
-def _time(element: der.Element) -> datetime.datetime:
+def _number(extension: bytes | None) -> int | None:
+    number = None if extension is None else der.read(extension).integer()
+    return None if number is None or number.bit_length() > _LONGEST_NUMBER else number
+
+
+def _key_id(extension: bytes | None) -> bytes | None:
+    fields = () if extension is None else der.read(extension).children
+    key_id = next((one.content for one in fields if one.tag == _KEY_ID), None)
+    return None if key_id is None or len(key_id) > _LONGEST_KEY_ID else key_id
+
+
+def time_of(element: der.Element) -> datetime.datetime:
+    """The time that an element says.
+
+    :raises ValueError: it says none.
+    """
+    if element.tag not in _TIMES:
+        raise der.DerError("no time")
     text = element.content.decode("ascii")
     if len(text) != _TIMES[element.tag] or not text[:-1].isdigit():
         raise der.DerError(f"{text!r} is no time")

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -14,12 +17,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, crl, der, names, pem, times
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils import (
+    anchor_filters,
+    anchor_info,
+    crl,
+    der,
+    given,
+    names,
+    pem,
+    times,
+)
+from ansible_collections.grid.security.plugins.module_utils.anchor_filters import Exclusion
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
-__all__ = ["STATES", "judge", "survey", "warnings"]
+__all__ = ["STATES", "judge", "lists", "survey", "warnings"]
 
 _LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
+_MOST_FILES = 20_000  # in the directory; the IGTF's set with its CRLs has less than two thousand
+_MOST_BYTES = 1 << 30  # that are read of all files together
+_CRL_NAME = re.compile(r"[0-9a-f]{8}\.r[0-9]+")
+_WRONG_DIRECTORY = "Look whether it is the right directory."
 _ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
 # From what is good to what makes clients refuse everything that a CA signed.
 STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
@@ -27,7 +45,7 @@ STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
 
 @dataclass(frozen=True)
 class Found:
-    """A CRL file. :param crl: what is in it; None if it is damaged, which ``cause`` then explains."""
+    """A CRL file. :param crl: what is in it, without its bytes; None if it is damaged, which ``cause`` explains."""
 
     path: str
     state: str
@@ -44,22 +62,53 @@ class Found:
 
 @dataclass(frozen=True)
 class Authority:
-    """A CA that says where its CRL is. :param subject: the DER of its name; None if its certificate is damaged."""
+    """A CA that says where its CRL is.
+
+    :param subject: the DER of its name; None if its certificate is damaged. :param certificate: DER, or empty.
+    """
 
     alias: str
     subject: bytes | None
+    certificate: bytes
+
+    @property
+    def dn(self) -> str | None:
+        """The name in slash form."""
+        return None if self.subject is None else names.der_slash_form(self.subject)
 
 
-def survey(path: str, hours: float, now: datetime.datetime) -> list[dict[str, Any]]:
+def survey(
+    path: str, hours: float, now: datetime.datetime, exclusions: list[Exclusion] | None = None
+) -> list[dict[str, Any]]:
     """The facts about the CRL of each CA in the directory ``path`` that has a CRL URL.
 
     Both kinds of hash links count: a CA's state is that of the worse, since old Java clients see only the old ones.
 
-    :param hours: a CRL that is valid for fewer is ``expiring``.
-    :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read.
+    :param hours: a CRL that is valid for fewer is ``expiring``. :param exclusions: CAs that are marked as excluded.
+    :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read;
+        ``bad_path``: no directory can have this path; ``too_many_files`` or ``too_large``: it is no trust directory.
     """
-    store = _Store(path, _list(path), hours, now)
-    return [store.facts(authority) for authority in store.authorities()]
+    given.check(path, "path")
+    store = _Store(path, _list(path), hours, now, _MOST_BYTES)
+    return [{**store.facts(one), **_excluded(one, exclusions or [])} for one in store.authorities()]
+
+
+def _excluded(authority: Authority, exclusions: list[Exclusion]) -> dict[str, Any]:
+    about = (authority.alias, authority.dn, authority.certificate)
+    found = next((one for one in exclusions if anchor_filters.matches(one.pattern, *about)), None)
+    return {"excluded": found is not None, "reason": found.reason if found else None}
+
+
+def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
+    """The path and the content of each CRL file in the directory ``path`` that clients can read, one at a time.
+
+    :raises GridSecurityError: as :func:`survey`.
+    """
+    given.check(path, "path")
+    store = _Store(path, _list(path), 0, times.now(), _MOST_BYTES)
+    for name in filter(_CRL_NAME.fullmatch, store.listed):
+        with contextlib.suppress(crl.CrlError):
+            yield os.path.join(path, name), crl.read(crl.decode(store.read(name, crl.LARGEST)))
 
 
 def judge(
@@ -77,7 +126,8 @@ def judge(
 
 def _list(path: str) -> list[str]:
     try:
-        return sorted(os.listdir(path))
+        with os.scandir(path) as found:
+            listed = [entry.name for entry in itertools.islice(found, _MOST_FILES + 1)]
     except FileNotFoundError:
         raise GridSecurityError(
             "no_directory", f"{path} does not exist. Place trust anchors first, or name another directory."
@@ -90,14 +140,18 @@ def _list(path: str) -> list[str]:
         ) from None
     except OSError as error:
         raise GridSecurityError("os_error", f"{path} cannot be read: {error.strerror}.") from error
+    if len(listed) > _MOST_FILES:
+        raise GridSecurityError("too_many_files", f"{path} has more than {_MOST_FILES} files. {_WRONG_DIRECTORY}")
+    return sorted(name for name in listed if name.isprintable())  # no others are names of a trust directory
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Store:
     path: str
     listed: list[str]
     hours: float
     now: datetime.datetime
+    bytes_left: int  # that may still be read
 
     def authorities(self) -> Iterator[Authority]:
         """Each certificate once, by its alias rather than by a hash that leads to it."""
@@ -105,14 +159,20 @@ class _Store:
         seen = set()
         for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self.listed, stem)):
             certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self.listed), None)
-            if certificate and anchor_info.crl_urls(self._read(f"{stem}.info"), self._read(f"{stem}.crl_url")):
-                data = self._read(certificate)
-                if data not in seen:
-                    yield Authority(stem, _subject(data))
-                seen |= {data} if data else set()
+            if certificate and anchor_info.crl_urls(self.read(f"{stem}.info"), self.read(f"{stem}.crl_url")):
+                data = self.read(certificate)
+                digest = hashlib.sha256(data).digest()
+                if digest not in seen:
+                    yield Authority(stem, *_subject(data))
+                seen |= {digest} if data else set()
 
-    def _read(self, name: str) -> bytes:
-        return _read(os.path.join(self.path, name), _LARGEST_COMPANION)
+    def read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
+        """A file of the directory; hard links to one large file may lie there in any number."""
+        data = _read(os.path.join(self.path, name), limit)
+        self.bytes_left -= len(data)
+        if self.bytes_left < 0:
+            raise GridSecurityError("too_large", f"{self.path} has files of more than 1 GiB. {_WRONG_DIRECTORY}")
+        return data
 
     def facts(self, authority: Authority) -> dict[str, Any]:
         subject = authority.subject
@@ -125,17 +185,18 @@ class _Store:
         ]
         worst = max((_best(style) for style in styles), key=lambda one: one.rank)
         told = self._describe(worst, [one for style in styles for one in style])
-        return {"alias": authority.alias, "issuer": names.der_slash_form(subject), **told}
+        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **told}
 
     def _candidates(self, digest: str) -> list[Found]:
         pattern = re.compile(rf"{digest}\.r[0-9]+")
-        return [self._look(os.path.join(self.path, name)) for name in self.listed if pattern.fullmatch(name)]
+        return [self._look(name) for name in self.listed if pattern.fullmatch(name)]
 
-    def _look(self, path: str) -> Found:
-        data = _read(path, crl.LARGEST)
+    def _look(self, name: str) -> Found:
+        path, data = os.path.join(self.path, name), self.read(name, crl.LARGEST)
         digest = hashlib.sha256(data).hexdigest()
         try:
-            found = crl.read(crl.decode(data))  # clients read PEM only under these names
+            # Clients read PEM only under these names.
+            found = dataclasses.replace(crl.read(crl.decode(data)), der=b"")
         except crl.CrlError as error:
             cause = str(error) if data else f"is empty, unreadable, or larger than {crl.LARGEST >> 20} MiB"
             return Found(path, "damaged", digest, cause=f"{path} {cause}")
@@ -171,15 +232,16 @@ def _read(path: str, limit: int) -> bytes:
     return data if len(data) <= limit else b""
 
 
-def _subject(data: bytes) -> bytes | None:
-    """The DER of the subject of the first certificate in PEM."""
+def _subject(data: bytes) -> tuple[bytes | None, bytes]:
+    """The DER of the subject of the first certificate in PEM, and that of the certificate."""
+    certificate = pem.first(data, "CERTIFICATE") or b""
     try:
-        fields = der.read(pem.first(data, "CERTIFICATE") or b"").child(0).children
+        fields = der.read(certificate).child(0).children
         name = fields[5 if fields[0].tag == der.CONTEXT_0 else 4]  # behind the version, which the oldest lack
         names.canonical(encoded := der.encode(name.tag, name.content))
     except (ValueError, IndexError):
-        return None
-    return encoded
+        return None, certificate
+    return encoded, certificate
 
 
 def _is_of(found: Found, subject: bytes) -> bool:
@@ -192,16 +254,17 @@ def _best(style: list[Found]) -> Found:
 
 
 def warnings(crls: list[dict[str, Any]]) -> list[str]:
-    """One line for each kind of trouble, with the aliases of those that have it."""
+    """One line for each kind of trouble, with the aliases of those that have it and are not excluded."""
     kinds = {
         "expired": "clients refuse everything that these CAs signed. Renew them, or see whether the CAs still publish",
         "not_yet_valid": "clients refuse everything that these CAs signed. Set this node's clock",
         "damaged": "clients cannot read them. Remove the files, so that they are fetched again",
         "missing": "certificates that these CAs revoked are accepted. Fetch the CRLs",
     }
-    found = {kind: [one["alias"] for one in crls if one["state"] == kind] for kind in kinds}
+    counted = [one for one in crls if not one["excluded"]]
+    found = {kind: [one["alias"] for one in counted if one["state"] == kind] for kind in kinds}
     return [
-        f"CRLs {kind.replace('_', ' ')}: {', '.join(aliases)}. Until they are replaced, {kinds[kind]}."
+        f"CRLs {kind.replace('_', ' ')}: {listed(aliases)}. Until they are replaced, {kinds[kind]}."
         for kind, aliases in found.items()
         if aliases
     ]

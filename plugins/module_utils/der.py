@@ -26,6 +26,7 @@ __all__ = [
     "encode_octet_string",
     "encode_oid",
     "encode_sequence",
+    "first",
     "read",
     "split",
 ]
@@ -101,6 +102,14 @@ def read(data: bytes) -> Element:
     :raises Truncated: it ends too early. :raises DerError: it is no BER, or too deep or too large to be read.
     """
     return _Reader(data).element(0, 0)[0]
+
+
+def first(data: bytes) -> bytes:
+    """The first element that ``data`` begin with, as it is encoded there.
+
+    :raises Truncated: it ends too early. :raises DerError: it is no DER.
+    """
+    return data[: _Reader(data).closed(0)[1]]
 
 
 def split(data: bytes) -> Iterator[Element]:

@@ -6,13 +6,21 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 
-__all__ = ["unified"]
+__all__ = ["unified", "without_keys"]
 
 _MOST = 2000  # lines; difflib's time may grow with their number squared
+_KEY = r"-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY(?: BLOCK)?-----"
+_PRIVATE_KEY = re.compile(rf"{_KEY}.*?(?:{_KEY.replace('BEGIN', 'END')}|\Z)".encode(), re.DOTALL)
+
+
+def without_keys(content: bytes) -> str:
+    """The text of a file with a note in place of each private key, even of one that is cut off or encrypted."""
+    return _PRIVATE_KEY.sub(b"# a private key is not shown", content).decode(errors="replace")
 
 
 def unified(before: str, after: str, path: str) -> Iterator[str]:

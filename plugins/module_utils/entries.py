@@ -91,7 +91,7 @@ def _parse_mode(mode: Any, path: str) -> int:
 def _group_id(group: str) -> int:
     try:
         return grp.getgrnam(group).gr_gid
-    except KeyError:
+    except (KeyError, ValueError):  # the latter for a NUL byte
         raise GridSecurityError(
             "no_group", f"there is no group {group!r} on this node. Create it first, or correct the group."
         ) from None

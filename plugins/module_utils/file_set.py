@@ -14,7 +14,17 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import diffs, key_files, manifest, scanning, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import (
+    answers,
+    certificate_der,
+    diffs,
+    given,
+    key_files,
+    manifest,
+    pem,
+    scanning,
+    secure_fs,
+)
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
 from ansible_collections.grid.security.plugins.module_utils.apply import apply, changed_meanwhile
 from ansible_collections.grid.security.plugins.module_utils.entries import Step, parse
@@ -25,6 +35,9 @@ from ansible_collections.grid.security.plugins.module_utils.set_options import T
 __all__ = ["converge", "work"]
 
 _LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
+_PROBE_LIMIT = 10.0  # seconds to find out whether something is there
+# Characters of the answer about somebody else's files: of each set, of each of its entries, and in a diff of each byte.
+_MOST, _MOST_OF_ENTRY, _MOST_OF_BYTE = 1 << 18, 1 << 14, 16
 
 
 def converge(
@@ -50,25 +63,43 @@ def converge(
             results[index] = _without_account(one, whose)
             continue
         account, entries = whose
-        paths[index] = [entry["path"] for entry in entries]
-        argument = {
-            "entries": entries,
-            "contents": _own(one, contents),
-            "basis": one.get("basis") or [],
-            "check": check,
-            "diff": diff,
-        }
-        if one.get("manifest"):
-            argument["manifest"] = {**one["manifest"], "directory": owners.expand_home(one["directory"], account)}
-        look = None if secret else {**argument, "look": True}
-        jobs.append((index, owners.Job(account, argument, limit, look=look)))
-    done = owners.run_jobs(work, [job for _index, job in jobs], secret)
-    for (index, _job), result in zip(jobs, done):
+        paths[index] = [answers.printable(entry["path"]) for entry in entries]
+        jobs.append((index, _job(one, whose, _own(one, contents), (check, diff, secret), limit)))
+    done = owners.run_jobs(work, [job for _place, job in jobs], secret)
+    for (index, _todo), result in zip(jobs, done):
         results[index] = result
     return [
         {"name": one["name"], "paths": expanded, "changed": False, **result}
         for one, expanded, result in zip(sets, paths, results)
     ]
+
+
+def _job(
+    one: dict[str, Any], whose: _Whose, contents: dict[str, str], run: tuple[bool, bool, bool], limit: float
+) -> owners.Job:
+    """:param run: whether it is in check mode, with a diff, and with secrets in memory."""
+    account, entries = whose
+    check, diff, secret = run
+    argument = {
+        "entries": entries,
+        "contents": contents,
+        "basis": one.get("basis") or [],
+        "check": check,
+        "diff": diff,
+        "theirs": not account.is_caller,
+    }
+    for name in ("manifest", "probe"):
+        if one.get(name):
+            argument[name] = {**one[name], "directory": owners.expand_home(one["directory"], account)}
+    limit = min(limit, _PROBE_LIMIT) if one.get("probe") else limit
+    most = answers.LARGEST if account.is_caller else _most(entries, diff)
+    return owners.Job(account, argument, limit, most=most, look=None if secret else {**argument, "look": True})
+
+
+def _most(entries: list[dict[str, Any]], diff: bool) -> int:
+    """How many characters an answer about these entries can have that belong to somebody else."""
+    size = sum(entry.get("size") or 0 for entry in entries) if diff else 0
+    return _MOST + _MOST_OF_ENTRY * len(entries) + _MOST_OF_BYTE * size
 
 
 # --- with whose rights ------------------------------------------------------------------------------------------------
@@ -137,19 +168,31 @@ def _given_to(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def _without_account(one: dict[str, Any], error: GridSecurityError) -> dict[str, Any]:
     """Removing the files of somebody who is gone is done already."""
-    if all(entry["state"] == "absent" for entry in one["entries"]):
+    if error.kind == "no_account" and all(entry["state"] == "absent" for entry in one["entries"]):
         return {}
     return {"failed": True, "kind": error.kind, "msg": error.message}
 
 
 def _expanded(one: dict[str, Any], account: owners.Account) -> list[dict[str, Any]]:
-    """The entries of a set with absolute paths."""
-    directory = owners.expand_home(one.get("directory") or "/", account)
+    """The entries of a set with absolute paths.
+
+    :raises GridSecurityError: ``bad_path``, and ``no_account`` of a ``~user`` in a path.
+    """
+    directory = owners.expand_home(_check(one.get("directory") or "/", "directory"), account)
+    if not os.path.isabs(directory):
+        raise GridSecurityError(
+            "bad_path", f"directory: {directory} is no absolute path of the node. Start it with / or ~."
+        )
     entries = []
     for entry in one["entries"]:
-        path = os.path.join(directory, owners.expand_home(entry["path"], account))
+        _check(entry.get("target") or "", "target")
+        path = os.path.join(directory, owners.expand_home(_check(entry["path"], "path"), account))
         entries.append({**{k: v for k, v in entry.items() if v is not None}, "path": os.path.normpath(path)})
     return entries
+
+
+def _check(path: str, option: str) -> str:
+    return given.check(path, option, errors="surrogateescape")
 
 
 def _own(one: dict[str, Any], contents: dict[str, str]) -> dict[str, str]:
@@ -163,13 +206,15 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
 
     With ``look``, what would be applied is :data:`owners.UNFINISHED`.
     """
+    if "probe" in argument:
+        return _probe(argument["probe"])
     if "manifest" in argument:
         return _compare(argument["manifest"])
     entries = [parse(fields) for fields in argument["entries"]]
     contents = {digest: base64.b64decode(text) for digest, text in argument["contents"].items()}
     steps = plan(entries)
     plan_clearing(steps)
-    result = _report(steps, contents, argument["diff"])
+    result = _report(steps, contents, argument)
     if contents and result.get("needs"):  # it was asked for less
         raise changed_meanwhile(next(step.entry.path for step in steps if step.needs in result["needs"]))
     if argument["check"] or result.get("needs") or not result["changed"]:
@@ -183,19 +228,34 @@ def work(argument: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _probe(sought: dict[str, Any]) -> dict[str, Any]:
+    """Whether there is anything at a path: its owner finds it there, through whatever links, or does not."""
+    path = os.path.join(sought["directory"], sought["path"])
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"changed": False, "entries": [], "exists": False}
+    except OSError as error:
+        raise secure_fs.explain(path, "looked for", secure_fs.INTACT, error) from error
+    return {"changed": False, "entries": [], "exists": True}
+
+
 def _compare(expected: dict[str, Any]) -> dict[str, Any]:
-    found = scanning.scan(expected["directory"], expected["patterns"], bool(expected.get("observe")))
-    lacking = scanning.missing(found, expected["bundle"]) if expected.get("bundle") else []
-    seen = {"entries": [], "seen": manifest.digest_of_placed(found)}
+    """What is found is told only if it differs; then the directory is read again for what its files say."""
+    place, patterns, bundle = expected["directory"], expected["patterns"], expected.get("bundle")
+    found = scanning.scan(place, patterns, told=bool(bundle))
+    lacking = scanning.missing(found, bundle) if bundle else []
     if manifest.digest(found) == expected["sha256"] and not lacking:
-        return {"changed": False, **seen}
-    return {"changed": True, **seen, "found": found, "missing": lacking}
+        return {"changed": False, "entries": [], "seen": manifest.digest_of_placed(found)}
+    found = scanning.scan(place, patterns, bool(expected.get("observe")))
+    seen = manifest.digest_of_placed(found)
+    return {"changed": True, "entries": [], "seen": seen, "found": found, "missing": lacking}
 
 
 # --- report -----------------------------------------------------------------------------------------------------------
 
 
-def _report(steps: list[Step], contents: dict[str, bytes], diff: bool) -> dict[str, Any]:
+def _report(steps: list[Step], contents: dict[str, bytes], argument: dict[str, Any]) -> dict[str, Any]:
     changed = [step for step in steps if step.changes]
     result: dict[str, Any] = {
         "changed": bool(changed),
@@ -204,13 +264,20 @@ def _report(steps: list[Step], contents: dict[str, bytes], diff: bool) -> dict[s
     needs = sorted({step.needs for step in changed if step.needs} - set(contents))
     if needs:
         result["needs"] = needs
-    observed = {s.entry.path: _text(s.before.content) for s in changed if s.entry.observe and s.before.content}
-    if observed:
-        result["observed"] = observed
+    observed = {step.entry.path: _certificate(step) for step in changed if step.entry.observe}
+    told = {path: _text(content) for path, content in observed.items() if content}
+    if told:
+        result["observed"] = told
     result.update(_more_facts(steps))
-    if diff:
-        result["diff"] = [_diff(step, contents) for step in changed]
+    if argument["diff"]:
+        result["diff"] = [_diff(step, contents, argument["theirs"]) for step in changed]
     return result
+
+
+def _certificate(step: Step) -> bytes:
+    """The first certificate of the present file, in PEM, and nothing else: many keep the private key beside it."""
+    certificate = certificate_der.first(step.before.content or b"")
+    return pem.encode(certificate_der.PEM_LABEL, certificate) if certificate else b""
 
 
 def _more_facts(steps: list[Step]) -> dict[str, Any]:
@@ -231,20 +298,25 @@ def _more_facts(steps: list[Step]) -> dict[str, Any]:
 
 
 def _is_recalled(step: Step) -> bool:
-    before = step.before
-    differs = before.content is not None and before.sha256 != step.entry.sha256
-    return step.entry.recall and differs and before.uid == os.geteuid()
+    """Whether the content is told: of a file of this user that differs, and is no key. A wrong path may lead to one."""
+    before, content = step.before, step.before.content
+    differs = content is not None and before.sha256 != step.entry.sha256
+    is_key = b"PRIVATE KEY-----" in (content or b"")
+    return step.entry.recall and differs and before.uid == os.geteuid() and not is_key
 
 
 def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _diff(step: Step, contents: dict[str, bytes]) -> dict[str, str]:
+def _diff(step: Step, contents: dict[str, bytes], theirs: bool) -> dict[str, str]:
+    """:param theirs: whether the file is in a place of somebody else, of whom only what is public is shown."""
     entry = step.entry
     summary = "".join(f"# {change}\n" for change in step.changes)
     if entry.state == "file" and step.rewrite and not entry.secret:
-        before = (step.before.content or b"").decode(errors="replace")
-        after = contents.get(str(entry.sha256), b"").decode(errors="replace")
+        public = _certificate(step) if theirs or entry.observe else step.before.content or b""
+        if (step.before.content or b"") != public:
+            summary += "# of what was there, only certificates are shown\n"
+        before, after = (diffs.without_keys(text) for text in (public, contents.get(str(entry.sha256), b"")))
         return {"prepared": summary + "".join(diffs.unified(before, after, entry.path))}
     return {"prepared": f"{entry.path}\n{summary}"}

@@ -3,23 +3,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """grid-mapfiles: which certificate's subject is which local account.
 
-A line is ``"<DN>" account[,account ...]``, read from the top by Globus's ``globus_gss_assist_gridmap``; ``#`` starts a
-comment. The account ``.pool`` stands for the pool accounts of that name (LCMAPS).
+A line is ``"<DN>" account[,account ...]``; ``#`` starts a comment. The account ``.pool`` means the pool accounts of
+that name (LCMAPS). Globus's ``globus_gss_assist_gridmap`` reads the file from the top and takes the first line whose DN
+is that of the certificate. These rules were found by asking Debian's libglobus-gss-assist3; the functional tests ask it
+again:
+
+- The case of ASCII letters does not count. ``Email``, ``E`` and ``emailAddress`` are one attribute, and so are ``UID``
+  and ``USERID``.
+- A backslash takes away the meaning of the next character.
+- A backslash, ``x`` and two hexadecimal digits are one byte. If that byte is not printable ASCII, Globus turns it into
+  the same four characters again, which is how the DN of a certificate shows such a byte. A backslash of the DN is
+  written in this form: Globus takes two backslashes at the end of a DN for an escaped quotation mark.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["parse", "render", "validated"]
+__all__ = ["Mapping", "comparable", "kept", "parse", "read", "render", "validated"]
 
-Mapping = tuple[str, list[str]]
-
-_LINE = re.compile(r'\s*(?:"([^"]+)"|(\S+))\s+(\S+)\s*')
+_LINE = re.compile(r'\s*(?:"((?:[^"\\]|\\.)+)"|(\S+))\s+(\S+)\s*')
 _ACCOUNT = re.compile(r"\.?[A-Za-z_][A-Za-z0-9_.-]*\$?")
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
+_BACKSLASH = re.compile(r"\\(?!x(?:[01][0-9A-F]|7F|[89A-F][0-9A-F]))", re.IGNORECASE)
+_ESCAPED = r"\\x5C"  # a backslash as a byte, in the language of re.sub
+_SPELLINGS = (("/e=", "/emailaddress="), ("/email=", "/emailaddress="), ("/userid=", "/uid="))
+_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LOWER = str.maketrans(_UPPER, _UPPER.lower())
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One line. :param dn: the OpenSSL one-line DN, as results carry it as ``subject_dn``."""
+
+    dn: str
+    accounts: tuple[str, ...]
+
+
+def comparable(dn: str) -> str:
+    """The DN in a spelling that is equal for all DNs that Globus takes for the same."""
+    spelled = dn.translate(_LOWER)
+    for spelling, usual in _SPELLINGS:
+        spelled = spelled.replace(spelling, usual)
+    return spelled
 
 
 def parse(line: str) -> Mapping:
@@ -30,15 +61,33 @@ def parse(line: str) -> Mapping:
     match = _LINE.fullmatch(line)
     if not match:
         raise GridSecurityError("bad_mapping", f'{line!r} is no line of a grid-mapfile. Write "/DN" account.')
-    return validated(match.group(1) or match.group(2), match.group(3).split(","))
+    return validated(_ESCAPE.sub(_unescaped, match.group(1) or match.group(2)), match.group(3).split(","))
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    if escape.group(1) is None:
+        return escape.group(2)
+    byte = int(escape.group(1), 16)
+    return chr(byte) if 0x20 <= byte <= 0x7E else escape.group().upper().replace("X", "x", 1)
+
+
+def read(text: str) -> list[Mapping]:
+    """The mappings of a file that exists. Comments, and lines that are damaged, are left out."""
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(parse(line))
+        except GridSecurityError:
+            continue
+    return found
 
 
 def validated(dn: Any, accounts: list[Any]) -> Mapping:
     """:raises GridSecurityError: ``bad_mapping``: one of them cannot stand in a grid-mapfile."""
-    if not str(dn).startswith("/") or re.search(r'["\n\r]', str(dn)):
+    if not str(dn).startswith("/") or '"' in str(dn) or not str(dn).isprintable():
         raise GridSecurityError(
             "bad_mapping",
-            f"{dn!r} is no DN in slash form, such as /DC=org/DC=example/CN=Alice. The result of pkcs12_pem has it as"
+            f"{dn!r} is no OpenSSL one-line DN, such as /DC=org/DC=example/CN=Alice. The result of pkcs12_pem has it as"
             " subject_dn.",
         )
     wrong = [account for account in accounts if not _ACCOUNT.fullmatch(str(account))]
@@ -46,12 +95,24 @@ def validated(dn: Any, accounts: list[Any]) -> Mapping:
         raise GridSecurityError(
             "bad_mapping", f"{dn}: {wrong[0] if wrong else 'nothing'!r} is no name of an account. Correct it."
         )
-    return str(dn), [str(account) for account in accounts]
+    return Mapping(str(dn), tuple(map(str, accounts)))
 
 
-def render(mappings: list[Mapping]) -> str:
-    """The file: a line for each DN, sorted; a DN that is mapped more than once gets all its accounts in their order."""
-    merged: dict[str, dict[str, None]] = {}
-    for dn, accounts in mappings:
-        merged.setdefault(dn, {}).update(dict.fromkeys(accounts))
-    return "".join(f'"{dn}" {",".join(accounts)}\n' for dn, accounts in sorted(merged.items()))
+def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapping]:
+    """The mappings to ``account`` that are in place and stay, because this run cannot tell what they should be.
+
+    :param taken: the :func:`comparable` DNs that this run gives to others. It is known who has them, so a line in place
+        that says otherwise is wrong.
+    """
+    return [
+        Mapping(one.dn, (account,)) for one in present if account in one.accounts and comparable(one.dn) not in taken
+    ]
+
+
+def render(mappings: Iterable[Mapping]) -> str:
+    """The file, in the order given. A DN that is given more than once has one line with all its accounts, the first."""
+    lines: dict[str, tuple[str, dict[str, None]]] = {}
+    for one in mappings:
+        _dn, accounts = lines.setdefault(comparable(one.dn), (one.dn, {}))
+        accounts.update(dict.fromkeys(one.accounts))
+    return "".join(f'"{_BACKSLASH.sub(_ESCAPED, dn)}" {",".join(accounts)}\n' for dn, accounts in lines.values())

@@ -20,5 +20,5 @@ def new_name() -> str:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file is called like those that a killed run leaves."""
-    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+    """Whether a file is called like those that a killed run leaves, all of which can be printed."""
+    return name.isprintable() and name.startswith(_PREFIX) and name.endswith(_SUFFIX)

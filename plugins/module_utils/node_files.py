@@ -9,8 +9,8 @@ import base64
 import os
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils import given, secure_fs
 from ansible_collections.grid.security.plugins.module_utils import owner as owners
-from ansible_collections.grid.security.plugins.module_utils import secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["read"]
@@ -22,10 +22,10 @@ _TIME = 30.0  # seconds
 def read(path: str, owner: str | None) -> bytes:
     """The content of ``path``: read as root where only root can exchange it, else with the rights of ``owner``.
 
-    :raises GridSecurityError: ``no_source`` and the kinds of :func:`secure_fs.open_directory`.
+    :raises GridSecurityError: ``no_source``, the kinds of :func:`given.check` and of :func:`secure_fs.open_directory`.
     """
     account = owners.find_account(owner)
-    argument = {"path": os.path.abspath(owners.expand_home(path, account))}
+    argument = {"path": os.path.abspath(owners.expand_home(given.check(path, "src"), account))}
     # Apart, because the path may lead to a file system that never answers.
     own = owners.Job(owners.find_account(None), argument, _TIME, apart=os.geteuid() == 0)
     result = owners.run_job(_read, own, secret=False)

@@ -15,6 +15,8 @@ Looker and engine talk over a Unix socket pair, and so do steward and engine. Fo
 fresh socket pair to the steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and
 result then travel between engine and worker only. When the engine's memory holds anything that is for one owner only,
 contents or passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
+
+Each result passes :mod:`answers`, which makes it printable and refuses what is too large.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import process, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import answers, process, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "run_job", "run_jobs"]
@@ -68,6 +70,7 @@ class Job:
 
     :param limit: seconds the worker may take.
     :param apart: in a process of its own even if this one has the rights, because it may hang.
+    :param most: characters of the result, at most.
     :param look: an argument with which the handler changes nothing. If it then returns :data:`UNFINISHED`, or fails, a
         worker does the job; otherwise that is the result.
     """
@@ -76,16 +79,21 @@ class Job:
     argument: dict[str, Any]
     limit: float
     apart: bool = False
+    most: int = answers.USUAL
     look: dict[str, Any] | None = None
 
 
 def find_account(owner: str | None) -> Account:
     """The account named ``owner``, or the one this process runs as.
 
-    :raises GridSecurityError: ``no_account`` if there is none.
+    :raises GridSecurityError: ``no_account`` if there is none; ``bad_owner`` if no account can have this name.
     """
     try:
         entry = pwd.getpwuid(os.geteuid()) if owner is None else pwd.getpwnam(owner)
+    except ValueError:
+        raise GridSecurityError(
+            "bad_owner", f"{owner!r} is no name of an account: it has a NUL byte, or is no text. Correct the owner."
+        ) from None
     except KeyError:
         raise GridSecurityError(
             "no_account",
@@ -121,7 +129,7 @@ def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[s
     try:
         for job in jobs:
             if job.account.is_caller and not job.apart:
-                yield _guarded(handler, job.argument)
+                yield _admit(job, _guarded(handler, job.argument))
             elif os.geteuid() != 0:
                 yield _failure("not_root", f"only root can act as {job.account.name}: run the task with become: true.")
             else:
@@ -157,6 +165,18 @@ def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward], ki
     if handler in stewards:
         stewards.pop(handler).dismiss()
     return result
+
+
+def _admit(job: Job, result: dict[str, Any]) -> dict[str, Any]:
+    """The result of work in this process as it may leave, or a failure."""
+    try:
+        return answers.checked(result, job.most)
+    except answers.AnswerError as error:
+        return _bad_answer(job, error)
+
+
+def _bad_answer(job: Job, error: answers.AnswerError) -> dict[str, Any]:
+    return _failure("bad_answer", _BAD_ANSWER.format(job.account.name, error))
 
 
 def _guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
@@ -240,7 +260,9 @@ class _Steward:
         deadline = time.monotonic() + job.limit
         try:
             _send(channel, {"account": vars(job.account), "argument": job.argument}, deadline)
-            return _read(channel, deadline)
+            return answers.decode(_read(channel, deadline, job.most), job.most)
+        except answers.AnswerError as error:
+            return _bad_answer(job, error)
         except TimeoutError:
             return _failure("timeout", _OVERRUN.format(job.account.name, job.limit))
         except (EOFError, ConnectionError):
@@ -287,6 +309,10 @@ _KILLED = f"the process working as {{0}} was killed before it finished. {secure_
 _NO_PROCESS = (
     f"no process can work as {{0}}: {{1}}. {secure_fs.WHOLE}."
     " Look at memory and at the limits on processes and open files, then run again."
+)
+_BAD_ANSWER = (
+    "the process working as {0} answered with {1}. Look at what lies where it works, and remove what does not belong"
+    " there; then run again."
 )
 _NO_MEMORY = f"the node has not enough memory. {secure_fs.WHOLE}. Free some, or raise the limit on it, then run again."
 
@@ -354,7 +380,7 @@ def _let_go_of_descriptors(kept: int) -> None:
 
 def _work(channel: socket.socket, handler: Handler, become: Callable[[Account], Any]) -> None:
     """One job: become the owner first, do the work, answer. :param become: a context manager."""
-    message = _read(channel, None)
+    message = json.loads(_read(channel, None))
     account = Account(**message["account"])
     try:
         with become(account):
@@ -407,10 +433,15 @@ def _send(channel: socket.socket, value: dict[str, Any], deadline: float | None)
     channel.sendall(len(data).to_bytes(_PID_BYTES, "big") + data)
 
 
-def _read(channel: socket.socket, deadline: float | None) -> dict[str, Any]:
+def _read(channel: socket.socket, deadline: float | None, most: int | None = None) -> bytes:
+    """One message. :param most: its size; the process at the other end may be in the hands of somebody else.
+
+    :raises AnswerError: it is larger, or says so.
+    """
     size = int.from_bytes(_receive(channel, _PID_BYTES, deadline), "big")
-    value: dict[str, Any] = json.loads(_receive(channel, size, deadline))
-    return value
+    if most is not None and size > most:
+        raise answers.AnswerError(f"more than {most} characters")
+    return _receive(channel, size, deadline)
 
 
 def _receive(channel: socket.socket, size: int, deadline: float | None) -> bytes:
@@ -425,4 +456,8 @@ def _receive(channel: socket.socket, size: int, deadline: float | None) -> bytes
 
 
 def _set_limit(channel: socket.socket, deadline: float | None) -> None:
-    channel.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
+    """:raises TimeoutError: the deadline has passed."""
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        raise TimeoutError
+    channel.settimeout(left)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,8 +37,13 @@ class Block:
 
     label: str
     text: bytes
-    data: bytes
     is_encrypted: bool
+    _base64: bytes
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """Empty if the Base64 is damaged. Decoded when it is asked for: a CRL may have many MiB."""
+        return _decode(self._base64)
 
 
 def blocks(text: bytes) -> Iterator[Block]:
@@ -69,7 +75,7 @@ def first(text: bytes, label: str) -> bytes | None:
 def _block(label: str, text: bytes, body: bytes) -> Block:
     headers, _blank, rest = body.rpartition(b"\n\n") if b":" in body else (b"", b"", body)
     encrypted = label.startswith("ENCRYPTED ") or b"ENCRYPTED" in headers
-    return Block(label, text + b"\n", _decode(rest), encrypted)
+    return Block(label, text + b"\n", encrypted, rest)
 
 
 def _decode(body: bytes) -> bytes:

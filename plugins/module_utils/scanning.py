@@ -13,35 +13,43 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import crl, pem, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import certificate_der, crl, pem, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["missing", "scan"]
+__all__ = ["holds_private_key", "missing", "scan"]
 
 _LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
 _MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
+_MOST_TOLD = 8 << 20  # bytes of all contents that are told
 _MOST = 20000  # files in one directory; the IGTF's set has a thousand
+_MOST_READ = 1 << 30  # bytes of all files together: any number of hard links may lead to one large file
 _LARGEST_BUNDLE = 16 << 20  # bytes; that of a distribution is 0.3 MB
+_WRONG_DIRECTORY = "Look whether it is the right directory."
 
 
-def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dict[str, Any]]:
+def scan(path: str, patterns: list[str], observe: bool = False, told: bool = True) -> dict[str, dict[str, Any]]:
     """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch), and what killed
-    runs left there.
+    runs left there. Names that cannot be printed are left out: nothing here is called so.
 
     :param observe: whether to add the ``content`` of files up to 1 MiB, in Base64; only of those that everybody may
-        read, because a directory that is given by mistake may hold keys.
+        read and that hold no private key, because a directory that is given by mistake may hold keys.
+    :param told: whether to add what files say of themselves; a comparison by digest needs none of that.
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
         with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
             names = secure_fs.names(
-                directory, lambda name: bool(wanted.match(name)) or secure_fs.is_left_by_us(directory, name)
+                directory,
+                lambda name: (
+                    name.isprintable() and (bool(wanted.match(name)) or secure_fs.is_left_by_us(directory, name))
+                ),
             )
             chosen = list(itertools.islice(names, _MOST + 1))
             _refuse_many(path, chosen)
-            found = {name: _facts(secure_fs.observe(directory, name, _LARGEST), observe) for name in chosen}
+            found = _Scan(path, directory, observe, told).of(chosen)
     except GridSecurityError as error:
         if error.kind != "no_directory":
             raise
@@ -49,11 +57,62 @@ def scan(path: str, patterns: list[str], observe: bool = False) -> dict[str, dic
     return {name: facts for name, facts in found.items() if facts["kind"] != "absent"}
 
 
+@dataclass
+class _Scan:
+    """One file after the other, so that no two are in memory at the same time."""
+
+    path: str
+    directory: int
+    observe: bool
+    told: bool
+    read_left: int = _MOST_READ
+    told_left: int = _MOST_TOLD
+
+    def of(self, names: list[str]) -> dict[str, dict[str, Any]]:
+        return {name: self._facts(name, self._look(name)) for name in names}
+
+    def _look(self, name: str) -> secure_fs.Observed:
+        seen = secure_fs.observe(self.directory, name, _LARGEST)
+        self.read_left -= len(seen.content or b"")
+        if self.read_left < 0:
+            limit = f"more than {_MOST_READ >> 20} MiB"
+            raise GridSecurityError("too_large", f"{self.path} has files of {limit}. {_WRONG_DIRECTORY}")
+        return seen
+
+    def _facts(self, name: str, seen: secure_fs.Observed) -> dict[str, Any]:
+        facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
+        if seen.kind == "link":
+            return {**facts, "target": seen.target, **(self._led_to(name, seen) if self.told else {})}
+        facts["sha256"] = seen.sha256
+        if not self.told:
+            return facts
+        content = seen.content or b""
+        return {**facts, **self._content(seen), "certificate": _fingerprint(content), **_kind(content), **_crl(content)}
+
+    def _led_to(self, name: str, seen: secure_fs.Observed) -> dict[str, Any]:
+        """What a link holds that is called like a certificate and leads to a file beside it."""
+        target = seen.target or "/"
+        if not name.endswith(".pem") or "/" in target:
+            return {}
+        try:
+            beside = self._look(target)
+        except OSError:  # a target may be no name that a file can have
+            return {}
+        return {"dangling": True} if beside.kind == "absent" else _kind(beside.content or b"")
+
+    def _content(self, seen: secure_fs.Observed) -> dict[str, Any]:
+        content = seen.content
+        if not self.observe or content is None or len(content) > _MOST_OBSERVED or not seen.mode & stat.S_IROTH:
+            return {}
+        if len(content) > self.told_left or holds_private_key(content):
+            return {}
+        self.told_left -= len(content)
+        return {"content": base64.b64encode(content).decode()}
+
+
 def _refuse_many(path: str, names: list[str]) -> None:
     if len(names) > _MOST:
-        raise GridSecurityError(
-            "too_many_files", f"{path} has more than {_MOST} files of interest. Look whether it is the right directory."
-        )
+        raise GridSecurityError("too_many_files", f"{path} has more than {_MOST} files of interest. {_WRONG_DIRECTORY}")
 
 
 def missing(found: dict[str, dict[str, Any]], bundle: str) -> list[str]:
@@ -72,14 +131,16 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _facts(seen: secure_fs.Observed, observe: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
-    if seen.kind == "link":
-        return {**facts, "target": seen.target}
-    content = seen.content or b""
-    if observe and seen.content is not None and len(content) <= _MOST_OBSERVED and seen.mode & stat.S_IROTH:
-        facts["content"] = base64.b64encode(content).decode()
-    return {**facts, "sha256": seen.sha256, "certificate": _fingerprint(content), **_crl(content)}
+def holds_private_key(content: bytes) -> bool:
+    """Whether there is a private key in PEM in it, in whatever form, and be it cut off."""
+    return b"PRIVATE KEY-----" in content or b"PRIVATE KEY BLOCK-----" in content
+
+
+def _kind(content: bytes) -> dict[str, Any]:
+    """Whether the file holds a CA's certificate, or a private key; nothing of what it does not hold."""
+    certificate = certificate_der.first(content)
+    facts = {"ca": bool(certificate and certificate_der.is_ca(certificate)), "private_key": holds_private_key(content)}
+    return {name: True for name, holds in facts.items() if holds}
 
 
 def _fingerprint(content: bytes) -> str | None:

@@ -159,10 +159,10 @@ def is_roots(path: str) -> bool:
 
 @contextlib.contextmanager
 def parent_directory(path: str) -> Iterator[tuple[int, str]]:
-    """A descriptor for the directory that holds ``path``, and the name of ``path`` in it."""
+    """A descriptor for the directory that holds ``path``, and the name of ``path`` in it. ``/`` is a dot in itself."""
     parent, name = os.path.split(path.rstrip("/"))
     with open_directory(parent or "/") as descriptor:
-        yield descriptor, name
+        yield descriptor, name or "."
 
 
 def _walk_as_root(path: str) -> int:
@@ -505,7 +505,8 @@ def _leftovers(directory: int) -> Iterator[str]:
 
 def is_left_by_us(directory: int, name: str) -> bool:
     """Whether ``name`` is what a killed run left. Only files and links are, and they belong to whom the run worked for:
-    others would be found anew in every run.
+    others would be found anew in every run. Root works for others too, but not in a directory that all share, such as
+    ``/tmp``: there only root's own files count.
 
     :raises OSError: that cannot be seen; it may hold a key.
     """
@@ -516,7 +517,11 @@ def is_left_by_us(directory: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     usual = stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and name != LOCK)
-    return usual and os.geteuid() in (0, status.st_uid)
+    return usual and (status.st_uid == os.geteuid() or (os.geteuid() == 0 and not _is_shared(directory)))
+
+
+def _is_shared(directory: int) -> bool:
+    return _others_may_write(os.fstat(directory), directory)
 
 
 def names(directory: int, wanted: Callable[[str], bool]) -> Iterator[str]:

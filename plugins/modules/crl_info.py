@@ -29,6 +29,30 @@ options:
       - A CRL that is valid for fewer hours than this is V(expiring).
     type: float
     default: 24
+  exclude:
+    description:
+      - CAs whose CRLs do not count, such as those of a CA that has given up publishing. They are looked at, and marked as RV(crls[].excluded);
+        there is no warning of them.
+      - Each item is an alias or a DN (shell patterns) or a fingerprint (SHA-1 or SHA-256), or a dictionary with C(alias) or C(dn), and
+        C(reason).
+    type: list
+    elements: raw
+    default: []
+  certificates:
+    description:
+      - Certificates that are looked for in all CRLs of the directory, with the names that results of M(grid.security.pkcs12_pem) have.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      issuer_dn:
+        description: The issuer as an OpenSSL one-line DN.
+        type: str
+        required: true
+      serial_number:
+        description: The serial number, hexadecimal.
+        type: str
+        required: true
   warn:
     description:
       - Whether there is a warning for CRLs that are expired, not yet valid, damaged or missing.
@@ -45,6 +69,12 @@ EXAMPLES = r"""
 - name: Tell monitoring which CAs need somebody's attention
   ansible.builtin.debug:
     msg: "{{ found.crls | rejectattr('state', 'eq', 'fresh') | items2dict(key_name='alias', value_name='state') }}"
+
+- name: Read them, except that of a CA that has given up publishing
+  grid.security.crl_info:
+    exclude:
+      - alias: Old-CA
+        reason: closed in 2025, trusted until its last certificate expires
 """
 
 RETURN = r"""
@@ -101,6 +131,14 @@ crls:
       description: What is damaged, or null.
       returned: always
       type: str
+    excluded:
+      description: Whether O(exclude) names the CA.
+      returned: always
+      type: bool
+    reason:
+      description: The reason that O(exclude) gives, or null.
+      returned: always
+      type: str
   sample:
     - alias: CERN-Root-2
       issuer: /DC=ch/DC=cern/CN=CERN Root Certification Authority 2
@@ -113,6 +151,30 @@ crls:
       hours_left: 4300
       expired_files: []
       msg: null
+      excluded: false
+      reason: null
+revoked:
+  description: Those of O(certificates) that a CRL lists.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    issuer_dn:
+      description: The issuer.
+      returned: always
+      type: str
+    serial_number:
+      description: The serial number.
+      returned: always
+      type: str
+    revoked_on:
+      description: When it was revoked, UTC.
+      returned: always
+      type: str
+    file:
+      description: The CRL.
+      returned: always
+      type: str
 kind:
   description: A short stable identifier of the failure.
   returned: failure
@@ -121,8 +183,20 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import crl_store, times
+from ansible_collections.grid.security.plugins.module_utils import (
+    anchor_filters,
+    answers,
+    crl_store,
+    revocation,
+    times,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+CERTIFICATE = {
+    "issuer_dn": {"type": "str", "required": True},
+    "serial_number": {"type": "str", "required": True},
+}
+_WRONG = "Look whether it is the right directory."
 
 
 def main() -> None:
@@ -131,17 +205,24 @@ def main() -> None:
         argument_spec={
             "path": {"type": "str", "default": "/etc/grid-security/certificates"},
             "hours_left": {"type": "float", "default": 24},
+            "exclude": {"type": "list", "elements": "raw", "default": []},
+            "certificates": {"type": "list", "elements": "dict", "default": [], "options": CERTIFICATE},
             "warn": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     try:
-        crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now())
+        exclusions = anchor_filters.read_exclusions(module.params["exclude"])
+        crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now(), exclusions)
+        revoked = revocation.revoked(module.params["path"], module.params["certificates"])
+        answer = answers.checked({"crls": crls, "revoked": revoked}, answers.LARGEST)
     except GridSecurityError as error:
         module.fail_json(msg=error.message, kind=error.kind)
+    except answers.AnswerError as error:
+        module.fail_json(msg=f"{module.params['path']} is described by {error}. {_WRONG}", kind="bad_answer")
     for warning in crl_store.warnings(crls) if module.params["warn"] else []:
         module.warn(warning)
-    module.exit_json(changed=False, crls=crls)
+    module.exit_json(changed=False, **answer)
 
 
 if __name__ == "__main__":

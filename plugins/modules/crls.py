@@ -49,9 +49,10 @@ options:
     default: []
   exclude:
     description:
-      - Not these CAs, named like those of O(include).
+      - Not these CAs. Their CRLs are neither fetched nor missed; those in place stay.
+      - Each item is named like those of O(include), or is a dictionary with C(alias) or C(dn), and C(reason).
     type: list
-    elements: str
+    elements: raw
     default: []
   exclude_expired:
     description:

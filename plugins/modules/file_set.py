@@ -142,7 +142,7 @@ sets:
       type: list
       elements: str
     observed:
-      description: Present contents in Base64 by path, of those that the controller has to see.
+      description: The first certificate of present files in Base64 by path, of those that the controller has to see.
       returned: when such a file differs
       type: dict
     key_files:
@@ -167,6 +167,10 @@ sets:
       description: The digest of what is in the directory.
       returned: when the controller compares a directory as a whole
       type: str
+    exists:
+      description: Whether there is anything at the path.
+      returned: when the controller asks only that
+      type: bool
     missing:
       description: Files whose certificate is not in the bundle.
       returned: when the controller compares a directory as a whole, and it differs

@@ -13,7 +13,11 @@ description:
   - Writes the grid-mapfile, from which grid services learn which local account a certificate's subject is.
   - The lines come from the same list of credentials that M(grid.security.pkcs12_pem) places, so nobody copies a DN by hand, and from
     lines of the site's own. The file is exactly that; lines that were added to it by hand go.
-  - If one of the archives cannot be read, the file stays as it is, so that nobody loses access.
+  - The lines are in the order given, those of O(credentials) first. Globus takes the first line that fits.
+  - Only credentials that pass all checks of M(grid.security.pkcs12_pem) are mapped. A credential that another task of the same run
+    refused is not mapped.
+  - A credential or an entry that fails does not stop the others. Its account keeps the mapping that is in place, and the task fails
+    when all is done.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
@@ -38,7 +42,9 @@ options:
   entries:
     description:
       - Further mappings. Each is a line as the file has it, or has C(dn) and C(account) (a name or a list of names).
-      - A DN that is mapped more than once gets all its accounts, those of O(credentials) first.
+      - A DN that is mapped more than once has one line with all its accounts, those of O(credentials) first. DNs that Globus takes for
+        the same, whatever their case and their spelling of C(emailAddress), are one.
+      - A line is read as Globus reads it, where a backslash has a meaning. In C(dn), a backslash is a backslash.
     type: list
     elements: raw
     default: []
@@ -64,6 +70,40 @@ lines:
   type: list
   elements: str
   sample: ['"/DC=org/DC=example/CN=Alice" alice']
+added:
+  description: The lines that were not in the file.
+  returned: always
+  type: list
+  elements: str
+removed:
+  description: The lines that were in the file and are not any more.
+  returned: always
+  type: list
+  elements: str
+not_mapped:
+  description: The credentials and entries that failed.
+  returned: failure
+  type: list
+  elements: dict
+  contains:
+    accounts:
+      description: The accounts, as far as they are known.
+      returned: always
+      type: list
+      elements: str
+    kept:
+      description: The DNs that are in place for these accounts and stay.
+      returned: always
+      type: list
+      elements: str
+    kind:
+      description: A short stable identifier of the failure.
+      returned: always
+      type: str
+    msg:
+      description: What went wrong and what to do.
+      returned: always
+      type: str
 kind:
   description: A short stable identifier of the failure.
   returned: failure

@@ -25,7 +25,7 @@ options:
     description:
       - Many credentials. Each item takes the options of this module; those given beside O(credentials) are defaults for all
         items.
-      - All items are processed. Failures are reported together at the end.
+      - All items are processed. Failures are reported together at the end, also those of an item with an unknown option.
     type: list
     elements: dict
     suboptions: &options
@@ -177,6 +177,18 @@ options:
           - Whether to replace a certificate by one with another subject.
         type: bool
         default: false
+      subject_dn:
+        description:
+          - The subject that the certificate must have, as an OpenSSL one-line DN such as C(/DC=org/DC=example/CN=Alice), or a list of
+            such subjects, one of which it must have. Case, and the spellings of C(emailAddress), do not count.
+          - Without it, two owners whose certificates have the same subject in one run are refused, because one of the archives is
+            probably saved under a wrong name.
+        type: raw
+      allow_shared_subject:
+        description:
+          - Whether other owners may have the same subject. Copies of a host's credential for services do.
+        type: bool
+        default: false
       create_account:
         description:
           - Whether to create the account O(owner) if the node does not have it, by M(ansible.builtin.user). Nothing is done, and no
@@ -320,6 +332,10 @@ credentials:
       sample: /DC=org/DC=example/CN=Alice
     issuer:
       description: The issuer, as of RFC 4514.
+      returned: present
+      type: str
+    issuer_dn:
+      description: The issuer as an OpenSSL one-line DN.
       returned: present
       type: str
     serial_number:

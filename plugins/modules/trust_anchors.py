@@ -64,6 +64,7 @@ options:
   purge:
     description:
       - Whether to remove CAs that no source has any more, with their links, policies and CRLs.
+      - Files that hold a private key are never removed, nor files that no trust directory has. A warning names them.
     type: bool
     default: true
   allow_shrink:
@@ -90,7 +91,7 @@ options:
   accounts:
     description:
       - Accounts that are looked at, each with its own rights, for a C(~/.globus/certificates), which grid clients take in place
-        of the trust directory. There is a warning if one has it.
+        of the trust directory. There is a warning if one has it, or if that cannot be seen. Nothing there is read.
     type: list
     elements: str
     default: []
@@ -143,7 +144,7 @@ files:
   returned: success
   type: list
   elements: str
-  sample: ["our-ca.signing_policy: replaced", "1a2b3c4d.0: created"]
+  sample: ["our-ca.signing_policy: other content", "1a2b3c4d.0: missing"]
 places:
   description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
   returned: success

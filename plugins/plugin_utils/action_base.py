@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from typing import Any
@@ -16,9 +17,12 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
+from ansible_collections.grid.security.plugins.module_utils.identity import Register
+from ansible_collections.grid.security.plugins.plugin_utils import run_register
 
 __all__ = ["GridAction", "Options", "validated"]
 
+_SHOW_ALL = 3  # -vvv
 _MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
 
 
@@ -94,6 +98,7 @@ class GridAction(ActionBase):
 
     TRANSFERS_FILES = False
     engine_options: dict[str, Any] = {}  # of the module file_set, beside sets and contents
+    filled_variables: dict[str, Any] = {}  # in place of those of the inventory; see templates.fill_lists
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The task's result; what it is, :meth:`converse` says."""
@@ -101,7 +106,7 @@ class GridAction(ActionBase):
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
         try:
-            return _printable(conversation.hold(self.converse(), self.send))
+            return self._shortened(_printable(conversation.hold(self.converse(), self.send)))
         except AnsibleConnectionFailure:
             raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:
@@ -110,6 +115,14 @@ class GridAction(ActionBase):
             return {"failed": True, "msg": str(error)}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _shortened(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result, of which -v shows no more than its summary: that of hundreds of users is longer than all else."""
+        if "summary" in result and not result.get("failed") and self._display.verbosity < _SHOW_ALL:
+            result["_ansible_verbose_override"] = True  # ansible's word for facts, which are long, too
+            for line in result["summary"]:
+                self._display.v(line, host=self.host)
+        return result
 
     def converse(self) -> conversation.Conversation:
         """The action itself; it returns the task's result."""
@@ -122,8 +135,22 @@ class GridAction(ActionBase):
         return arguments
 
     @property
+    def host(self) -> str:
+        """The node's name in the inventory."""
+        return str(self.task_vars["inventory_hostname"])
+
+    @functools.cached_property
+    def register(self) -> Register:
+        """What this run knows about the owners of credentials."""
+        return run_register.load(self.host)
+
+    @property
     def check_mode(self) -> bool:
         return bool(self._task.check_mode)
+
+    def change_nothing(self) -> None:
+        """Go on as in check mode, whatever the task says."""
+        self._task.check_mode = True  # which the modules on the node are told
 
     @property
     def diff(self) -> bool:
@@ -157,7 +184,7 @@ class GridAction(ActionBase):
 
         :param defaults: of variables that may not be set.
         """
-        variables = {**(defaults or {}), **self.task_vars}
+        variables = {**(defaults or {}), **self.task_vars, **self.filled_variables}
         templar = self._templar.copy_with_new_env(available_variables=variables)
         filled = templar.template(value)
         if isinstance(filled, dict):  # ansible-core 2.19 and newer leave omitted keys out themselves

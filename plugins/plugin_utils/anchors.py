@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import datetime
-import fnmatch
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import (
+    anchor_filters,
     anchor_info,
     certificates,
     names,
@@ -225,11 +225,8 @@ def _is_chosen(anchor: Anchor, options: dict[str, Any]) -> bool:
 
 
 def _matches(anchor: Anchor, pattern: str) -> bool:
-    if re.fullmatch(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){19}|[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}", pattern):
-        wanted = pattern.replace(":", "").lower()
-        return wanted in (anchor.fingerprint.replace(":", ""), anchor.certificate.fingerprint(hashes.SHA1()).hex())
-    value = anchor.subject_dn if pattern.startswith("/") else anchor.alias
-    return value == pattern or fnmatch.fnmatchcase(value, pattern)  # real DNs hold brackets
+    der = anchor.certificate.public_bytes(Encoding.DER)
+    return anchor_filters.matches(pattern, anchor.alias, anchor.subject_dn, der)
 
 
 def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Anchor]:

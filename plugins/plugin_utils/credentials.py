@@ -10,15 +10,21 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ansible_collections.grid.security.plugins.module_utils import credentials
+from ansible_collections.grid.security.plugins.module_utils import credentials, identity
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
-from ansible_collections.grid.security.plugins.plugin_utils import accounts, purge
+from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Source, label
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    accounts,
+    credential_report,
+    purge,
+    run_register,
+    templates,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 
-__all__ = ["facts", "place", "read_options"]
+__all__ = ["identify", "place", "read_options", "subject"]
 
 _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
@@ -28,7 +34,8 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     options = read_options(arguments)
     keeper = purge.Keeper(_list_options(arguments), options, action.check_mode)
     results = yield from keeper.keep(_place_all(action, options, keeper))
-    return keeper.add_to(credentials.combine(results, "credentials" in arguments, action.diff), action.diff)
+    run_register.save(action.host, action.register)
+    return keeper.add_to(credential_report.combine(results, "credentials" in arguments, action.diff), action.diff)
 
 
 def _list_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +55,9 @@ def _place_all(action: GridAction, options: list[dict[str, Any]], keeper: purge.
 def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """One complete dictionary of options per credential; options beside ``credentials`` are defaults for its items.
 
-    :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
+    An item that cannot be used has an ``error``, and is otherwise as if only its owner was given.
+
+    :raises AnsibleActionFail: the options outside of ``credentials`` are wrong.
     """
     of_list = {"credentials", *credentials.LIST_OPTIONS}
     defaults = {name: value for name, value in arguments.items() if name not in of_list}
@@ -56,9 +65,12 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
     if items is None:
         return [_complete(check, defaults, "")]
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    if not isinstance(items, list):
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
-    return [_complete(check, {**defaults, **item}, f"credentials[{index}]: ") for index, item in enumerate(items)]
+    complete = [_complete_item(check, defaults, index, item) for index, item in enumerate(items)]
+    if any("error" in options for options in complete):
+        check.complete(defaults)  # what is wrong there is wrong for all
+    return complete
 
 
 def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any]:
@@ -68,6 +80,21 @@ def _complete(check: Options, item: dict[str, Any], where: str) -> dict[str, Any
     return options
 
 
+def _complete_item(check: Options, defaults: dict[str, Any], index: int, item: Any) -> dict[str, Any]:
+    try:
+        if not isinstance(item, dict):
+            raise AnsibleActionFail("it must be a dictionary of options.")
+        if templates.UNREADABLE in item:
+            raise AnsibleActionFail(item[templates.UNREADABLE])
+        return _complete(check, {**defaults, **item}, "")
+    except AnsibleActionFail as error:
+        owner = item.get("owner") if isinstance(item, dict) else None
+        owner = owner if isinstance(owner, str) else None
+        named = f"credentials[{index}]" + (f" for {owner}" if owner else "")
+        unusable = {name: specification.get("default") for name, specification in credentials.OPTIONS.items()}
+        return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
+
+
 def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper) -> Conversation:
     """The result of each credential: those whose archive lies on the node are converted there, by the module."""
     here = [index for index, one in enumerate(options) if not one["remote_src"]]
@@ -75,7 +102,8 @@ def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keep
     results: dict[int, dict[str, Any]] = {}
     if here:
         chosen = [options[index] for index in here]
-        placed = yield from credentials.converge(chosen, keeper.watched(_renderer(action)), action.check_mode)
+        renderer = keeper.watched(_renderer(action))
+        placed = yield from credentials.converge(chosen, renderer, action.check_mode, action.register)
         results.update(zip(here, placed))
     if there:
         results.update(zip(there, _convert_on_node(action, [options[index] for index in there])))
@@ -111,17 +139,26 @@ def _place_with_accounts(
     return results
 
 
-def facts(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """What the certificate of each credential says; nothing is opened twice in a run.
+def identify(action: GridAction, options: list[dict[str, Any]]) -> list[Outcome]:
+    """What each credential is, or why it is not believed, by the checks of :func:`place`.
 
-    :raises GridSecurityError: whatever is wrong with the first bad archive or its options.
+    No archive is opened twice in a run.
     """
-    found = []
-    for one in _renderer(action).outlines(options):
-        if isinstance(one, GridSecurityError):
-            raise one
-        found.append(one["facts"])
-    return found
+    good = [one for one in options if "error" not in one]
+    outcomes = iter(identity.identify(good, _renderer(action).outlines(good), action.register, label))
+    return [one["error"] if "error" in one else next(outcomes) for one in options]
+
+
+def subject(options: dict[str, Any], outcome: Outcome, register: identity.Register) -> str:
+    """The OpenSSL one-line DN of a credential. :param outcome: of :func:`identify`.
+
+    :raises GridSecurityError: it is not believed, or was not allowed to replace the one in place.
+    """
+    if isinstance(outcome, GridSecurityError):
+        raise outcome
+    if (options["owner"], outcome["facts"]["sha256_fingerprint"]) in register.refused:
+        raise GridSecurityError("refused", f"{label(options)}: it was refused where it was to be placed.")
+    return str(outcome["facts"]["subject_dn"])
 
 
 def _renderer(action: GridAction) -> KeptRenderings:

@@ -81,7 +81,8 @@ def _keys(anchor: Anchor) -> Iterator[str]:
 
 
 def obtain(point: Point, fetch: Callable[[str], bytes], now: datetime.datetime) -> dict[str, Any]:
-    """The CRL from the first URL that has a good one: its ``pem``, ``url`` and ``crl`` (facts); or ``causes``.
+    """The CRL from the first URL that has a good one: its ``pem``, ``url`` and ``crl`` (facts); or ``causes``, each a URL
+    and what is wrong with it.
 
     :param fetch: from a URL to what it answers, or a :exc:`FetchError`.
     """
@@ -90,7 +91,7 @@ def obtain(point: Point, fetch: Callable[[str], bytes], now: datetime.datetime) 
         try:
             found = check(fetch(url), point, now)
         except (FetchError, crl.CrlError) as error:
-            causes.append(f"{url} {error}")
+            causes.append((url, str(error)))
             continue
         return {"pem": found.pem.decode(), "url": url, "crl": crl.facts(found), "causes": []}
     return {"pem": None, "url": None, "crl": None, "causes": causes}

@@ -19,25 +19,28 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, manifest, times
+from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl, crl_store, manifest, times
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
     bounded_fetch,
     crl_sources,
+    crl_warnings,
     memo,
     places,
     trust_anchors,
 )
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils.crl_sources import Point
+from ansible_collections.grid.security.plugins.plugin_utils.crl_warnings import Trouble
 from ansible_collections.grid.security.plugins.plugin_utils.places import Place
 
 __all__ = ["place"]
 
-_SHARED = ("sources", "path", "profiles", "include", "exclude", "exclude_expired")
+_SHARED = ("sources", "path", "profiles", "include", "exclude_expired")
 OPTIONS: dict[str, dict[str, Any]] = {
     **{name: trust_anchors.OPTIONS[name] for name in _SHARED},
+    "exclude": {"type": "list", "elements": "raw", "default": []},
     "timeout": {"type": "float", "default": 30},
     "parallelism": {"type": "int", "default": 10},
     "http_proxy": {"type": "str"},
@@ -59,14 +62,14 @@ class Slot:
     point: Point
     facts: dict[str, Any] | None
     url: str | None
-    causes: list[str]
+    causes: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What becomes of one file. :param change: in words, if it is changed. :param after: what is there then.
 
-    :param objection: why what was fetched is not placed.
+    :param objection: why what was fetched is not placed, in words that fit behind its URL.
     """
 
     name: str
@@ -91,13 +94,16 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
         contents = {slot.facts["sha256"]: _content(slot, options) for slot, one in changed if slot.facts and one.after}
         entries = [_entry(one) for _slot, one in changed]
         places.raise_failure((yield Request([places.update_set(target, entries)], contents)))
-    return _result([_told(slot, both, options) for slot, both in zip(slots, verdicts)], options, action.diff)
+    troubles = [_trouble(slot, both) for slot, both in zip(slots, verdicts)]
+    told = [_told(slot, both, trouble, options) for slot, both, trouble in zip(slots, verdicts, troubles)]
+    return _result(told, troubles, options, action.diff)
 
 
 def _read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     options = validated(OPTIONS, arguments)
     sources = enumerate(options["sources"])
     options["sources"] = [trust_anchors.read_source(one, f"sources[{number}]: ") for number, one in sources]
+    options["exclude"] = [one.pattern for one in anchor_filters.read_exclusions(options["exclude"])]
     if not options["sources"]:
         raise AnsibleActionFail("sources is empty. Name what the trust anchors come from, as for trust_anchors.")
     if not os.path.isabs(options["path"]):
@@ -160,10 +166,10 @@ def _judge(slot: Slot, name: str, found: places.Facts, options: dict[str, Any]) 
     if slot.facts is None:
         return _judge_alone(slot, name, present, options)
     if present is None:
-        return Verdict(name, slot.facts, "created")
+        return Verdict(name, slot.facts, "missing")
     known = present.get("crl")
     if known and _is_newer(known, slot.facts["crl"]) and not options["allow_older"]:
-        cause = f"{slot.url} has a CRL ({_dated(slot.facts['crl'])}) older than the one in place ({_dated(known)})"
+        cause = f"has a CRL ({_dated(slot.facts['crl'])}) older than the one in place ({_dated(known)})"
         return Verdict(name, present, objection=cause)
     same = known and known["sha256"] == slot.facts["crl"]["sha256"]
     if same and manifest.line({**present, "sha256": ""}) == manifest.line({**slot.facts, "sha256": ""}):
@@ -174,7 +180,7 @@ def _judge(slot: Slot, name: str, found: places.Facts, options: dict[str, Any]) 
 def _judge_alone(slot: Slot, name: str, present: dict[str, Any] | None, options: dict[str, Any]) -> Verdict:
     """Without anything to put in its place."""
     if options["remove_expired"] and _state(present, slot) == "expired":
-        return Verdict(name, None, "removed: expired, and no other to be had")
+        return Verdict(name, None, "unwanted: expired, and no other to be had")
     return Verdict(name, present)
 
 
@@ -202,9 +208,9 @@ def _dated(facts: dict[str, Any]) -> str:
 def _change(present: dict[str, Any], fetched: dict[str, Any]) -> str:
     known = present.get("crl")
     if known is None:
-        return "replaced: it was damaged" if present["kind"] == "file" else f"replaced a {present['kind']}"
+        return "damaged" if present["kind"] == "file" else f"now a file, was a {present['kind']}"
     if known["sha256"] == fetched["sha256"]:
-        return "mode or owner corrected"
+        return "other mode or owner"
     return f"{_dated(known)} → {_dated(fetched)}"
 
 
@@ -225,17 +231,31 @@ def _state(present: dict[str, Any] | None, slot: Slot) -> str:
     return crl_store.judge(times.parse_iso(known["this_update"]), end, 0, times.now())
 
 
-def _told(slot: Slot, verdicts: list[Verdict], options: dict[str, Any]) -> dict[str, Any]:
-    """The result for one CRL: the worse of its two files counts."""
-    states = {one.name: _state(one.after, slot) for one in verdicts}
-    worst = max(verdicts, key=lambda one: crl_store.STATES.index(states[one.name]))
-    known = (worst.after or {}).get("crl") or dict.fromkeys(("number", "this_update", "next_update"))
-    causes = slot.causes + sorted({one.objection for one in verdicts if one.objection})
+def _trouble(slot: Slot, verdicts: list[Verdict]) -> Trouble | None:
+    """Why no CRL could be had, or was not placed. The worse of the two files counts."""
+    causes = [(url, words) for url, words in slot.causes]
+    causes += [(str(slot.url), words) for words in sorted({one.objection for one in verdicts if one.objection})]
+    worst = _worst(slot, verdicts)
+    return Trouble(slot.point.alias, causes, _state(worst.after, slot), _known(worst)) if causes else None
+
+
+def _worst(slot: Slot, verdicts: list[Verdict]) -> Verdict:
+    return max(verdicts, key=lambda one: crl_store.STATES.index(_state(one.after, slot)))
+
+
+def _known(verdict: Verdict) -> dict[str, Any]:
+    return (verdict.after or {}).get("crl") or dict.fromkeys(("number", "this_update", "next_update"))
+
+
+def _told(slot: Slot, verdicts: list[Verdict], trouble: Trouble | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The result for one CRL."""
+    worst = _worst(slot, verdicts)
+    known = _known(worst)
     return {
         "alias": slot.point.alias,
         "subject_dn": slot.point.subject_dn,
         "files": [os.path.join(options["path"], one.name) for one in verdicts],
-        "state": states[worst.name],
+        "state": _state(worst.after, slot),
         "number": known["number"],
         "this_update": known["this_update"],
         "next_update": known["next_update"],
@@ -243,7 +263,7 @@ def _told(slot: Slot, verdicts: list[Verdict], options: dict[str, Any]) -> dict[
         "url": slot.url,
         "changed": any(one.change for one in verdicts),
         "why": [f"{one.name}: {one.change}" for one in verdicts if one.change],
-        "msg": f"{'; '.join(causes)}. {_consequence(states[worst.name], known)}" if causes else None,
+        "msg": trouble.message if trouble else None,
     }
 
 
@@ -251,34 +271,20 @@ def _hours_left(next_update: str | None) -> int | None:
     return int((times.parse_iso(next_update) - times.now()).total_seconds() // 3600) if next_update else None
 
 
-def _consequence(state: str, known: dict[str, Any]) -> str:
-    if state == "missing":
-        return "There is none in place, so certificates that this CA revoked are accepted."
-    if state == "expired":
-        return (
-            f"The one in place EXPIRED on {known['next_update']}, so clients refuse everything that this CA signed. See"
-            " whether the CA still publishes; remove_expired: true has what it revoked accepted instead."
-        )
-    if state == "not_yet_valid":
-        return (
-            f"The one in place is not valid before {known['this_update']}, so clients refuse everything that this CA"
-            " signed, unless this controller's clock is wrong."
-        )
-    if state == "damaged":
-        return "What is in place is damaged, or no CRL of this CA, so clients cannot use it."
-    return f"The one in place stays; it is good until {known['next_update']}."
-
-
-def _result(crls: list[dict[str, Any]], options: dict[str, Any], diff: bool) -> dict[str, Any]:
+def _result(
+    crls: list[dict[str, Any]], troubles: list[Trouble | None], options: dict[str, Any], diff: bool
+) -> dict[str, Any]:
+    """:param troubles: of each of ``crls``."""
     changed = [one for one in crls if one["changed"]]
     result: dict[str, Any] = {"changed": bool(changed), "crls": crls}
-    result["warnings"] = [f"CRL of {one['alias']}: {one['msg']}" for one in crls if one["msg"]]
+    result["warnings"] = crl_warnings.lines([one for one in troubles if one])
     if not crls:
         result["warnings"].append("no CA of the sources says where its CRL is (.info, .crl_url), so none is placed")
     if diff and changed:
         lines = [f"{one['alias']}: {why}\n" for one in changed for why in one["why"]]
         result["diff"] = [{"prepared": "".join(lines)}]
-    bad = [f"{one['alias']}: {one['msg']}" for one in crls if one["state"] != "fresh"]
+    bad = [one for one in troubles if one and one.state != "fresh"]
     if options["required"] and bad:
-        result.update(failed=True, kind="crl_required", msg="\n".join(["CAs without a valid CRL in place:", *bad]))
+        msg = "\n".join(["CAs without a valid CRL in place:", *crl_warnings.lines(bad)])
+        result.update(failed=True, kind="crl_required", msg=msg)
     return result

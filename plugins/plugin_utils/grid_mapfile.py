@@ -1,19 +1,24 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grid-mapfile of a node: from the credentials that are provisioned, and from lines of the site's own."""
+"""The grid-mapfile of a node: from the credentials that are provisioned, and from lines of the site's own.
+
+A credential or entry that fails does not stop the others. Its account keeps the mapping that is in place.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.grid.security.plugins.module_utils import gridmap
-from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, file_sets
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, templates
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
 __all__ = ["place"]
@@ -27,50 +32,205 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Source:
+    """What one line comes from: a credential or an entry.
+
+    :param accounts: who is mapped, as far as that is known. :param mapping: gives the line, or raises an error.
+    """
+
+    accounts: list[str]
+    mapping: Callable[[], gridmap.Mapping]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A source without a line. :param kept: the lines in place that stay instead."""
+
+    accounts: list[str]
+    error: GridSecurityError
+    kept: list[gridmap.Mapping]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As the result carries it."""
+        return {
+            "accounts": self.accounts,
+            "kept": [one.dn for one in self.kept],
+            "kind": self.error.kind,
+            "msg": self.error.message,
+        }
+
+
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make the file what credentials and entries say, and return the result."""
     options = validated(OPTIONS, arguments)
-    items = credentials.read_options({"credentials": options["credentials"]})
-    warnings = [_unknown(one) for one in items if one["remote_src"] and one["state"] == "present"]
-    text = gridmap.render([*_of_credentials(action, items), *map(_of_entry, options["entries"])])
+    items = [one for one in credentials.read_options({"credentials": options["credentials"]}) if _is_present(one)]
+    known = [one for one in items if not one["remote_src"]]
+    sources = [*_of_credentials(action, known), *map(_of_entry, options["entries"])]
+    first, _failures = _compose(sources, [])
+    (outcome,) = yield _request(options, first, travels=False)
+    _raise_failure(outcome)
+    before = _present(outcome, options["path"], first)
+    text, failures = _compose(sources, [])  # anew: a part of the same node may have refused a credential meanwhile
+    if failures:
+        text, failures = _compose(sources, gridmap.read(_readable(before, options["path"])))
+    _refuse_empty(text, options)
+    if outcome["changed"] or text != first:
+        (outcome,) = yield _request(options, text, travels=True)
+        _raise_failure(outcome)
+    return {**_result(outcome, text, failures), "warnings": _warnings(items), **_difference(before or "", text)}
+
+
+def _is_present(options: dict[str, Any]) -> bool:
+    return bool(options["state"] == "present")
+
+
+def _request(options: dict[str, Any], text: str, travels: bool) -> Request:
+    """:param travels: whether the text itself is sent, and not its digest only."""
+    data = text.encode()
+    digest = hashlib.sha256(data).hexdigest()
+    path, mode = options["path"], options["mode"]
+    entries: list[dict[str, Any]] = [
+        {"path": os.path.dirname(path), "state": "directory", "initial_mode": "0755"},
+        {"path": path, "state": "file", "mode": mode, "sha256": digest, "size": len(data), "recall": True},
+    ]
+    contents = {digest: base64.b64encode(data).decode()} if travels else {}
+    return Request([{"name": "grid-mapfile", "entries": entries}], contents)
+
+
+def _raise_failure(outcome: dict[str, Any]) -> None:
+    if outcome.get("failed"):
+        raise GridSecurityError(outcome["kind"], outcome["msg"])
+
+
+def _present(outcome: dict[str, Any], path: str, text: str) -> str | None:
+    """The file that is in place; None if it cannot be read. :param text: what was compared with it."""
+    if not outcome.get("needs"):
+        return text
+    changes = {entry["path"]: entry["changes"] for entry in outcome["entries"]}
+    if "created" in changes.get(path, []):
+        return ""
+    stored = next(iter(outcome.get("stored", {}).values()), None)
+    return None if stored is None else base64.b64decode(stored).decode(errors="replace")
+
+
+def _readable(text: str | None, path: str) -> str:
+    if text is None:
+        raise GridSecurityError(
+            "unreadable_mapfile",
+            f"{path} is no plain file of this user, or larger than 16 MiB, or holds a private key. Look at it, and move"
+            " it away.",
+        )
+    return text
+
+
+def _refuse_empty(text: str, options: dict[str, Any]) -> None:
     if not text and not options["allow_empty"]:
         raise GridSecurityError(
             "empty_mapfile",
             f"{options['path']} would map nobody at all. Give credentials or entries; if that is intended, say"
             " allow_empty: true.",
         )
-    entries = [
-        {"path": os.path.dirname(options["path"]), "state": "directory", "initial_mode": "0755"},
-        {"path": options["path"], "state": "file", "mode": options["mode"], "content": text},
-    ]
-    (outcome,) = yield from file_sets.converge(action, [{"name": "grid-mapfile", "entries": entries}])
-    if outcome.get("failed"):
-        raise GridSecurityError(outcome["kind"], outcome["msg"])
-    result = {"changed": outcome["changed"], "lines": text.splitlines(), "warnings": warnings}
-    return {**result, "diff": outcome["diff"]} if outcome.get("diff") else result
 
 
-def _of_credentials(action: GridAction, items: list[dict[str, Any]]) -> list[gridmap.Mapping]:
-    """All must be readable: the file must not lose a user because an archive cannot be opened today."""
-    chosen = [one for one in items if one["state"] == "present" and not one["remote_src"]]
-    for one in chosen:
-        if not one["owner"]:
-            raise AnsibleActionFail("credentials: an item without owner maps nobody. Give owner, or leave it out.")
-    facts = credentials.facts(action, chosen)
-    return [gridmap.validated(about["subject_dn"], [one["owner"]]) for about, one in zip(facts, chosen)]
+# --- the lines --------------------------------------------------------------------------------------------------------
 
 
-def _of_entry(entry: Any) -> gridmap.Mapping:
+def _of_credentials(action: GridAction, items: list[dict[str, Any]]) -> Iterator[Source]:
+    for options, outcome in zip(items, credentials.identify(action, items)):
+
+        def mapping(options: dict[str, Any] = options, outcome: Any = outcome) -> gridmap.Mapping:
+            if not options["owner"]:
+                raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
+            return gridmap.validated(credentials.subject(options, outcome, action.register), [options["owner"]])
+
+        yield Source([options["owner"]] if options["owner"] else [], mapping)
+
+
+def _of_entry(entry: Any) -> Source:
+    return Source(_accounts(entry), lambda: _parse(entry))
+
+
+def _accounts(entry: Any) -> list[str]:
+    """Who an entry is for, also if the rest of it is wrong."""
+    given = entry.get("account") if isinstance(entry, dict) else str(entry).rpartition(" ")[2].split(",")
+    return [str(account) for account in (given if isinstance(given, list) else [given]) if account]
+
+
+def _parse(entry: Any) -> gridmap.Mapping:
     if isinstance(entry, str):
         return gridmap.parse(entry)
+    if isinstance(entry, dict) and templates.UNREADABLE in entry:
+        raise _bad(f"entries: an item for {', '.join(_accounts(entry)) or 'nobody'}: {entry[templates.UNREADABLE]}")
     if not isinstance(entry, dict) or set(entry) != {"dn", "account"}:
-        raise AnsibleActionFail("entries: an item is a line of a grid-mapfile, or has dn and account.")
+        raise _bad("entries: an item is a line of a grid-mapfile, or has dn and account.")
     account = entry["account"]
     return gridmap.validated(entry["dn"], account if isinstance(account, list) else [account])
 
 
-def _unknown(options: dict[str, Any]) -> str:
-    return (
-        f"grid-mapfile: the archive of {options['owner']} lies on nodes, so its subject is not known here. Give the"
-        " line in entries."
-    )
+def _bad(message: str) -> GridSecurityError:
+    return GridSecurityError("bad_mapping", message)
+
+
+def _compose(sources: list[Source], present: list[gridmap.Mapping]) -> tuple[str, list[Failure]]:
+    """The file, and the sources that gave it no line. :param present: the mappings that are in place."""
+    found = [(source, _mapping(source)) for source in sources]
+    good = [one for _source, one in found if isinstance(one, gridmap.Mapping)]
+    taken = {gridmap.comparable(one.dn) for one in good}
+    lines: list[gridmap.Mapping] = []
+    failures: list[Failure] = []
+    for source, one in found:
+        if isinstance(one, gridmap.Mapping):
+            lines.append(one)
+            continue
+        kept = [line for account in source.accounts for line in gridmap.kept(present, account, taken)]
+        lines += kept
+        failures.append(Failure(source.accounts, one, kept))
+    return gridmap.render(lines), failures
+
+
+def _mapping(source: Source) -> gridmap.Mapping | GridSecurityError:
+    try:
+        return source.mapping()
+    except GridSecurityError as error:
+        return error
+
+
+# --- the result -------------------------------------------------------------------------------------------------------
+
+
+def _warnings(items: list[dict[str, Any]]) -> list[str]:
+    unknown = [str(one["owner"]) for one in items if one["remote_src"]]
+    if not unknown:
+        return []
+    return [
+        f"grid-mapfile: the archives of {', '.join(unknown)} lie on nodes, so their subjects are not known here. Give"
+        " the lines in entries."
+    ]
+
+
+def _difference(before: str, after: str) -> dict[str, list[str]]:
+    """The lines that are new and those that go; their order does not count here."""
+    old, new = dict.fromkeys(before.splitlines()), dict.fromkeys(after.splitlines())
+    added = [line for line in new if line not in old]
+    return {"added": added, "removed": [readable(line) for line in old if line not in new]}
+
+
+def _result(outcome: dict[str, Any], text: str, failures: list[Failure]) -> dict[str, Any]:
+    lines = text.splitlines()
+    result: dict[str, Any] = {"changed": outcome["changed"], "lines": lines}
+    result["summary"] = [f"{len(lines)} lines, {'changed' if outcome['changed'] else 'not changed'}"]
+    if outcome.get("diff"):
+        result["diff"] = outcome["diff"]
+    if failures:
+        del result["lines"]  # ansible shows all of a failed result
+        result.update(failed=True, kind="not_mapped", not_mapped=[one.told for one in failures])
+        result["msg"] = "\n".join([_failed(failures), *(f"- {one.error.message}" for one in failures)])
+    return result
+
+
+def _failed(failures: list[Failure]) -> str:
+    kept = [account for one in failures if one.kept for account in one.accounts]
+    stays = f" What is in place stays for {', '.join(kept)}." if kept else ""
+    return f"{len(failures)} of the mappings failed, and the others are made.{stays}"

@@ -11,6 +11,7 @@ far faster than the key file does.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hmac
 import io
@@ -21,7 +22,7 @@ from typing import Any, Callable
 
 from ansible import constants as C
 
-__all__ = ["memoize", "recall"]
+__all__ = ["memoize", "recall", "update"]
 
 _RUN_KEY = os.urandom(32)
 
@@ -52,6 +53,16 @@ def recall(parts: list[bytes]) -> dict[str, Any] | None:
             return _read(stream)
     except OSError:
         return None
+
+
+def update(parts: list[bytes], change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replace what is known for these inputs by what ``change`` makes of it; at first that is an empty dictionary."""
+    with contextlib.suppress(OSError), _open(parts) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        known = _read(stream) or {}
+        changed = change(known)
+        if changed != known:
+            _keep(stream, json.dumps(changed).encode())
 
 
 def _open(parts: list[bytes]) -> io.FileIO:

@@ -10,20 +10,35 @@ Both are read here, so that there is nothing to keep in step.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, grid_mapfile, trust_anchors, voms
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    credentials,
+    grid_mapfile,
+    node_verification,
+    templates,
+    trust_anchors,
+    voms,
+)
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
-__all__ = ["PARTS", "Part", "place"]
+__all__ = ["OPTIONS", "PARTS", "Part", "place"]
+
+OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": False}}
 
 _REFERENCE = re.compile(r"\{\{ (\w+) \}\}")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+# The variables that are lists of what may be one person's: a mistake in an item costs only that item.
+_LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credentials", "grid_mapfile_entries")
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,10 @@ class Part:
     place: Callable[[GridAction, dict[str, Any]], Conversation]
 
 
+_STRICTER = {"user_credentials": {"check_privatekey": True}}  # options of a part when it is verified
+_WITH_DAYS = ("host_credential", "user_credentials")
+
+# The mapfile comes last: it maps the credentials that the parts before it did not refuse.
 PARTS = (
     Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
     Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place),
@@ -46,13 +65,36 @@ PARTS = (
 
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
-    chosen = [part for part in PARTS if any(action.template(action.task_vars.get(one)) for one in part.variables)]
-    results = yield from together([part.place(action, _arguments(action, part)) for part in chosen])
-    result = _combined({part.role: result for part, result in zip(chosen, results)}, action.diff)
+    options = validated(OPTIONS, action.arguments)
+    if options["verify"]:
+        action.change_nothing()
+    chosen = [part for part in PARTS if any(_is_set(action, one) for one in part.variables)]
+    results = yield from together([_place(action, part, options["verify"]) for part in chosen])
+    parts = {part.role: result for part, result in zip(chosen, results)}
+    result = _verified(action, parts) if options["verify"] else _combined(parts, action.diff)
     if not chosen:
         variables = ", ".join(one for part in PARTS for one in part.variables)
         result["warnings"] = [f"nothing to do: none of {variables} is set."]
     return result
+
+
+def _is_set(action: GridAction, variable: str) -> bool:
+    """Whether the node wants a part. A variable that cannot be filled is one that somebody meant to set."""
+    try:
+        return bool(action.template(action.task_vars.get(variable)))
+    except AnsibleError:
+        return True
+
+
+def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
+    """One part. Whatever is wrong with its variables is the failure of this part, and not of the task."""
+    try:
+        stricter = _STRICTER.get(part.role, {}) if verify else {}
+        return (yield from part.place(action, {**_arguments(action, part), **stricter}))
+    except AnsibleConnectionFailure:
+        raise
+    except AnsibleError as error:
+        raise GridSecurityError("bad_options", str(error)) from error
 
 
 def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
@@ -60,7 +102,22 @@ def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
     task = _read(_ROLES / part.role / "tasks/main.yml")[0]
     (options,) = [value for key, value in task.items() if key.startswith("grid.security.")]
     defaults = _read(_ROLES / part.role / "defaults/main.yml")
-    variables = {**defaults, **action.task_vars}
+    try:
+        return _filled(action, options, defaults)
+    except AnsibleError:
+        if not action.filled_variables:
+            action.filled_variables = templates.fill_lists(_LISTS, action.task_vars, action.template)
+        return _filled(action, options, defaults)
+
+
+def _variable(action: GridAction, role: str, name: str) -> Any:
+    """The value of a role's variable, or its default."""
+    defaults = _read(_ROLES / role / "defaults/main.yml")
+    return action.template({name: action.task_vars.get(name, defaults[name])}, defaults)[name]
+
+
+def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    variables = {**defaults, **action.task_vars, **action.filled_variables}
     referred = {name: _referred(value, variables) for name, value in options.items()}
     filled: dict[str, Any] = action.template(referred, defaults)
     return filled
@@ -79,16 +136,54 @@ def _read(path: Path) -> Any:
         return DataLoader().load_from_file(str(path))
 
 
+def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is not as it should be, by the parts and by the node's CRLs."""
+    days = {role: int(_variable(action, role, f"{role}_verify_days_left")) for role in _WITH_DAYS if role in parts}
+    problems = list(node_verification.of_parts(parts, days))
+    warnings = [warning for one in parts.values() for warning in one.get("warnings", [])]
+    return node_verification.result(problems + list(_problems_of_crls(action, parts)), warnings)
+
+
+def _problems_of_crls(action: GridAction, parts: dict[str, dict[str, Any]]) -> Iterator[str]:
+    certificates = node_verification.certificates(parts)
+    fetched = action.task_vars.get("crl_updates_source") is not None
+    if not certificates and not fetched:
+        return
+    names = {"path": "path", "hours_left": "verify_hours_left", "exclude": "exclude"}
+    options = {name: _variable(action, "crl_updates", f"crl_updates_{variable}") for name, variable in names.items()}
+    answer = action.execute("grid.security.crl_info", {**options, "certificates": certificates, "warn": False})
+    if answer.get("failed"):
+        if fetched or answer.get("kind") != "no_directory":
+            yield f"CRLs: {answer.get('msg', 'the module crl_info gave no result')}"
+        return
+    yield from node_verification.of_crls(answer, parts)
+    if fetched:
+        yield from node_verification.of_freshness(answer)
+
+
 def _combined(parts: dict[str, dict[str, Any]], diff: bool) -> dict[str, Any]:
+    failed = {role: one for role, one in parts.items() if one.get("failed")}
     result: dict[str, Any] = {
         "changed": any(one["changed"] for one in parts.values()),
         "warnings": [warning for one in parts.values() for warning in one.pop("warnings", [])],
+        "summary": [f"{role}: {line}" for role, one in parts.items() for line in one.pop("summary", ["failed"])],
         "parts": parts,
     }
     differences = [part for one in parts.values() for part in one.pop("diff", [])]
     if diff and differences:
         result["diff"] = differences
-    failures = [f"{role}: {one['msg']}" for role, one in parts.items() if one.pop("failed", False)]
-    if failures:
-        result.update(failed=True, msg="\n".join(failures))
+    if failed:  # of which ansible shows the whole result
+        result.update(failed=True, msg="\n".join(_messages(failed)), parts=failed)
+        del result["summary"]
+        for one in failed.values():
+            del one["msg"]
     return result
+
+
+def _messages(failed: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What went wrong, by role. Who has no credential because of a mistake has no new mapping for the same reason."""
+    told: set[str] = set()
+    for role, result in failed.items():
+        lines = [line for line in result["msg"].splitlines() if line.removeprefix("- ") not in told]
+        told.update(one["msg"] for one in result.get("credentials", []) if one.get("failed"))
+        yield f"{role}: " + "\n".join(lines)

@@ -81,21 +81,24 @@ def entry(path: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
-    """What changes about a file or link; None where there is none."""
+    """In what a file or link differs from what should be there; None where there is none, or none should be.
+
+    The words hold before the change and after it, so that check mode and the run say the same.
+    """
     return ", ".join(_words(before, after))
 
 
 def _words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[str]:
     if before is None or after is None:
-        yield "created" if before is None else "removed"
+        yield "missing" if before is None else "unwanted"
         return
     if before["kind"] != after["kind"]:
-        yield f"put in place of a {before['kind']}"
+        yield f"now a {after['kind']}, was a {before['kind']}"
         return
     if (before.get("sha256"), before.get("target")) != (after.get("sha256"), after.get("target")):
-        yield "replaced"
+        yield "other content" if after["kind"] == "file" else "other target"
     if not before.get("own", True):
-        yield "owner corrected"
+        yield "other owner"
     if after["kind"] == "file" and before["mode"] != after["mode"]:
         yield f"mode {before['mode']:04o} → {after['mode']:04o}"
 

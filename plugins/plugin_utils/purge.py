@@ -25,6 +25,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils import credential
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Renderer
 from ansible_collections.grid.security.plugins.plugin_utils import placed_record
 from ansible_collections.grid.security.plugins.plugin_utils.placed_record import Placement, Record
@@ -236,6 +237,9 @@ class Keeper:
         result["purged"] = [{"owner": one.placement.owner, "paths": one.removed} for one in purged]
         result["changed"] = result["changed"] or bool(purged)
         result["warnings"] = [*result.get("warnings", []), *warnings]
+        if purged and "summary" in result:
+            owners = listed(sorted({one.placement.owner for one in purged}))
+            result["summary"] = [*result["summary"], f"no longer in the list and removed: {owners}"]
         if diff and purged:
             result["diff"] = [*result.get("diff", []), {"prepared": "".join(map(self._line, purged))}]
         if failures:

@@ -7,28 +7,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import manifest
-
 __all__ = ["compare_sets", "warnings"]
 
 _NAME = "certificates"
 
 
 def compare_sets(accounts: list[str]) -> list[dict[str, Any]]:
-    """A set for each account that looks, with that account's rights, whether there is such a directory."""
-    expected = {"patterns": [_NAME], "sha256": manifest.digest({})}
+    """A set for each account that asks, with that account's rights, whether there is such a directory; yes or no."""
     return [
-        {"name": account, "owner": account, "directory": f"~{account}/.globus", "entries": [], "manifest": expected}
+        {
+            "name": account,
+            "owner": account,
+            "directory": f"~{account}/.globus",
+            "entries": [],
+            "probe": {"path": _NAME},
+        }
         for account in accounts
     ]
 
 
 def warnings(outcomes: list[dict[str, Any]], path: str) -> list[str]:
-    """One line for all who have one. :param path: the trust directory that their clients do not see."""
-    having = [one["name"] for one in outcomes if _NAME in one.get("found", {})]
-    if not having:
-        return []
-    return [
-        f"~/.globus/{_NAME} shadows {path} for: {', '.join(having)}. Their clients trust what lies there; ask them to"
-        " remove it."
-    ]
+    """One line for all who have one, and one for all of whom that is not known.
+
+    :param path: the trust directory that their clients do not see.
+    """
+    lines = []
+    having = [one["name"] for one in outcomes if one.get("exists")]
+    if having:
+        lines.append(
+            f"~/.globus/{_NAME} shadows {path} for: {', '.join(having)}. Their clients trust what lies there; ask them"
+            " to remove it."
+        )
+    failed = [one for one in outcomes if one.get("failed")]
+    if failed:
+        names = ", ".join(one["name"] for one in failed)
+        lines.append(
+            f"whether ~/.globus/{_NAME} shadows {path} is not known for: {names}. The look into the home of"
+            f" {failed[0]['name']} failed: {failed[0]['msg']}"
+        )
+    return lines

@@ -74,10 +74,11 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     warnings = outline["warnings"] + shadows.warnings(outcomes[number:], options["path"])
     places.raise_failure(outcomes[:number])
     if outline["anchors"] and not any(one["changed"] for one in outcomes[:number]):
-        return {"changed": False, "warnings": warnings, **_NOTHING}
+        return {"changed": False, "warnings": warnings, **_NOTHING, "summary": ["not changed"]}
     updates = [trust_store.Update(*pair, purge=options["purge"]) for pair in zip(wanted.places(), outcomes)]
     if not options["allow_shrink"]:
         trust_store.refuse_shrinking(updates[0].place.wanted, updates[0].found)
+    warnings += trust_store.warnings(updates)
     needed = [update for update in updates if update.is_needed]
     if needed and not action.check_mode:
         yield from _apply(action, needed, family)
@@ -229,9 +230,17 @@ def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -
     told: dict[str, Any] = {"changed": bool(needed), "warnings": warnings, **what}
     told["files"] = list(_other_files(updates[0], {one["alias"] for named in what.values() for one in named}))
     told["places"] = [update.place.name for update in needed]
+    told["summary"] = [_summary(told)]
     if diff and needed:
         told["diff"] = [{"prepared": "".join(f"{line}\n" for line in _lines(told, needed))}]
     return told
+
+
+def _summary(told: dict[str, Any]) -> str:
+    numbers = [f"{len(told[name])} CAs {name}" for name in ("added", "removed", "replaced") if told[name]]
+    if told["files"]:
+        numbers.append(f"{len(told['files'])} other files and links differed")
+    return ", ".join(numbers) or "not changed"
 
 
 def _other_files(update: trust_store.Update, changed: set[str]) -> Iterator[str]:
@@ -254,12 +263,20 @@ def _lines(told: dict[str, Any], needed: list[trust_store.Update]) -> Iterator[s
 
 
 def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:
-    """What is added, removed and replaced, by alias and fingerprint."""
+    """What is added, removed and replaced, by alias and fingerprint.
+
+    Which certificate a link led to is not known. That there is a file now is told among the files.
+    """
     before, after = _certificates(found), _certificates(wanted)
+    other = [
+        one
+        for one in sorted({*after} & {*before})
+        if found[f"{one}.pem"]["kind"] == "file" and after[one] != before[one]
+    ]
     return {
         "added": [_named(alias, after) for alias in sorted(set(after) - set(before))],
         "removed": [_named(alias, before) for alias in sorted(set(before) - set(after))],
-        "replaced": [_named(one, after) for one in sorted(set(after) & set(before)) if after[one] != before[one]],
+        "replaced": [_named(one, after) for one in other],
     }
 
 

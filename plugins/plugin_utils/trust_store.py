@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.grid.security.plugins.module_utils import leftovers, manifest, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import places
+from ansible_collections.grid.security.plugins.plugin_utils import places, trust_files
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts, link_facts
 
 if TYPE_CHECKING:
     from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
-__all__ = ["PATTERNS", "Update", "difference", "layout", "refuse_shrinking"]
+__all__ = ["PATTERNS", "Update", "difference", "layout", "refuse_shrinking", "warnings"]
 
 _HASH = "[0-9a-f]" * 8
 _LINKED = ("signing_policy", "namespaces")
@@ -27,7 +27,7 @@ def layout(anchors: list[Anchor]) -> Facts:
     """What should be in the directory, by name, as a manifest has it; files also carry ``content`` (Base64)."""
     facts: Facts = {}
     for anchor in anchors:
-        facts[f"{anchor.alias}.pem"] = file_facts(anchor.pem, anchor.fingerprint)
+        facts[f"{anchor.alias}.pem"] = {**file_facts(anchor.pem, anchor.fingerprint), "ca": True}
         facts.update({f"{anchor.alias}.{ending}": file_facts(data) for ending, data in anchor.files.items()})
     for digest, group in _by_hash(anchors).items():
         for number, anchor in enumerate(group):
@@ -95,6 +95,7 @@ class Update:
     entries: list[dict[str, Any]] = field(init=False)
     contents: dict[str, str] = field(init=False)
     missing: list[str] = field(init=False)
+    left: list[str] = field(init=False)
     seen: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self, outcome: dict[str, Any], purge: bool) -> None:
@@ -102,16 +103,19 @@ class Update:
         self.found = {
             name: facts
             for name, facts in found.items()
-            if name in self.place.wanted or self._is_ours(name, facts, purge)
+            if name in self.place.wanted or self._is_ours(name, found, purge)
         }
+        others = sorted(set(found) - set(self.found)) if purge else []
+        self.left = [name for name in others if found[name]["kind"] != "directory"]
         self.entries, self.contents = difference(self.place.wanted, self.found)
         self.missing = outcome.get("missing", [])
         self.seen = [places.basis(self.place, outcome)] if "seen" in outcome else []
 
-    @staticmethod
-    def _is_ours(name: str, facts: dict[str, Any], purge: bool) -> bool:
+    def _is_ours(self, name: str, found: Facts, purge: bool) -> bool:
         """Directories are nothing that a trust directory has, whatever they are called."""
-        return (purge or leftovers.is_leftover(name)) and facts["kind"] != "directory"
+        if not (purge or leftovers.is_leftover(name)) or found[name]["kind"] == "directory":
+            return False
+        return self.place.patterns != PATTERNS or trust_files.is_removable(name, found)
 
     @property
     def request(self) -> dict[str, Any]:
@@ -122,6 +126,11 @@ class Update:
     def is_needed(self) -> bool:
         """Whether anything differs."""
         return bool(self.entries or self.missing)
+
+
+def warnings(updates: list[Update]) -> list[str]:
+    """A line for each place with files that are not removed although no source has them."""
+    return [line for one in updates for line in trust_files.warning(one.place.directory, one.left)]
 
 
 def difference(wanted: Facts, found: Facts) -> tuple[list[dict[str, Any]], dict[str, str]]:

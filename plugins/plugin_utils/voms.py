@@ -34,7 +34,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make what a node knows of the VOs what the options say, and return the result."""
     options = read_options(arguments)
-    named, warnings = gather(options, action.find)
+    failures: list[str] = []
+    named, warnings = gather(options, action.find, failures)
     wanted = voms_files.layout(named, options["vomses_path"], options["vomsdir_path"])
     outcomes = yield Request([places.compare_set(one) for one in wanted])
     _refuse_other_than_directory(options["vomses_path"], outcomes[0])
@@ -44,7 +45,15 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
         contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
         update = voms_files.update_set(wanted, comparison.changes, outcomes)
         places.raise_failure((yield Request([update], contents)))
-    return result(comparison, warnings + comparison.warnings, action.diff)
+    return _with_failures(result(comparison, warnings + comparison.warnings, action.diff), failures)
+
+
+def _with_failures(told: dict[str, Any], failures: list[str]) -> dict[str, Any]:
+    """The result, failed if there are VOs that are wrong. What is in place for those was left alone."""
+    if not failures:
+        return told
+    first = f"{len(failures)} VOs are defined wrongly and left as they are; the others are done."
+    return {**told, "failed": True, "kind": "bad_vo", "msg": "\n".join([first, *(f"- {one}" for one in failures)])}
 
 
 def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -64,19 +73,23 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def gather(options: dict[str, Any], find: Callable[[str], str]) -> tuple[list[Vo], list[str]]:
+def gather(
+    options: dict[str, Any], find: Callable[[str], str], failures: list[str] | None = None
+) -> tuple[list[Vo], list[str]]:
     """All VOs to be managed, those of ``vos`` before imported ones, and warnings.
 
-    :param find: as :meth:`GridAction.find`.
+    :param find: as :meth:`GridAction.find`. :param failures: as of :func:`vos.define`.
     :raises GridSecurityError: ``no_vos``, and the kinds of :mod:`vos` and :mod:`vo_import`.
     """
-    defined = vos.define(options["vos"])
+    defined = vos.define(options["vos"], failures)
     imported: list[Vo] = []
     warnings: list[str] = []
     if options["import_vomses"]:
         sources = find(options["import_vomses"]), find(options["import_vomsdir"])
         imported, warnings = vo_import.read(*sources, options["import_vos"], {vo.name for vo in defined})
     named = [*defined, *imported]
+    if not named and failures:
+        raise GridSecurityError("bad_vo", "\n".join(failures))
     if not named:
         raise GridSecurityError("no_vos", "no VO is named. Give vos, or import_vomses and import_vomsdir.")
     return named, warnings + wlcg_vos.warnings(named)
@@ -98,6 +111,8 @@ def result(comparison: Comparison, warnings: list[str], diff: bool) -> dict[str,
     changes = comparison.changes
     told: dict[str, Any] = {"changed": bool(changes), "warnings": warnings}
     told["vos"] = [_describe(comparison, index, changes) for index in range(len(comparison.vos))]
+    names = [one["name"] for one in told["vos"] if one["changed"]]
+    told["summary"] = [f"{len(told['vos'])} VOs, {len(names)} changed{': ' if names else ''}{', '.join(names)}"]
     if diff and changes:
         told["diff"] = [{"prepared": "".join(change.diff for change in changes)}]
     return told
@@ -139,4 +154,11 @@ def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, 
         return
     for part in sorted({*before, *after}):
         if before.get(part) != after.get(part):
-            yield f"server {host}: {part} {'added' if part not in before else 'replaced'}"
+            yield f"server {host}: {part} {_deed(before.get(part))}"
+
+
+def _deed(before: set[str] | None) -> str:
+    """:param before: the entries, or the digest of the LSC file, or the kind of what had its name."""
+    if before is None:
+        return "added"
+    return "now a file, was a link" if before == {"link"} else "replaced"

@@ -41,7 +41,7 @@ class Change:
     after: dict[str, Any] | None
 
     def __str__(self) -> str:
-        return f"{self.path} {places.words(self.before, self.after)}"
+        return f"{self.path}: {places.words(self.before, self.after)}"
 
     @property
     def diff(self) -> str:

@@ -40,18 +40,25 @@ _RFC4514 = re.compile("[A-Za-z][A-Za-z0-9.]*=")
 _COMMA = re.compile(r"(?<!\\),\s*")
 
 
-def define(given: list[Any]) -> list[Vo]:
+def define(given: list[Any], failures: list[str] | None = None) -> list[Vo]:
     """The VOs of the option ``vos``.
 
+    :param failures: gets the messages about VOs that are wrong, which are left out. Without it, the first is raised.
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     :raises GridSecurityError: ``bad_vo``: a client, or this module, could not do with it.
     """
     vos: dict[str, Vo] = {}
     for number, one in enumerate(given):
-        vo = _define(one, f"vos[{number}]")
-        if vo.name in vos:
-            raise _bad(f"vos[{number}]", f"{vo.name} is defined twice. Merge both into one, with all servers.")
-        vos[vo.name] = vo
+        try:
+            vo = _define(one, f"vos[{number}]")
+            if vo.name in vos:
+                raise _bad(f"vos[{number}]", f"{vo.name} is defined twice. Merge both into one, with all servers.")
+        except (AnsibleActionFail, GridSecurityError) as error:
+            if failures is None:
+                raise
+            failures.append(str(error))
+        else:
+            vos[vo.name] = vo
     return list(vos.values())
 
 

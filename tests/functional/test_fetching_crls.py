@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CRLs from real servers of this machine: slow, large, gone, redirecting, encrypted; and whole runs over them."""
+"""Fetch from real servers of this machine: slow, large, gone, redirecting, encrypted; and whole runs over CRLs."""
 
 from __future__ import annotations
 
 import http.server
+import socket
 import ssl
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.grid.security.plugins.module_utils import names
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import bounded_fetch, verified
 from ansible_collections.grid.security.plugins.plugin_utils.bounded_fetch import FetchError, fetch
 from ansible_collections.grid.security.tests.support import pki
 
@@ -27,7 +32,17 @@ LIMITS: dict[str, Any] = {"largest": 1 << 20, "timeout": 5.0, "http_proxy": None
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests.append(self.path)  # type: ignore[attr-defined]
-        if self.path == "/drip-headers":
+        if "Authorization" in self.headers:
+            self.server.requests.append("credentials")  # type: ignore[attr-defined]
+        target = self.path.partition("/to?")[2]
+        if target:
+            self._answer(302, Location=urllib.parse.unquote(target))
+        elif self.path == "/large-redirect":
+            self._answer(302, Location="/root.crl")
+            self._write(b"x" * (64 << 20))
+            if not self.wfile.closed:
+                self.server.requests.append("all was taken")  # type: ignore[attr-defined]
+        elif self.path == "/drip-headers":
             self._drip(b"HTTP/1.0 200 OK\r\nX-Padding: " + b"x" * 1000)
         elif self.path == "/silence":
             time.sleep(3)
@@ -53,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.wfile.write(data)
         except OSError:  # whoever asked has seen enough
-            self.close_connection = True
+            self.wfile.close()
 
     def _drip(self, data: bytes) -> None:
         for byte in data:
@@ -135,6 +150,181 @@ def test_bad_answers(servers: tuple[str, str, list[str]], path: str, message: st
 def test_bad_urls(url: str, message: str) -> None:
     with pytest.raises(FetchError, match=message):
         fetch(url, **LIMITS)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["http", "https"])
+def test_no_credentials_are_sent(
+    servers: tuple[str, str, list[str]], scheme: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine localhost login alice password xyzzy\ndefault login alice password xyzzy\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    limits = {**LIMITS, "validate_certs": False}
+    assert fetch(f"{servers[scheme]}/root.crl", **limits) == GOOD
+    assert servers[2] == ["/root.crl"]
+    with pytest.raises(FetchError, match="has a user name before its host") as caught:
+        fetch(f"{servers[scheme]}/root.crl".replace("://", "://alice:xyzzy@"), **limits)
+    assert "xyzzy" not in str(caught.value)
+
+
+def test_what_stands_beside_a_redirect_is_not_read(servers: tuple[str, str, list[str]]) -> None:
+    plain, _encrypted, requests = servers
+    assert fetch(f"{plain}/large-redirect", **LIMITS) == GOOD
+    assert requests == ["/large-redirect", "/root.crl"]
+
+
+def test_https_only(servers: tuple[str, str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plain, encrypted, requests = servers
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    assert verified.fetch(f"{encrypted}/to?/root.crl") == GOOD
+    del requests[:]
+    for url, words in (
+        (f"{plain}/root.crl", f"^{plain}/root.crl is not https"),
+        (f"{encrypted}/to?{plain}/root.crl", f"is redirected to {plain}/root.crl, which is not https"),
+        (f"{encrypted}/to?file:///etc/hostname", "HTTP Error 302"),
+    ):
+        with pytest.raises(GridSecurityError, match=words) as caught:
+            verified.fetch(url)
+        assert caught.value.kind == ("not_fetched" if "file:" in url else "not_https")
+    assert "/root.crl" not in requests
+    monkeypatch.setattr(verified, "_LARGEST", 1 << 20)
+    with pytest.raises(GridSecurityError, match="is larger than 1 MiB"):
+        verified.fetch(f"{encrypted}/large")
+    monkeypatch.setattr(verified, "_TIMEOUT", 1)
+    with pytest.raises(GridSecurityError, match="took longer than 1 s"):
+        verified.fetch(f"{encrypted}/drip")
+
+
+# --- redirects to this machine ----------------------------------------------------------------------------------------
+
+PUBLIC = "127.0.0.2"  # of a server that is taken for one elsewhere
+
+
+@pytest.fixture(name="internet")
+def _internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A server elsewhere, a port of this machine to which nobody should connect, and names for both.
+
+    A name is resolved to the first of its addresses that is left, so that it can change from one time to the next.
+    """
+    resolve, is_local = socket.getaddrinfo, bounded_fetch._is_local
+    known = {"elsewhere.example": [PUBLIC] * 9, "inside.example": ["127.0.0.1"] * 9, "rebound.example": [PUBLIC, "::1"]}
+
+    def getaddrinfo(host: str, *arguments: Any, **named: Any) -> Any:
+        return resolve(known[host].pop(0) if host in known else host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(bounded_fetch, "_is_local", lambda text: text != PUBLIC and is_local(text))
+    server = http.server.ThreadingHTTPServer((PUBLIC, 0), Handler)
+    server.requests = []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with socket.create_server(("127.0.0.1", server.server_port)) as inside:
+        inside.setblocking(False)
+        yield SimpleNamespace(port=server.server_port, inside=inside, known=known, requests=server.requests)  # type: ignore[attr-defined]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "localhost",
+        "0.0.0.0",
+        "0",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:0:0]",
+        "[::1]",
+        "[::]",
+        "[fe80::1]",
+        "169.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "inside.example",
+        "rebound.example",
+    ],
+)
+def test_no_redirect_to_this_machine_or_its_links(internet: Any, host: str) -> None:
+    first = "rebound.example" if host == "rebound.example" else "elsewhere.example"
+    with pytest.raises(FetchError, match=r"is redirected to \S+ \(\S+\), an address of this machine or its links"):
+        fetch(f"http://{first}:{internet.port}/to?http://{host}:{internet.port}/root.crl", **LIMITS)
+    with pytest.raises(BlockingIOError):
+        internet.inside.accept()
+
+
+def test_redirects_elsewhere_are_followed(internet: Any) -> None:
+    url = f"http://elsewhere.example:{internet.port}/to?http://{PUBLIC}:{internet.port}/root.crl"
+    assert fetch(url, **LIMITS) == GOOD
+    resolved = internet.known["rebound.example"] = [PUBLIC]
+    assert fetch(f"http://rebound.example:{internet.port}/root.crl", **LIMITS) == GOOD
+    assert resolved == []  # asked once, so that there is no second answer
+
+
+@pytest.mark.parametrize("first", ["127.0.0.1", "localhost", "inside.example"])
+def test_what_the_url_itself_names_is_allowed(internet: Any, servers: tuple[str, str, list[str]], first: str) -> None:
+    port = servers[0].rpartition(":")[2]
+    assert fetch(f"http://{first}:{port}/to?http://127.0.0.1:{port}/root.crl", **LIMITS) == GOOD
+    back = f"http://elsewhere.example:{internet.port}/to%3Fhttp://127.0.0.1:{port}/root.crl"
+    with pytest.raises(FetchError, match="no redirect is followed"):  # by then it is somebody else who says where
+        fetch(f"http://{first}:{port}/to?{back}", **LIMITS)
+
+
+def test_a_proxy_may_be_here_and_redirects_past_it_may_not_lead_here(
+    internet: Any, servers: tuple[str, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _encrypted, requests = servers
+    monkeypatch.setenv("http_proxy", plain)
+    monkeypatch.setenv("no_proxy", "inside.example")
+    assert fetch("http://nowhere.example/root.crl", **LIMITS) == GOOD
+    del requests[:]
+    with pytest.raises(FetchError, match="no redirect is followed"):
+        fetch(f"http://nowhere.example/to?http://inside.example:{internet.port}/root.crl", **LIMITS)
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "is_local"),
+    [
+        ("127.255.0.3", True),
+        ("0.0.0.0", True),
+        ("0.1.2.3", True),
+        ("169.254.0.1", True),
+        ("::1", True),
+        ("::", True),
+        ("::127.0.0.1", True),
+        ("::ffff:0.0.0.0", True),
+        ("64:ff9b::127.0.0.1", True),
+        ("2002:7f00:1::", True),
+        ("fe80::1%lo", True),
+        ("febf::1", True),
+        ("192.0.2.1", False),
+        ("10.0.0.1", False),
+        ("::ffff:192.0.2.1", False),
+        ("64:ff9b::192.0.2.1", False),
+        ("2001:db8::7f00:1", False),
+        ("fec0::1", False),
+    ],
+)
+def test_local_addresses(address: str, is_local: bool) -> None:
+    assert bounded_fetch._is_local(address) is is_local
+
+
+def test_many_silent_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(socket.socket):
+        def connect(self, _address: Any) -> None:
+            time.sleep(self.gettimeout() or 0)
+            raise TimeoutError
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 80)) for number in range(20)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: found)
+    monkeypatch.setattr(socket, "socket", Silent)
+    start = time.monotonic()
+    with pytest.raises(FetchError, match=r"took longer than 0.3 s"):
+        fetch("http://silent.example/root.crl", **{**LIMITS, "timeout": 0.3})
+    assert time.monotonic() - start < 2
 
 
 def test_runs(site: Any, servers: tuple[str, str, list[str]], executed: Callable[[str], list[str]]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,160 @@ def test_files_lie_beside_the_inventory_if_the_playbook_is_the_collection_s(
     (site.root / "files/ca.pem").unlink()
     output = site.run_play({"import_playbook": "grid.security.site", "vars": {**variables, "ansible_become": False}})
     assert f"{site.root}/files/ca.pem" in output.stdout  # among the places where it was looked for
+
+
+# --- a site's day -----------------------------------------------------------------------------------------------------
+
+DN = "/DC=org/DC=example/CN="
+OWNERS = ("daemon", "bin", "games", "mail")  # accounts that every Debian has
+
+
+@pytest.fixture(name="day")
+def _day(site: Any, variables: dict[str, Any]) -> dict[str, Any]:
+    """A node on which four owners have credentials and are mapped, after a first run."""
+    if os.geteuid() != 0:
+        pytest.skip("only root places files for other accounts")
+    site.root.chmod(0o755)
+    (site.root / "node").mkdir(mode=0o755)
+    users = []
+    for name in OWNERS:
+        (site.root / f"{name}.p12").write_bytes(pki.issue(name).archive())
+        options = {"passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
+        users.append({"owner": name, "src": f"{name}.p12", "directory": str(site.root / "node" / name), **options})
+    del variables["grid_mapfile_credentials"]
+    day = {**variables, "user_credentials": users, "grid_mapfile_entries": []}
+    output = run_day(site, day)
+    assert output.returncode == 0, output.stdout
+    return day
+
+
+def run_day(site: Any, day: dict[str, Any]) -> Any:
+    return site.run_play({"roles": ["grid.security.node"], "vars": day})
+
+
+def mapped(site: Any) -> list[str]:
+    return [line.rpartition(" ")[2] for line in (site.root / "node/grid-mapfile").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ({"passphrase": "{{ vault_nosuch }}"}, "'vault_nosuch' is undefined"),
+        ({"passphras": "import"}, "passphras"),
+        ({"passphrase": "wrong"}, "the import passphrase is wrong"),
+        ({"src": "nosuch.p12"}, "nosuch.p12"),
+    ],
+)
+def test_one_user_s_mistake_is_that_user_s(site: Any, day: dict[str, Any], mistake: dict[str, str], said: str) -> None:
+    daemon, binary, games, mail = day["user_credentials"]
+    (site.root / "mail.p12").write_bytes(pki.issue("mail", days=200).archive())
+    (site.root / "host.p12").write_bytes(pki.issue("se.example.org", days=200).archive())
+    users = [{**daemon, **mistake}, {"owner": "bin", "directory": binary["directory"], "state": "absent"}, mail]
+    before = (site.root / "node/host/hostcert.pem").read_bytes()
+    output = run_day(site, {**day, "user_credentials": users})
+    assert output.returncode != 0
+    assert said in output.stdout
+    assert "1 of 3 credentials failed" in output.stdout
+    assert mapped(site) == ["daemon", "mail"]  # games was taken from the list
+    assert not (site.root / "node/bin/usercert.pem").exists()
+    assert (site.root / "node/host/hostcert.pem").read_bytes() != before
+    assert (site.root / "node/daemon/usercert.pem").exists()
+    again = run_day(site, {**day, "user_credentials": users})
+    assert "changed=0" in again.stdout
+    assert games["src"] == "games.p12"
+
+
+def test_a_part_whose_variables_cannot_be_filled_costs_only_itself(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "host.p12").write_bytes(pki.issue("se.example.org", days=200).archive())
+    before = (site.root / "node/host/hostcert.pem").read_bytes()
+    output = run_day(
+        site, {**day, "trust_anchors_path": "{{ nosuch }}", "voms_client_vos": ["atlas", "nosuch-vo", "cms"]}
+    )
+    assert output.returncode != 0
+    assert "trust_anchors: " in output.stdout
+    assert "voms_client: 1 VOs are defined wrongly" in output.stdout
+    assert "'nosuch-vo' is none of the VOs" in output.stdout
+    assert (site.root / "node/vomses/cms").exists()
+    assert (site.root / "node/host/hostcert.pem").read_bytes() != before
+
+
+def test_what_the_node_refuses_to_place_is_not_mapped(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "daemon.p12").write_bytes(pki.issue("Mallory").archive())
+    output = run_day(site, day)
+    assert output.returncode != 0
+    assert "is for /DC=org/DC=example/CN=Mallory, but the certificate in place is for" in output.stdout
+    assert f'"{DN}daemon" daemon\n' in (site.root / "node/grid-mapfile").read_text()
+    assert "Mallory" not in (site.root / "node/grid-mapfile").read_text()
+
+
+def test_bob_s_archive_under_dave_s_name_is_placed_for_nobody(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "uucp.p12").write_bytes((site.root / "mail.p12").read_bytes())
+    stranger = {**day["user_credentials"][3], "owner": "uucp", "src": "uucp.p12"}
+    stranger["directory"] = str(site.root / "node/uucp")
+    output = run_day(site, {**day, "user_credentials": [*day["user_credentials"], stranger]})
+    assert "uucp and mail would have the same subject" in output.stdout
+    assert not (site.root / "node/uucp").exists()
+    assert mapped(site) == list(OWNERS)
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def verify(site: Any, day: dict[str, Any], **variables: Any) -> str:
+    """The output of the role's verify, which must change nothing."""
+    before = listing(site.root / "node")
+    role = {"name": "grid.security.node", "tasks_from": "verify"}
+    output = site.run_play({"tasks": [{"ansible.builtin.include_role": role}], "vars": {**day, **variables}})
+    assert listing(site.root / "node") == before
+    assert (output.returncode != 0) is ("The node is not as its variables say" in output.stdout), output.stdout
+    return str(output.stdout)
+
+
+def test_verify_finds_nothing_after_a_run(site: Any, day: dict[str, Any]) -> None:
+    assert "failed=0" in verify(site, day)
+
+
+def test_verify_says_who_which_file_and_which_date(site: Any, day: dict[str, Any]) -> None:
+    node = site.root / "node"
+    (node / "mail/userkey.pem").chmod(0o644)
+    (node / "bin/usercert.pem").unlink()
+    (node / "host/hostcert.pem").write_text("damaged")
+    (node / "vomses/atlas").unlink()
+    (node / "certificates/ca.info").write_text("unwanted")
+    (node / "grid-mapfile").write_text((node / "grid-mapfile").read_text().replace("games", "gamer"))
+    days = {"user_credentials_verify_days_left": 400, "host_credential_verify_days_left": 401}
+    said = verify(site, day, **days)
+    until = (pki.NOW + 99 * pki.DAY).strftime("%Y-%m-%d")
+    for part in (
+        f"mail: {node}/mail/userkey.pem: mode 0644 → 0600",
+        f"bin: {node}/bin/usercert.pem: ",
+        f"{node}/host/hostcert.pem: ",
+        f"daemon: {node}/daemon/usercert.pem: valid until {until}, for 98 days, and 400 are wanted",
+        f"{node}/host/hostcert.pem: valid until {until}, for 98 days, and 401 are wanted",
+        "voms_client: atlas (",
+        "trust_anchors: differing: ca.info",
+        f'grid_mapfile: missing: "{DN}games" games; unwanted: "{DN}games" gamer',
+    ):
+        assert part in said.replace('\\"', '"'), said
+    assert "games/usercert.pem: mode" not in said
+
+
+def test_verify_finds_what_the_node_s_crls_revoke(site: Any, day: dict[str, Any]) -> None:
+    mail = pki.issue("mail", issuer=pki.issue("CA", authority=True))
+    (site.root / "mail.p12").write_bytes(mail.archive())
+    run_day(site, day)
+    crl = site.root / "node/certificates/12345678.r0"
+    authority = pki.issue("CA", authority=True)
+    crl.write_bytes(pki.revoke(authority, [mail.certificate.serial_number]))
+    said = verify(site, day)
+    assert f"mail: {site.root}/node/mail/usercert.pem: {DN}mail was revoked on" in said
+    assert str(crl) in said
+
+
+def test_verify_looks_at_crls_where_the_site_fetches_them(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "node/certificates/ca.crl_url").write_text("http://crl.example.org/ca.crl\n")
+    day["trust_anchors_sources"][0]["crl_urls"] = ["http://crl.example.org/ca.crl"]
+    assert "CRL of ca: missing: no file" in verify(site, day, crl_updates_source="controller")
+    exceptions = {"crl_updates_exclude": [{"alias": "ca", "reason": "it gave up publishing"}]}
+    assert "failed=0" in verify(site, day, crl_updates_source="controller", **exceptions)
+    assert "failed=0" in verify(site, day)

@@ -162,4 +162,4 @@ def vo_directories() -> Iterator[bytes]:
 
 
 def gridmaps() -> Iterator[bytes]:
-    yield b'"/DC=org/CN=Alice" alice\n"/CN=Bob" .pool,bob\n/CN=Carol carol\n'
+    yield b'"/DC=org/CN=Alice" alice\n"/CN=Bob" .pool,bob\n/CN=Carol carol\n"/CN=a\\\\b \\xC3 \\x41" a\n'

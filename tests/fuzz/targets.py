@@ -177,7 +177,9 @@ def _signing_policy(data: bytes) -> Iterable[str]:
 
 
 def _gridmap(data: bytes) -> Iterable[str]:
-    gridmap.render([gridmap.parse(line) for line in data.decode(errors="replace").split("\n") if line])
+    mappings = [gridmap.parse(line) for line in data.decode(errors="replace").split("\n") if line]
+    written = gridmap.read(gridmap.render(mappings))
+    assert {gridmap.comparable(one.dn) for one in written} == {gridmap.comparable(one.dn) for one in mappings}
     return ()
 
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-__all__ = ["CASES", "CERTIFICATE", "KEY", "Case", "Home"]
+from ansible_collections.grid.security.plugins.module_utils import pem
+from ansible_collections.grid.security.tests.support import pki
+
+__all__ = ["CASES", "CERTIFICATE", "ENORMOUS", "KEY", "Case", "Home"]
 
 CERTIFICATE, KEY = "usercert.pem", "userkey.pem"
 LEFTOVER, LOCK = ".grid-security-0123456789abcdef.tmp", ".grid-security-lock.tmp"
@@ -366,6 +369,37 @@ def _sparse(home: Home) -> None:
     os.truncate(home.file(f".globus/{CERTIFICATE}"), 1 << 40)
 
 
+NO_TEXT = b"\xff\x1b[2J\xfe"
+
+
+@case("anchors that are a link to what is no text", removed="unchanged")
+def _anchors_to_no_text(home: Home) -> None:
+    home.directory()
+    home.link(".globus/certificates", os.fsdecode(NO_TEXT))
+
+
+def _no_text_cases() -> Iterator[tuple[str, Case]]:
+    for name in (CERTIFICATE, KEY, LEFTOVER):
+
+        def linked(home: Home, name: str = name) -> None:
+            home.directory()
+            home.link(f".globus/{name}", os.fsdecode(NO_TEXT))
+
+        yield f"{name} is a link to what is no text", Case(linked)
+
+
+CASES.update(_no_text_cases())
+
+
+@case("names that are no text", removed="unchanged")
+def _names_no_text(home: Home) -> None:
+    home.directory()
+    home.directory(".globus/certificates")
+    for name in (NO_TEXT, b".grid-security-\xff.tmp", b"\xff.pem", b"new\nline.pem"):
+        for place in (".globus", ".globus/certificates"):
+            home.file(f"{place}/{os.fsdecode(name)}")
+
+
 # --- leftovers --------------------------------------------------------------------------------------------------------
 
 
@@ -405,3 +439,18 @@ def _many_leftovers(home: Home) -> None:
     home.directory()
     for number in range(100):
         home.file(f".globus/.grid-security-{number:016x}.tmp")
+
+
+ENORMOUS = 15_000_000  # bytes of a file with many names
+
+
+@case("two dozen names of an enormous CRL")
+def _enormous(home: Home) -> None:
+    """In PEM, with a key identifier without end. One file has the names of leftovers, CRLs and the certificate."""
+    home.directory()
+    home.directory(".globus/certificates")
+    text = pem.encode("X509 CRL", pki.extended_list(1, b"k" * (ENORMOUS * 3 // 4))).decode()
+    home.file(f".globus/{CERTIFICATE}", text)
+    for number in range(24):
+        for name in (f".grid-security-{number:016x}.tmp", f"certificates/12345678.r{number}", f"{number:08x}.pem"):
+            os.link(home.globus / CERTIFICATE, home.globus / name)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.grid.security.tests.hostile.cases import CASES, Home
-from ansible_collections.grid.security.tests.support import accounts, fuse, pki, prying, snapshot, syscalls
+from ansible_collections.grid.security.tests.support import accounts, fuse, peak, pki, prying, snapshot, syscalls
 
 CHOSEN = {
     "nothing there": None,
@@ -32,6 +32,10 @@ CHOSEN = {
     "usercert.pem is a device": None,
     "key is a hard link to root's secret": None,
     "key is a directory with a file in it": "is_directory",
+    "anchors that are a link to what is no text": None,
+    "usercert.pem is a link to what is no text": None,
+    "names that are no text": None,
+    "two dozen names of an enormous CRL": None,
 }
 WORDS = {name: (f"import of {name} 4711", f"storing for {name} 0815") for name in ("mallory", "alice")}
 
@@ -44,17 +48,25 @@ class Controller:
 
     def play(self, credentials: list[dict[str, Any]], traces: Path | None = None) -> subprocess.Popen[str]:
         """Start a run that leaves its results in a file. :param traces: where system calls are to be written."""
-        tasks = [
-            {"grid.security.pkcs12_pem": {"credentials": credentials}, "register": "result", "ignore_errors": True},
-            {"ansible.builtin.copy": {"content": "{{ result.credentials }}", "dest": str(self.root / "result.json")}},
-        ]
+        placed = {"grid.security.pkcs12_pem": {"credentials": credentials}, "register": "result", "ignore_errors": True}
+        return self.start([placed, self.kept("result.credentials")], self._traced(traces) if traces else None)
+
+    def kept(self, expression: str) -> dict[str, Any]:
+        """A task that writes what :meth:`results` reads."""
+        content = f"{{{{ {expression} }}}}"
+        return {"ansible.builtin.copy": {"content": content, "dest": str(self.root / "result.json")}}
+
+    def start(
+        self, tasks: list[dict[str, Any]], interpreter: Path | None = None, prefix: tuple[str, ...] = ()
+    ) -> subprocess.Popen[str]:
+        """Start a run. :param interpreter: of the node's modules. :param prefix: a command that runs ansible."""
         (self.root / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-        interpreter = self._traced(traces) if traces else sys.executable
-        host = f"node ansible_connection=local ansible_python_interpreter={interpreter}\n"
+        host = f"node ansible_connection=local ansible_python_interpreter={interpreter or sys.executable}\n"
         (self.root / "hosts").write_text(host)
         temporary = {f"ANSIBLE_{side}_TEMP": str(self.root / side) for side in ("LOCAL", "REMOTE")}
+        temporary["ANSIBLE_HOME"] = str(self.root / "ansible")
         return subprocess.Popen(
-            ["ansible-playbook", "-i", "hosts", "play.json"],
+            [*prefix, "ansible-playbook", "-i", "hosts", "play.json"],
             cwd=self.root,
             env={**os.environ, **temporary, "ANSIBLE_PIPELINING": "1"},
             stdin=subprocess.DEVNULL,
@@ -71,12 +83,11 @@ class Controller:
         path.chmod(0o755)
         return path
 
-    def results(self, run: subprocess.Popen[str]) -> list[dict[str, Any]]:
-        """What became of each credential."""
+    def results(self, run: subprocess.Popen[str]) -> Any:
+        """What became of each credential, or what else was kept."""
         output, _errors = run.communicate(timeout=120)
         assert run.returncode == 0, output
-        results: list[dict[str, Any]] = json.loads((self.root / "result.json").read_text())
-        return results
+        return json.loads((self.root / "result.json").read_text())
 
     def archive(self, name: str) -> str:
         path = self.root / f"{name}.p12"
@@ -118,6 +129,52 @@ def test_hostile_homes(
     below = [call for call in calls if call.touches(world.homes)]
     assert {call.uid for call in below} == {world.mallory.pw_uid, world.alice.pw_uid}
     record_property("system calls traced", len(calls))
+
+
+SHADOWS = ("anchors that are a link to what is no text", "two dozen names of an enormous CRL")
+
+
+@pytest.fixture(scope="module", name="idle")
+def _idle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    return peaks(Controller(tmp_path_factory.mktemp("idle").resolve()), [{"ansible.builtin.ping": {}}])
+
+
+@pytest.mark.parametrize("name", SHADOWS)
+def test_one_user_s_odd_files_cost_only_that_user(
+    world: Any, controller: Controller, name: str, idle: dict[str, int], record_property: Callable[[str, int], None]
+) -> None:
+    """Trust anchors and everybody's credentials are placed, and no process grows much beyond those of a ping."""
+    CASES[name].prepare(Home(world.home(world.mallory), world.mallory, world.bob, world.roots))
+    (controller.root / "ca.pem").write_bytes(pki.issue("CA", authority=True).pem)
+    names = [account.pw_name for account in (world.mallory, world.alice)]
+    path = str(world.root / "roots/certificates")
+    anchors = {"sources": [str(controller.root / "ca.pem")], "path": path, "accounts": names}
+    items = [credential(one, src=controller.archive(one.pw_name.split("-")[1])) for one in (world.mallory, world.alice)]
+    tasks = [
+        {"grid.security.trust_anchors": anchors, "register": "anchored"},
+        {"grid.security.pkcs12_pem": {"credentials": items}, "register": "placed"},
+    ]
+    busy = peaks(controller, [*tasks, controller.kept("[anchored, placed]")])
+    anchored, placed = json.loads((controller.root / "result.json").read_text())
+    (line,) = [one for one in anchored["warnings"] if ".globus" in one]
+    assert line.startswith(f"~/.globus/certificates shadows {path} for: {names[0]}. ")
+    assert anchored["changed"]
+    assert [one["changed"] for one in placed["credentials"]] == [True, True]
+    for side, kibibytes in busy.items():
+        record_property(f"percent of the largest process of a ping ({side}, {name})", 100 * kibibytes // idle[side])
+        assert kibibytes < 1.5 * idle[side]
+
+
+def peaks(controller: Controller, tasks: list[dict[str, Any]]) -> dict[str, int]:
+    """KiB of the largest process of each side of a run."""
+    notes = {side: controller.root / f"{side}.peaks" for side in ("controller", "node")}
+    for one in notes.values():
+        one.unlink(missing_ok=True)
+    node = peak.interpreter(controller.root / "noting", notes["node"])
+    run = controller.start(tasks, node, peak.command(notes["controller"]))
+    output, _errors = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    return {side: peak.largest(one) for side, one in notes.items()}
 
 
 def test_archives_in_hostile_homes(world: Any, controller: Controller, tmp_path: Path) -> None:

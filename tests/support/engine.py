@@ -66,6 +66,8 @@ class Engine:
         assert self.process.returncode == 0, err
         assert not err, err
         outcomes = json.loads(out)
+        # Ansible refuses the whole answer for one string that is no valid Unicode.
+        json.dumps(outcomes, ensure_ascii=False).encode()
         return Run({one["name"]: result for one, result in zip(self._sets, outcomes)}, time.monotonic() - self._started)
 
 

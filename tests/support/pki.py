@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.grid.security.plugins.module_utils import der
+
 CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
@@ -94,3 +96,14 @@ def revoke(
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
         builder = builder.add_revoked_certificate(entry)
     return builder.sign((signed_by or authority).key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def extended_list(number: int, key_id: bytes) -> bytes:
+    """A CRL in DER with these fields of any length, as a user would make it to fill somebody's memory; not signed."""
+    key = der.encode_sequence(der.encode(0x80, key_id))
+    listed = [("2.5.29.20", der.encode_integer(number)), ("2.5.29.35", key)]
+    extensions = [der.encode_sequence(der.encode_oid(oid), der.encode_octet_string(value)) for oid, value in listed]
+    name = distinguished_name("Root").public_bytes()
+    parts = [der.encode_integer(1), der.encode_sequence(), name, der.encode(0x17, b"991231235959Z")]
+    body = der.encode_sequence(*parts, der.encode(der.CONTEXT_0, der.encode_sequence(*extensions)))
+    return der.encode_sequence(body, der.encode_sequence(), der.encode(0x03, b"\0"))

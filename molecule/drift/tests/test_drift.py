@@ -28,19 +28,19 @@ class Break:
 
 
 BREAKS = {
-    "the hash links of today": Break(REMOVE.format("-subject_hash"), PROXY, ".signing_policy: created"),
-    "the hash links of old": Break(REMOVE.format("-subject_hash_old"), VOMS_JAVA, ".0: created"),
+    "the hash links of today": Break(REMOVE.format("-subject_hash"), PROXY, ".signing_policy: missing"),
+    "the hash links of old": Break(REMOVE.format("-subject_hash_old"), VOMS_JAVA, ".0: missing"),
     "the signing policy": Break(
-        f"rm {CERTIFICATES}/example-ca.signing_policy", COPY, "example-ca.signing_policy: created"
+        f"rm {CERTIFICATES}/example-ca.signing_policy", COPY, "example-ca.signing_policy: missing"
     ),
     "another one's signing policy": Break(
         f"sed -i 's#/DC=org/DC=example/\\*#/DC=org/DC=other/*#' {CERTIFICATES}/example-ca.signing_policy",
         COPY,
-        "example-ca.signing_policy: replaced",
+        "example-ca.signing_policy: other content",
     ),
     "the root": Break(f"rm {CERTIFICATES}/example-ca.pem", PROXY, "+ example-ca"),
     "a line of the LSC file": Break(
-        "sed -i 2d /etc/grid-security/vomsdir/testvo/se.grid.test.lsc", VOMS_C, "se.grid.test.lsc replaced"
+        "sed -i 2d /etc/grid-security/vomsdir/testvo/se.grid.test.lsc", VOMS_C, "se.grid.test.lsc: other content"
     ),
     "the mode of the key": Break("chmod 0644 ~alice/.globus/userkey.pem", PROXY, "userkey.pem: mode 0644 → 0600"),
     "the key of another user": Break(

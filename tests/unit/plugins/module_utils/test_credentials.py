@@ -80,9 +80,6 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     results, _node = run([options(home, "alice"), options(home, "bob")], archives)
     assert [one.get("kind") for one in results] == ["not_pkcs12", None]
     assert (home / "bob/userkey.pem").exists()
-    combined = credentials.combine(results, True, False)
-    assert combined["failed"]
-    assert combined["msg"].startswith("1 of 2 credentials failed; 1 of the other 1 changed.")
 
 
 def test_working_pair_stays_when_the_new_one_is_refused(tmp_path: Path) -> None:
@@ -99,7 +96,7 @@ def test_no_result_holds_a_key(tmp_path: Path) -> None:
     items = [options(tmp_path.resolve(), "alice", backup=True)]
     for subject in ("Alice", "Alice"):
         results, _node = run(items, {"alice.p12": pki.issue(subject).archive()})
-        assert "PRIVATE KEY" not in str(credentials.combine(results, True, True))
+        assert "PRIVATE KEY" not in str(results)
 
 
 def test_two_credentials_for_the_same_files_are_refused(tmp_path: Path) -> None:

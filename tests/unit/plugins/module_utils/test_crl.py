@@ -127,3 +127,26 @@ def test_no_byte_makes_it_fail_otherwise() -> None:
                 crl.read(encoded[:position] + bytes([value]) + encoded[position + 1 :])
             except crl.CrlError:
                 continue
+
+
+# --- fields without end -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "key_id", "expected"),
+    [
+        ((1 << 160) - 1, b"k" * 64, ((1 << 160) - 1, b"k" * 64)),
+        (1 << 160, b"k" * 65, (None, None)),
+        (7, b"k" * (12 << 20), (7, None)),
+    ],
+)
+def test_fields_are_limited(number: int, key_id: bytes, expected: tuple[int | None, bytes | None]) -> None:
+    found = crl.read(pki.extended_list(number, key_id))
+    assert (found.number, found.key_id) == expected
+    assert len(str(crl.facts(found))) < 1000
+
+
+def test_no_ca_has_such_a_name() -> None:
+    part = der.encode(0x31, der.encode_sequence(der.encode_oid("2.5.4.3"), der.encode(0x0C, b"x" * 5000)))
+    with pytest.raises(crl.CrlError, match="issuer of more than"):
+        crl.read(version_1(der.encode(0x17, b"991231235959Z"), name=der.encode_sequence(part)))

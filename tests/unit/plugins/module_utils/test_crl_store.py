@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import datetime
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, names, times
+from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl, crl_store, names, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
@@ -54,6 +56,8 @@ def test_fresh(store: Path) -> None:
         "hours_left": 240,
         "expired_files": [],
         "msg": None,
+        "excluded": False,
+        "reason": None,
     }
     assert crl_store.warnings([found]) == []
 
@@ -146,8 +150,88 @@ def test_directories_in_place_of_files_are_no_files(store: Path) -> None:
     assert len(os.listdir("/dev/fd")) == before
 
 
+ITEMS: list[Any] = [
+    "root",
+    "r?ot",
+    "/DC=org/DC=example/CN=Root",
+    ROOT.certificate.fingerprint(SHA1()).hex(),  # as IGTF writes it in its .info
+    ROOT.certificate.fingerprint(SHA256()).hex(":").upper(),
+]
+ITEMS += [{"alias": "root", "reason": "closed"}, {"dn": "/*", "reason": "closed"}]
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=range(len(ITEMS)))
+def test_exceptions_are_marked_and_not_warned_of(store: Path, item: Any) -> None:
+    exclusions = anchor_filters.read_exclusions(["other", item])
+    (found,) = crl_store.survey(str(store), 24, NOW, exclusions)
+    assert (found["state"], found["excluded"]) == ("missing", True)
+    assert found["reason"] == (None if isinstance(item, str) else "closed")
+    assert crl_store.warnings([found]) == []
+
+
+@pytest.mark.parametrize("item", ["roo", "/CN=Root", "oot", "ROOT", "00" * 20, "00" * 32])
+def test_others_are_no_exceptions(store: Path, item: str) -> None:
+    (found,) = crl_store.survey(str(store), 24, NOW, anchor_filters.read_exclusions([item]))
+    assert not found["excluded"]
+    assert len(crl_store.warnings([found])) == 1
+
+
+def test_a_warning_names_some_of_many() -> None:
+    crls = [{"alias": f"ca{number}", "state": "expired", "excluded": False} for number in range(200)]
+    (warning,) = crl_store.warnings(crls)
+    assert "ca9 and 190 more" in warning
+    assert len(warning) < 300
+
+
 @pytest.mark.parametrize("name", ["nowhere", "root.pem"])
 def test_no_directory(store: Path, name: str) -> None:
     with pytest.raises(GridSecurityError, match=name) as caught:
         crl_store.survey(str(store / name), 0, NOW)
     assert caught.value.kind == "no_directory"
+
+
+def test_names_that_are_no_text_are_left_out(store: Path) -> None:
+    place(store, GOOD)
+    os.link(os.fsencode(store / "root.pem"), os.fsencode(store) + b"/\xff.pem")
+    os.link(os.fsencode(store / "root.crl_url"), os.fsencode(store) + b"/\xff.crl_url")
+    assert look(store)["alias"] == "root"
+
+
+def test_directory_with_too_many_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crl_store, "_MOST_FILES", 3)
+    place(store, GOOD)
+    with pytest.raises(GridSecurityError) as caught:
+        look(store)
+    assert caught.value.kind == "too_many_files"
+
+
+def test_what_is_read_is_limited(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crl_store, "_MOST_BYTES", 15 * len(GOOD))
+    for number in range(10):
+        place(store, GOOD, number)
+    with pytest.raises(GridSecurityError) as caught:
+        look(store)
+    assert caught.value.kind == "too_large"
+
+
+def test_bytes_are_not_kept(store: Path) -> None:
+    """Any number of hard links may lead to one list of many MiB."""
+    place(store, pki.revoke(ROOT, list(range(1, 2000)), number=5))
+    for number in range(1, 200):
+        for digest in HASHES:
+            os.link(store / f"{digest}.r0", store / f"{digest}.r{number}")
+    tracemalloc.start()
+    try:
+        look(store)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    buffer = crl.LARGEST  # Python has room for as much as it is asked to read
+    assert peak < buffer + 50 * (store / f"{HASHES[0]}.r0").stat().st_size
+
+
+@pytest.mark.parametrize("path", ["/etc/\0", "/etc/\udcff"])
+def test_paths_that_no_directory_has(path: str) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        crl_store.survey(path, 24, NOW)
+    assert caught.value.kind == "bad_path"

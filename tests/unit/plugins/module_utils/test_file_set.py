@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import errno
+import functools
 import hashlib
+import json
 import os
 import pwd
 import resource
+import shutil
 import stat
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import apply, file_set, manifest, scanning
+from ansible_collections.grid.security.plugins.module_utils import apply, file_set, manifest, pem, scanning
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.tests.support import pki
 
 CONTENT = b"key"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -253,3 +260,276 @@ def test_where_others_can_change_something_the_owner_s_rights_are_used(mode: int
         os.chmod(etc, mode)
         assert not place_for("nobody", f"{etc}/made").get("failed")
         assert Path(etc, "made").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"a line\n", b"a line\n"), (b"x\n-----BEGIN PRIVATE KEY-----\n", None), (bytes((16 << 20) + 1), None)],
+)
+def test_a_text_in_place_is_told_as_a_whole_unless_it_is_a_key(home: Path, content: bytes, told: bytes | None) -> None:
+    (home / "key").write_bytes(content)
+    stored = converge(home, key(recall=True), send=False).get("stored")
+    assert stored == (told and {str(home / "key"): base64.b64encode(told).decode()})
+
+
+def test_a_text_that_is_not_there_is_not_told(home: Path) -> None:
+    assert "stored" not in converge(home, key(recall=True), send=False)
+
+
+# --- directories that others share, and paths -------------------------------------------------------------------------
+
+
+def test_in_a_shared_directory_only_own_leftovers_count(tmp_path: Path) -> None:
+    """Whoever may write to /tmp may leave there what looks like ours, in every run."""
+    if os.geteuid() != 0:
+        pytest.skip("only root looks at files of others")
+    shared = Path(tempfile.mkdtemp(prefix="grid-security-test-", dir="/var/tmp"))
+    try:
+        leftover = shared / ".grid-security-x.tmp"
+        leftover.write_bytes(b"half")
+        os.chown(leftover, pwd.getpwnam("nobody").pw_uid, -1)
+        for mode, counts in ((0o1777, False), (0o755, True), (0o1777, False)):
+            shared.chmod(mode)
+            converged = converge(shared, {"path": "key", "state": "absent"}, check=True)
+            assert converged["changed"] is counts, oct(mode)
+            assert bool(scanning.scan(str(shared), ["*.pem"])) is counts
+        os.chown(leftover, 0, -1)
+        assert converge(shared, {"path": "key", "state": "absent"})["changed"]
+        assert not leftover.exists()
+    finally:
+        shutil.rmtree(shared)
+
+
+@pytest.mark.parametrize("name", ["key\0", "key\ud800"])
+@pytest.mark.parametrize("where", ["path", "target", "directory"])
+@pytest.mark.parametrize("owner", [None, "nobody"])
+def test_what_no_file_can_be_called_is_one_clear_error(home: Path, name: str, where: str, owner: str | None) -> None:
+    link = {"path": "link", "state": "link", "target": "key", **({where: name} if where != "directory" else {})}
+    directory = f"{home}/{name}" if where == "directory" else str(home)
+    one = {"name": "test", "owner": owner, "directory": directory, "entries": [link]}
+    (result,) = file_set.converge([one], {}, False, False)
+    assert result["kind"] == "bad_path"
+    assert result["msg"].startswith(f"{where}: ")
+    assert result["msg"].isprintable()
+    assert not list(home.iterdir())
+
+
+def test_an_owner_that_no_account_can_have_is_an_error_even_for_a_removal(home: Path) -> None:
+    one = {"name": "t", "owner": "al\0ice", "directory": str(home), "entries": [{"path": "key", "state": "absent"}]}
+    assert file_set.converge([one], {}, False, False)[0]["kind"] == "bad_owner"
+    one["owner"] = "nobody-of-that-name"
+    assert not file_set.converge([one], {}, False, False)[0].get("failed")
+
+
+def test_a_group_that_none_can_be_called(home: Path) -> None:
+    assert converge(home, key(group="a\0b"))["kind"] == "no_group"
+
+
+def test_relative_directories_are_refused() -> None:
+    one = {"name": "test", "directory": "certificates", "entries": [{"path": "key", "state": "absent"}]}
+    assert file_set.converge([one], {}, False, False)[0]["kind"] == "bad_path"
+
+
+def test_directory_directly_below_the_root() -> None:
+    """What is above it is there, and stays as it is."""
+    entries = [{"path": "..", "state": "directory", "initial_mode": "0755"}, {"path": ".", "state": "directory"}]
+    one = {"name": "test", "directory": "/grid-security-of-a-test", "entries": entries}
+    before = os.stat("/").st_mode
+    (found,) = file_set.converge([one], {}, True, False)
+    assert [entry["path"] for entry in found["entries"]] == ["/grid-security-of-a-test"]
+    assert found["paths"] == ["/", "/grid-security-of-a-test"]
+    try:
+        (made,) = file_set.converge([one], {}, False, False)
+        assert made.get("changed") or made["kind"] == "os_error"
+        (again,) = file_set.converge([one], {}, False, False)
+        assert again.get("failed") == made.get("failed")
+        assert not again["changed"]
+    finally:
+        with contextlib.suppress(OSError):
+            os.rmdir("/grid-security-of-a-test")
+    assert os.stat("/").st_mode == before
+    assert file_set.converge([{**one, "directory": "/"}], {}, False, False)[0]["changed"] is False
+
+
+# --- what is told of files --------------------------------------------------------------------------------------------
+
+ALICE = pki.issue("Alice")
+PEM_KEY = ALICE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+DER = ALICE.certificate.public_bytes(Encoding.DER)
+
+
+def replace(home: Path, before: bytes, **fields: Any) -> dict[str, Any]:
+    """The outcome of replacing a file, with its diff."""
+    (home / "key").write_bytes(before)
+    (home / "key").chmod(0o644)
+    one = {"name": "test", "directory": str(home), "entries": [{"state": "file", **key(**fields)}]}
+    return file_set.converge([one], {}, True, True)[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (ALICE.pem, ALICE.pem),
+        (PEM_KEY + ALICE.pem, ALICE.pem),
+        (ALICE.pem + PEM_KEY, ALICE.pem),
+        (ALICE.pem + pki.issue("Bob").pem, ALICE.pem),
+        (b"password: 4711\n" + ALICE.pem, ALICE.pem),
+        (DER, ALICE.pem),
+        (DER + PEM_KEY, None),
+        (PEM_KEY, None),
+        (PEM_KEY.replace(b"PRIVATE KEY", b"CERTIFICATE"), None),
+        (pem.encode("CERTIFICATE", DER + PEM_KEY), ALICE.pem),
+        (ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), None),
+        (b"half a certificate", None),
+    ],
+    ids=range(12),
+)
+def test_of_a_certificate_s_file_only_the_certificate_is_told(home: Path, before: bytes, told: bytes | None) -> None:
+    found = replace(home, before, observe=True)
+    observed = found.get("observed", {}).get(str(home / "key"))
+    assert (base64.b64decode(observed) if observed else None) == told
+    assert secret_lines(PEM_KEY) & set(json.dumps(found).replace("\\n", " ").split(" ")) == set()
+    assert "4711" not in json.dumps(found)
+
+
+def secret_lines(pem_key: bytes) -> set[str]:
+    return {line for line in pem_key.decode().splitlines() if "-----" not in line}
+
+
+@pytest.mark.parametrize("cut", [0, 30])
+def test_no_private_key_shows_in_a_diff(home: Path, cut: int) -> None:
+    text = b"shown\n" + PEM_KEY[: len(PEM_KEY) - cut]
+    (shown,) = replace(home, text)["diff"]
+    assert "-shown\n-# a private key is not shown\n" in shown["prepared"]
+    assert not [line for line in secret_lines(PEM_KEY) if line[:20] in shown["prepared"]]
+
+
+def test_of_somebody_else_s_files_only_certificates_show(home: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root works for others")
+    place = Path(tempfile.mkdtemp(prefix="grid-security-test-", dir="/var/tmp"))
+    try:
+        os.chown(place, pwd.getpwnam("nobody").pw_uid, -1)
+        (place / "key").write_bytes(b"password: 4711\n" + ALICE.pem)
+        (place / "key").chmod(0o644)
+        one = {"name": "test", "owner": "nobody", "directory": str(place), "entries": [{"state": "file", **key()}]}
+        for contents in ({}, {DIGEST: base64.b64encode(CONTENT).decode()}):
+            (found,) = file_set.converge([one], contents, True, True)
+            shown = found["diff"][0]["prepared"]
+            assert "4711" not in shown
+            assert f"-{ALICE.pem.decode().splitlines()[1]}" in shown
+            assert ("+key" in shown) is bool(contents)
+    finally:
+        shutil.rmtree(place)
+
+
+# --- looking for one name ---------------------------------------------------------------------------------------------
+
+
+def probe(directory: Path | str, name: str = "certificates", owner: str | None = None) -> dict[str, Any]:
+    one = {"name": "t", "owner": owner, "directory": str(directory), "entries": [], "probe": {"path": name}}
+    return file_set.converge([one], {}, False, False)[0]
+
+
+def test_yes_or_no(home: Path) -> None:
+    assert probe(home)["exists"] is False
+    assert probe(home / "missing")["exists"] is False
+    (home / "file").touch()
+    assert probe(home / "file")["exists"] is False
+    os.symlink(b"\xff", os.fsencode(home / "certificates"))
+    found = probe(home)
+    assert found == {"name": "t", "paths": [], "changed": False, "entries": [], "exists": True}
+    (home / "link").symlink_to(".")
+    assert probe(home / "link")["exists"] is True, "clients follow it, too"
+
+
+def test_look_that_fails_says_so(home: Path) -> None:
+    (home / "link").symlink_to("link")
+    found = probe(home / "link")
+    assert (found["failed"], found["kind"]) == (True, "os_error")
+    if os.geteuid() == 0:
+        closed = Path(tempfile.mkdtemp(dir="/var/tmp"))
+        try:
+            os.chown(closed, pwd.getpwnam("daemon").pw_uid, -1)
+            assert probe(closed, owner="nobody")["failed"]
+        finally:
+            closed.rmdir()
+
+
+# --- comparing directories --------------------------------------------------------------------------------------------
+
+
+def scan_of(home: Path, content: bytes, name: str = "one.pem") -> dict[str, Any]:
+    (home / name).write_bytes(content)
+    (home / name).chmod(0o644)
+    return scanning.scan(str(home), ["*"], observe=True)[name]
+
+
+def test_contents_with_keys_are_not_told(home: Path) -> None:
+    assert "content" in scan_of(home, b"vo")
+    assert "content" not in scan_of(home, b"vo\n" + PEM_KEY)
+
+
+def test_contents_together_are_limited(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_Scan", functools.partial(scanning._Scan, told_left=100))
+    for number in range(5):
+        scan_of(home, b"x" * 40, f"{number}.pem")
+    assert sum("content" in facts for facts in scanning.scan(str(home), ["*"], observe=True).values()) == 2
+
+
+def test_bytes_read_together_are_limited(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_Scan", functools.partial(scanning._Scan, read_left=100))
+    for number in range(2):
+        scan_of(home, b"x" * 40, f"{number}.pem")
+    with pytest.raises(GridSecurityError) as caught:
+        scan_of(home, b"x" * 40, "3.pem")
+    assert caught.value.kind == "too_large"
+
+
+CA = pki.issue("CA", authority=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        (CA.pem, {"ca"}),
+        (CA.certificate.public_bytes(Encoding.DER), {"ca"}),
+        (pki.issue("User", issuer=CA).pem, set()),
+        (CA.pem + PEM_KEY, {"ca", "private_key"}),
+        (PEM_KEY[:-40], {"private_key"}),
+        (PEM_KEY.replace(b"PRIVATE", b"RSA PRIVATE"), {"private_key"}),
+        (b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", {"private_key"}),
+        (CA.pem[:-60], set()),
+        (b"", set()),
+        (b"0\x80", set()),
+    ],
+    ids=range(10),
+)
+def test_what_a_pem_file_is(home: Path, content: bytes, kinds: set[str]) -> None:
+    assert {"ca", "private_key"} & set(scan_of(home, content)) == kinds
+    (home / "link.pem").symlink_to("one.pem")
+    assert {"ca", "private_key"} & set(scanning.scan(str(home), ["*"])["link.pem"]) == kinds
+
+
+def test_odd_names_and_targets(home: Path) -> None:
+    for name in (b"\xff.pem", b"new\nline.pem", b"\x1b[31m.pem", b".grid-security-\n.tmp"):
+        with open(os.fsencode(home) + b"/" + name, "wb"):
+            pass
+    targets = {"odd.pem": b"\xff", "long.pem": b"x" * 4000, "loop.pem": b"loop.pem", "dot.pem": b".", "away.pem": b"/x"}
+    for name, target in targets.items():
+        os.symlink(target, os.fsencode(home / name))
+    one = {"name": "test", "directory": str(home), "entries": [], "manifest": {"patterns": ["*"], "sha256": ""}}
+    (result,) = file_set.converge([one], {}, False, False)
+    assert set(result["found"]) == set(targets)
+    assert result["found"]["odd.pem"]["target"] == r"\xff"
+    assert {name for name, facts in result["found"].items() if facts.get("dangling")} == {"odd.pem"}
+    json.dumps(result, ensure_ascii=False).encode()
+
+
+def test_a_directory_that_is_as_it_should_be_is_not_read_for_more(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "one.pem").write_bytes(CA.pem)
+    monkeypatch.setattr(scanning, "_kind", None)
+    monkeypatch.setattr(scanning, "_crl", None)
+    expected = manifest.digest(scanning.scan(str(home), ["*"], told=False))
+    one = {"name": "t", "directory": str(home), "entries": [], "manifest": {"patterns": ["*"], "sha256": expected}}
+    assert file_set.converge([one], {}, False, False)[0]["changed"] is False

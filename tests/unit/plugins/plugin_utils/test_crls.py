@@ -20,7 +20,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names, pem, times
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, bounded_fetch, crl_sources, crls
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchors,
+    bounded_fetch,
+    crl_sources,
+    crl_warnings,
+    crls,
+)
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)
@@ -101,7 +107,7 @@ def test_first_placement_and_nothing_to_do(site: Site, new_run: Callable[[], Non
     told = only(first)
     assert (told["state"], told["number"], told["url"], told["changed"]) == ("fresh", 5, URL, True)
     assert told["hours_left"] in (695, 696)  # 29 days
-    assert first["diff"][0]["prepared"] == f"root: {NEW}.r0: created\nroot: {OLD}.r0: created\n"
+    assert first["diff"][0]["prepared"] == f"root: {NEW}.r0: missing\nroot: {OLD}.r0: missing\n"
     new_run()
     second = site.place()
     assert (second["changed"], site.calls, only(second)["why"]) == (False, 1, [])
@@ -168,7 +174,7 @@ def test_what_says_nothing_about_age_is_replaced(site: Site) -> None:
     (site.store / f"{OLD}.r0").unlink()
     (site.store / f"{OLD}.r0").symlink_to(f"{NEW}.r0")
     (site.store / f"{NEW}.r0").chmod(0o600)
-    assert only(site.place())["why"] == [f"{NEW}.r0: mode or owner corrected", f"{OLD}.r0: replaced a link"]
+    assert only(site.place())["why"] == [f"{NEW}.r0: other mode or owner", f"{OLD}.r0: now a file, was a link"]
 
 
 def test_the_same_in_another_form_stays(site: Site) -> None:
@@ -225,7 +231,7 @@ def test_expired_goes_only_on_request(site: Site) -> None:
     (site.store / f"{OLD}.r0").write_bytes(pki.revoke(ROOT, []))
     assert not site.place()["changed"]
     told = only(site.place(remove_expired=True))
-    assert told["why"] == [f"{NEW}.r0: removed: expired, and no other to be had"]
+    assert told["why"] == [f"{NEW}.r0: unwanted: expired, and no other to be had"]
     assert told["state"] == "missing"
     assert set(site.files()) == {f"{OLD}.r0"}
 
@@ -340,7 +346,100 @@ def test_threads_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
         raise bounded_fetch.FetchError("cannot be fetched")
 
     monkeypatch.setattr(bounded_fetch, "fetch", fetch)
-    assert len(site.place(parallelism=3, exclude=["root"])["warnings"]) == 6
+    assert len(site.place(parallelism=3, exclude=["root"])["crls"]) == 6
+    assert not present
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["root", "ro*", "/DC=org/*/CN=Root", {"alias": "root", "reason": "gone"}, {"dn": "/*=Root", "reason": "gone"}],
+)
+def test_exceptions(site: Site, item: Any) -> None:
+    """Neither fetched nor missed; what is in place stays."""
+    site.announce("other", OTHER, "http://example.org/other.crl")
+    site.web["http://example.org/other.crl"] = pki.revoke(OTHER, [])
+    del site.web[URL]
+    site.store.mkdir()
+    (site.store / f"{NEW}.r0").write_bytes(b"of somebody")
+    result = site.place(exclude=[item], required=True)
+    assert ([one["alias"] for one in result["crls"]], result["warnings"]) == (["other"], [])
+    assert site.fetched == ["http://example.org/other.crl"]
+    assert site.files()[f"{NEW}.r0"] == b"of somebody"
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["", 7, None, [], {}, {"alias": "root"}, {"reason": "gone"}, {"alias": "root", "dn": "/CN=Root", "reason": "gone"}]
+    + [{"dn": "root", "reason": "gone"}, {"alias": "/CN=Root", "reason": "gone"}, {"alias": "root", "reason": ""}],
+)
+def test_what_is_no_exception(site: Site, item: Any) -> None:
+    result = site.place(exclude=["other", item])
+    assert result["kind"] == "bad_exclusion"
+    assert "exclude[1]: " in result["msg"]
+
+
+def many(site: Site, number: int, url: str) -> None:
+    for one in range(number):
+        site.announce(f"ca{one:03}", pki.issue(f"CA {one}", authority=True), url.format(one))
+
+
+def test_many_dead_urls_of_one_server_are_one_line(site: Site) -> None:
+    many(site, 200, "http://dead.example.org/{}.crl")
+    result = site.place()
+    (warning,) = result["warnings"]
+    assert warning == (
+        "CRLs of 200 CAs (ca000, ca001, ca002, ca003, ca004, ca005, ca006, ca007, ca008, ca009 and 190 more): 200 URLs"
+        " of http://dead.example.org: cannot be fetched: HTTP Error 404: Not Found. There are none in place, so"
+        " certificates that these CAs revoked are accepted."
+    )
+    assert len([one for one in result["crls"] if one["msg"]]) == 200
+    required = site.place(required=True)
+    assert required["msg"].splitlines() == ["CAs without a valid CRL in place:", warning]
+
+
+def test_causes_and_consequences_apart_are_lines_apart(site: Site) -> None:
+    many(site, 6, "http://example.org/{}.crl")
+    site.web.update({f"http://example.org/{one}.crl": b"<html>" for one in range(2)})
+    del site.web[URL]
+    site.store.mkdir()
+    for name in (f"{NEW}.r0", f"{OLD}.r0"):
+        (site.store / name).write_bytes(GOOD)
+    first, second, third = sorted(site.place()["warnings"])
+    assert first.startswith(f"CRL of root: {URL} cannot be fetched: HTTP Error 404: Not Found. The one in place stays")
+    assert second.startswith(
+        "CRLs of 2 CAs (ca000, ca001): http://example.org/0.crl, http://example.org/1.crl: is no CRL but a web page. "
+    )
+    assert third.startswith("CRLs of 4 CAs (ca002, ca003, ca004, ca005): 4 URLs of http://example.org: cannot be")
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ("fresh", "Those in place stay; the first expires on 2027-01-01T00:00:00Z."),
+        ("expired", "Those in place have EXPIRED, so clients refuse everything that these CAs signed."),
+        ("not_yet_valid", "Those in place are not valid yet"),
+        ("damaged", "What is in place is damaged"),
+        ("missing", "There are none in place"),
+    ],
+)
+def test_times_do_not_make_causes_differ(states: str, words: str) -> None:
+    troubles = [
+        crl_warnings.Trouble(
+            f"ca{month}",
+            [(f"http://{month}.example.org/crl", f"has a CRL (number {month} of 2026-0{month}-02T03:04:05Z) older")]
+            + [("http://example.org", f"expired on 2026-0{month}-02T03:04:05Z")],
+            states,
+            {"this_update": "2026-01-01T00:00:00Z", "next_update": f"2027-0{month}-01T00:00:00Z"},
+        )
+        for month in range(1, 6)
+    ]
+    (line,) = crl_warnings.lines(troubles)
+    assert line.startswith(
+        "CRLs of 5 CAs (ca1, ca2, ca3, ca4, ca5): 10 URLs of http://1.example.org, http://example.org,"
+        f" http://2.example.org and 3 more: has a CRL older; expired. {words}"
+    )
+    (line,) = crl_warnings.lines(troubles[:1])
+    assert "(number 1 of 2026-01-02T03:04:05Z)" in line
 
 
 @pytest.mark.parametrize(

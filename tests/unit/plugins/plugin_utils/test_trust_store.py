@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.grid.security.plugins.module_utils import file_set, names
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
@@ -183,9 +186,43 @@ def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
     (store / "alice.info").chmod(0o600)
     place = directory(store, wanted)
     told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
-    expected = {f"{new}.0: created", "alice.signing_policy: replaced", "alice.info: mode 0600 → 0644"}
+    expected = {f"{new}.0: missing", "alice.signing_policy: other content", "alice.info: mode 0600 → 0644"}
     assert set(told["files"]) == expected
     assert expected < set(told["diff"][0]["prepared"].splitlines())
+
+
+def test_a_file_that_was_a_link_is_told_as_that(store: Path) -> None:
+    """As where the distribution's packages filled the directory: nobody has another certificate afterwards."""
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    for name in ("alice.pem", "alice.info"):
+        (store / name).rename(store.parent / name)
+        (store / name).symlink_to(store.parent / name)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    assert (told["added"], told["removed"], told["replaced"]) == ([], [], [])
+    assert sorted(told["files"]) == [f"alice.{end}: now a file, was a link" for end in ("info", "pem")]
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+FILE = {**places.file_facts(b"a"), "own": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (None, FILE, "missing"),
+        (FILE, None, "unwanted"),
+        (places.link_facts("a"), FILE, "now a file, was a link"),
+        (FILE, places.link_facts("a"), "now a link, was a file"),
+        (places.link_facts("a"), places.link_facts("b"), "other target"),
+        (places.file_facts(b"b"), FILE, "other content"),
+        ({**FILE, "own": False, "mode": 0o600}, FILE, "other owner, mode 0600 → 0644"),
+    ],
+)
+def test_words_hold_before_and_after_the_change(before: Any, after: Any, words: str) -> None:
+    assert places.words(before, after) == words
 
 
 def test_links_are_seen_and_directories_stay(store: Path) -> None:
@@ -208,3 +245,70 @@ def test_what_the_system_has_not_taken_up_is_missing(store: Path) -> None:
         outcome = compare(place)
         assert (outcome["changed"], outcome.get("missing", [])) == (bool(missing), missing)
         assert trust_store.Update(place, outcome).is_needed is bool(missing)
+
+
+# --- what is never removed --------------------------------------------------------------------------------------------
+
+USER = pki.issue("User", issuer=pki.issue("CA of users", authority=True))
+KEY = USER.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+CA = pki.issue("Gone CA", authority=True)
+KEPT = {
+    "hostcert.pem": USER.pem,
+    "hostkey.pem": KEY,
+    "both.pem": CA.pem + KEY,
+    "cut.pem": KEY[:-30],
+    "12345678.0": CA.pem + KEY,
+    "key.signing_policy": KEY,
+    "policy.pem": KEY,
+    "policy.signing_policy": b"policy\n",
+    "dh.pem": b"-----BEGIN DH PARAMETERS-----\nAA==\n-----END DH PARAMETERS-----\n",
+    "empty.pem": b"",
+    "emacs.info": b"This is emacs.info, produced by makeinfo.\n",
+}
+REMOVED = {
+    "gone.pem": CA.pem,
+    "gone.info": b"alias = gone\n",
+    "damaged.pem": CA.pem[:-60],
+    "damaged.namespaces": b"",
+    "87654321.0": b"damaged",
+    "orphan.crl_url": b"http://example.org\n",
+}
+
+
+def test_only_files_of_a_trust_directory_are_removed_and_no_keys(store: Path) -> None:
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    for name, content in {**KEPT, **REMOVED}.items():
+        (store / name).write_bytes(content)
+    links = {"hostkey-link.pem": "hostkey.pem", "away.pem": "/etc/ssl/cert.pem", "key-link.pem": "key.of.service"}
+    (store / "key.of.service").write_bytes(KEY)
+    for name, target in {**links, "pipe.pem": "nowhere", "gone-link.pem": "gone.pem"}.items():
+        (store / name).symlink_to(target)
+    (store / "fifo.pem").unlink(missing_ok=True)
+    os.mkfifo(store / "fifo.pem")
+    place = directory(store, wanted)
+    update = trust_store.Update(place, compare(place))
+    kept = {*KEPT, *links, "fifo.pem"} - {"policy.signing_policy"}
+    assert {entry["path"] for entry in update.entries if not re.search(r"\.r\d$", entry["path"])} == {
+        *REMOVED,
+        "policy.signing_policy",
+        "pipe.pem",
+        "gone-link.pem",
+    }
+    assert update.left == sorted(kept)
+    (warning,) = trust_store.warnings([update])
+    assert str(store) in warning
+    assert converge(store, wanted)
+    assert kept <= {path.name for path in store.iterdir()}
+    again = trust_store.Update(place, compare(place))
+    assert (again.is_needed, again.left) == (False, sorted(kept))
+    assert trust_store.Update(place, compare(place), purge=False).left == []
+
+
+def test_system_stores_are_not_judged(tmp_path: Path) -> None:
+    """Their files carry our prefix, whatever is in them."""
+    (tmp_path / "grid-security-damaged.pem").write_bytes(b"damaged")
+    place = places.Place("system trust store", str(tmp_path.resolve()), ["grid-security-*.pem"], {}, [], None)
+    assert trust_store.Update(place, compare(place)).entries == [
+        {"path": "grid-security-damaged.pem", "state": "absent"}
+    ]

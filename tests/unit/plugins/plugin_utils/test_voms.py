@@ -178,15 +178,17 @@ def test_drift_is_named_and_mended(node: Node, path: str) -> None:
 def test_drift_that_is_no_servers(node: Node, path: str) -> None:
     node.run(A)
     (node.root / path).chmod(0o600)
-    assert node.why(A) == {"a": [f"{path} mode 0600 → 0644"]}
+    assert node.why(A) == {"a": [f"{path}: mode 0600 → 0644"]}
     (node.root / path).rename(node.root / "aside")
     (node.root / path).symlink_to(node.root / "aside")
     node.diff = True
-    assert f"{path} put in place of a link\n" in node.run(A)["diff"][0]["prepared"]
+    result = node.run(A)
+    assert f"{path}: now a file, was a link\n" in result["diff"][0]["prepared"]
+    assert "replaced" not in str(result["vos"])
     assert not (node.root / path).is_symlink()
     with (node.root / "vomses/a").open("a") as stream:
         stream.write("# a comment, or what an editor leaves\n")
-    assert node.why(A) == {"a": ["vomses/a replaced"]}
+    assert node.why(A) == {"a": ["vomses/a: other content"]}
 
 
 def test_absent(node: Node) -> None:
@@ -207,7 +209,7 @@ def test_what_a_killed_run_left_is_cleared(node: Node) -> None:
     node.run(A)
     for path in ("vomses/.grid-security-0.tmp", "grid/vomsdir/a/.grid-security-0.tmp"):
         node.write(path, '"a" "one')
-        assert node.why(A) == {"a": [f"{path} removed"]}
+        assert node.why(A) == {"a": [f"{path}: unwanted"]}
     assert node.tree() == PLACED
 
 
@@ -216,9 +218,9 @@ def test_diff_shows_lines(node: Node) -> None:
     node.diff = True
     shown = node.run(vo("a", "one"))["diff"][0]["prepared"].replace(f"{node.root}/", "").splitlines()
     assert [line for line in shown if line.startswith("# ")] == [
-        "# grid/vomsdir/a/one.example.org.lsc created",
-        "# vomses/a created",
-        "# vomses/site replaced",
+        "# grid/vomsdir/a/one.example.org.lsc: missing",
+        "# vomses/a: missing",
+        "# vomses/site: other content",
     ]
     assert '+"a" "one.example.org" "15001" "/CN=one" "a"' in shown
     assert f"-{OLD[:-1]}" in shown

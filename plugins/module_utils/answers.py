@@ -1,0 +1,107 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door for answers of work on a user's files: behind it they are printable, and limited in size.
+
+Users choose the names, link targets and contents in their homes. Ansible refuses the whole result of a module if one of
+its strings is no valid Unicode, and keeps all of it in memory several times. So one user's odd link, or one enormous
+file, would keep everybody on the node from getting anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["LARGEST", "USUAL", "AnswerError", "checked", "decode", "printable"]
+
+LARGEST = 32 << 20  # characters about one directory of root's: 20,000 files take some 10 MiB
+USUAL = 2 << 20  # characters about anything else; the Base64 of an archive has 1.4 MiB
+_DEEPEST = 8  # levels; facts about a CRL in a directory are at the fifth
+_MOST_VALUES = 1_000_000
+_LARGEST_NUMBER = 256  # bits; the number of a CRL has at most 160
+_ALLOWED = "\n\t"  # as in messages and diffs
+_UNDECODED = range(0xDC80, 0xDD00)  # what Python makes of bytes 0x80 to 0xFF that are no UTF-8 (surrogateescape)
+
+
+class AnswerError(ValueError):
+    """What is wrong with an answer, in words that fit behind "answered with"."""
+
+
+def printable(text: str, allowed: str = _ALLOWED) -> str:
+    r"""``text`` with everything that cannot be printed escaped; bytes of a file name that are no UTF-8 as ``\xff``."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in allowed else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code - _UNDECODED.start + 0x80:02x}" if code in _UNDECODED else repr(character)[1:-1]
+
+
+def decode(data: bytes, most: int) -> dict[str, Any]:
+    """The answer that ``data`` holds as JSON, as :func:`checked` returns it.
+
+    :raises AnswerError: it is no answer, or too large.
+    """
+    try:
+        answer = json.loads(data)
+    except (ValueError, RecursionError):
+        raise AnswerError("what is no answer") from None
+    return checked(answer, most)
+
+
+def checked(answer: Any, most: int) -> dict[str, Any]:
+    """The same answer with printable strings only.
+
+    :param most: how many characters it may have.
+    :raises AnswerError: it is no answer, or too large.
+    """
+    if not isinstance(answer, dict) or (answer.get("failed") and not _explains(answer)):
+        raise AnswerError("what is no answer")
+    door = _Door(most)
+    cleaned: dict[str, Any] = door.pass_through(answer, 0)
+    return cleaned
+
+
+def _explains(answer: dict[str, Any]) -> bool:
+    """Whether a failure has the two texts that everything later relies on."""
+    return isinstance(answer.get("kind"), str) and isinstance(answer.get("msg"), str)
+
+
+class _Door:
+    """Counts what passes."""
+
+    def __init__(self, most: int) -> None:
+        self._characters = self._most = most
+        self._values = _MOST_VALUES
+
+    def pass_through(self, value: Any, depth: int) -> Any:
+        self._values -= 1
+        if self._values < 0 or depth > _DEEPEST:
+            raise AnswerError(f"more than {_MOST_VALUES} values, or with values nested more than {_DEEPEST} deep")
+        if isinstance(value, str):
+            return self._count(printable(value))
+        if isinstance(value, dict):
+            return dict(self._pass_items(value, depth + 1))
+        if isinstance(value, (list, tuple)):
+            return [self.pass_through(one, depth + 1) for one in value]
+        if value is None or isinstance(value, float) or (isinstance(value, int) and _is_usual(value)):
+            return value
+        raise AnswerError("what is no answer")
+
+    def _pass_items(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
+        for key, one in value.items():
+            yield self._count(printable(str(key), allowed="")), self.pass_through(one, depth)
+
+    def _count(self, text: str) -> str:
+        self._characters -= len(text)
+        if self._characters < 0:
+            raise AnswerError(f"more than {self._most} characters")
+        return text
+
+
+def _is_usual(number: int) -> bool:
+    return number.bit_length() <= _LARGEST_NUMBER

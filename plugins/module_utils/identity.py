@@ -1,0 +1,103 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose certificate it is: what the option ``subject_dn`` says, and one subject for two owners.
+
+An archive does not say for whom it is. Bob's archive, saved by mistake as ``dave.p12``, would give Dave the identity of
+Bob.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ansible_collections.grid.security.plugins.module_utils import gridmap
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+
+__all__ = ["Register", "check", "identify"]
+
+
+class Register:
+    """What a run knows about the owners of credentials.
+
+    :ivar owners: the owners of each subject, by :func:`gridmap.comparable` DN.
+    :ivar refused: owner and SHA-256 fingerprint of each certificate that was not allowed to replace another one.
+    """
+
+    def __init__(self, owners: dict[str, list[str]] | None = None, refused: list[list[str]] | None = None) -> None:
+        self.owners = owners or {}
+        self.refused = {(owner, fingerprint) for owner, fingerprint in refused or []}
+
+    def add(self, options: dict[str, Any], subject_dn: str) -> None:
+        """Note the owner of a credential, unless it has none, or its subject may be shared."""
+        if options["owner"] and not options["allow_shared_subject"]:
+            owners = self.owners.setdefault(gridmap.comparable(subject_dn), [])
+            owners += [options["owner"]] if options["owner"] not in owners else []
+
+    def others(self, options: dict[str, Any], subject_dn: str) -> list[str]:
+        """The other owners of the same subject."""
+        return [one for one in self.owners.get(gridmap.comparable(subject_dn), []) if one != options["owner"]]
+
+    def refuse(self, options: dict[str, Any], facts: dict[str, str]) -> None:
+        """Note that the certificate was refused for its owner."""
+        if options["owner"]:
+            self.refused.add((options["owner"], facts["sha256_fingerprint"]))
+
+
+def identify(
+    options: list[dict[str, Any]], outcomes: list[Any], register: Register, name: Callable[[dict[str, Any]], str]
+) -> list[Any]:
+    """The outcomes, with an error in place of each that may belong to somebody else.
+
+    :param options: of each credential. :param outcomes: of each its outline or an error; see
+        :class:`renderers.Renderer`.
+    :param register: gets the owners. :param name: what messages call a credential.
+    """
+    for one, outcome in zip(options, outcomes):
+        if not isinstance(outcome, GridSecurityError):
+            register.add(one, outcome["facts"]["subject_dn"])
+    return [_identified(one, outcome, register, name(one)) for one, outcome in zip(options, outcomes)]
+
+
+def _identified(options: dict[str, Any], outcome: Any, register: Register, name: str) -> Any:
+    if isinstance(outcome, GridSecurityError):
+        return outcome
+    try:
+        check(options, outcome["facts"]["subject_dn"], register, name)
+    except GridSecurityError as error:
+        return error
+    return outcome
+
+
+def check(options: dict[str, Any], subject_dn: str, register: Register, name: str) -> None:
+    """Refuse a credential that may belong to somebody else.
+
+    :param options: of the credential. :param register: has all credentials of the run.
+    :param name: what messages call the credential.
+    :raises GridSecurityError: ``wrong_subject`` or ``shared_subject``.
+    """
+    given = options["subject_dn"]
+    expected = [given] if isinstance(given, str) else given
+    if expected:
+        _check_expected(list(map(str, expected)), subject_dn, name)
+    elif options["owner"] and not options["allow_shared_subject"]:
+        _check_shared(register.others(options, subject_dn), options["owner"], subject_dn, name)
+
+
+def _check_expected(expected: list[str], subject_dn: str, name: str) -> None:
+    if gridmap.comparable(subject_dn) not in map(gridmap.comparable, expected):
+        raise GridSecurityError(
+            "wrong_subject",
+            f"{name}: it is for {subject_dn}, but subject_dn says {' or '.join(expected)}. Name the right archive, or"
+            " correct subject_dn.",
+        )
+
+
+def _check_shared(others: list[str], owner: str, subject_dn: str, name: str) -> None:
+    if others:
+        raise GridSecurityError(
+            "shared_subject",
+            f"{name}: {owner} and {', '.join(others)} would have the same subject, {subject_dn}. One of the archives is"
+            " probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share it,"
+            " allow_shared_subject: true.",
+        )

@@ -1,0 +1,14 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists in messages: long enough to be of use, short enough to be read."""
+
+from __future__ import annotations
+
+__all__ = ["listed"]
+
+
+def listed(names: list[str], most: int = 10) -> str:
+    """Return the first ``most`` names between commas, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,102 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CRLs that could not be had or placed, told in one line for each cause, however many CAs have it."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
+
+__all__ = ["Trouble", "lines"]
+
+_MOST_URLS = 3
+# What differs from CA to CA though the cause is the same: times, and the number and time of a CRL.
+_PARTICULAR = re.compile(r" \(number [^)]*\)|(?: on)? \d{4}-\d\d-\d\dT[0-9:]+Z")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A CRL that could not be had or placed.
+
+    :param causes: a URL each, and what is wrong with it. :param state: of the CRL in place, as of :mod:`crl_store`.
+    :param known: what the CRL in place says of itself: ``this_update`` and ``next_update``.
+    """
+
+    alias: str
+    causes: list[tuple[str, str]]
+    state: str
+    known: dict[str, Any]
+
+    @property
+    def message(self) -> str:
+        """What happened, and what follows."""
+        causes = "; ".join(f"{url} {words}" for url, words in self.causes)
+        return f"{causes}. {self._consequence}"
+
+    @property
+    def _consequence(self) -> str:
+        if self.state == "missing":
+            return "There is none in place, so certificates that this CA revoked are accepted."
+        if self.state == "expired":
+            return (
+                f"The one in place EXPIRED on {self.known['next_update']}, so clients refuse everything that this CA"
+                " signed. See whether the CA still publishes; remove_expired: true has what it revoked accepted instead."
+            )
+        if self.state == "not_yet_valid":
+            return (
+                f"The one in place is not valid before {self.known['this_update']}, so clients refuse everything that"
+                " this CA signed, unless this controller's clock is wrong."
+            )
+        if self.state == "damaged":
+            return "What is in place is damaged, or no CRL of this CA, so clients cannot use it."
+        return f"The one in place stays; it is good until {self.known['next_update']}."
+
+
+def lines(troubles: list[Trouble]) -> list[str]:
+    """Return a line for each cause and consequence: what a single CA has in full, what several have in common."""
+    groups: dict[Any, list[Trouble]] = {}
+    for one in troubles:
+        key = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in one.causes)), one.state
+        groups.setdefault(key, []).append(one)
+    return [_line(*key, group) for key, group in groups.items()]
+
+
+def _line(causes: tuple[str, ...], state: str, group: list[Trouble]) -> str:
+    if len(group) == 1:
+        return f"CRL of {group[0].alias}: {group[0].message}"
+    urls = [url for one in group for url, _words in one.causes]
+    aliases = listed([one.alias for one in group])
+    return f"CRLs of {len(group)} CAs ({aliases}): {_places(urls)}: {'; '.join(causes)}. {_common(state, group)}"
+
+
+def _places(urls: list[str]) -> str:
+    """The URLs, or the servers if there are many."""
+    if len(urls) <= _MOST_URLS:
+        return listed(urls)
+    parts = map(urllib.parse.urlsplit, urls)
+    servers = list(dict.fromkeys(f"{one.scheme}://{one.netloc}" for one in parts))
+    return f"{len(urls)} URLs of {listed(servers, _MOST_URLS)}"
+
+
+def _common(state: str, group: list[Trouble]) -> str:
+    if state == "missing":
+        return "There are none in place, so certificates that these CAs revoked are accepted."
+    if state == "expired":
+        return (
+            "Those in place have EXPIRED, so clients refuse everything that these CAs signed. See whether the CAs still"
+            " publish; remove_expired: true has what they revoked accepted instead."
+        )
+    if state == "not_yet_valid":
+        return (
+            "Those in place are not valid yet, so clients refuse everything that these CAs signed, unless this"
+            " controller's clock is wrong."
+        )
+    if state == "damaged":
+        return "What is in place is damaged, or no CRL of these CAs, so clients cannot use it."
+    ends = [one.known["next_update"] for one in group if one.known["next_update"]]
+    return f"Those in place stay; the first expires on {min(ends)}." if ends else "Those in place stay."

@@ -1,0 +1,112 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a node is as its variables say: each problem with the owner, the file and the date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
+from ansible_collections.grid.security.plugins.plugin_utils import credential_report
+
+__all__ = ["certificates", "of_crls", "of_freshness", "of_parts", "result"]
+
+Result = dict[str, Any]
+
+
+def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[str]:
+    """The problems of each part.
+
+    :param parts: the results of the parts in check mode, by role.
+    :param days_left: by role, the days for which a certificate must be valid.
+    """
+    for role, part in parts.items():
+        if "credentials" in part:
+            yield from (line for one in part["credentials"] for line in _of_credential(one, days_left.get(role, 0)))
+        elif part.get("failed"):
+            yield from (f"{role}: {line.removeprefix('- ')}" for line in part["msg"].splitlines())
+        elif part["changed"]:
+            yield f"{role}: {'; '.join(_DIFFERENCES[role](part))}"
+
+
+def _of_credential(one: Result, days: int) -> Iterator[str]:
+    if one.get("failed"):
+        yield one["msg"]
+    elif one["changed"]:
+        yield from credential_report.changes(one)
+    if one.get("days_left", days) < days:
+        yield f"{_named(one)}: valid until {one['not_after'][:10]}, for {one['days_left']} days, and {days} are wanted"
+
+
+def _named(one: Result) -> str:
+    """Owner and file of a credential."""
+    return f"{one['owner']}: {one['cert_path']}" if one["owner"] else str(one["cert_path"])
+
+
+def _of_trust_anchors(part: Result) -> Iterator[str]:
+    named = {"missing": "added", "unwanted": "removed", "another certificate": "replaced"}
+    for what, key in named.items():
+        if part[key]:
+            yield f"{what}: {listed([one['alias'] for one in part[key]])}"
+    if part["files"] or part["places"]:
+        yield f"differing: {listed([*part['files'], *part['places']])}"
+
+
+def _of_vos(part: Result) -> Iterator[str]:
+    yield from (f"{vo['name']} ({', '.join(vo['why'])})" for vo in part["vos"] if vo["changed"])
+
+
+def _of_mapfile(part: Result) -> Iterator[str]:
+    for what, key in (("missing", "added"), ("unwanted", "removed")):
+        if part[key]:
+            yield f"{what}: {listed(part[key])}"
+    if not part["added"] and not part["removed"]:
+        yield "order, owner or mode of the file"
+
+
+_DIFFERENCES = {"trust_anchors": _of_trust_anchors, "voms_client": _of_vos, "grid_mapfile": _of_mapfile}
+
+
+def certificates(parts: dict[str, Result]) -> list[dict[str, str]]:
+    """The certificates that the node should have, as ``grid.security.crl_info`` takes them."""
+    return [{name: one[name] for name in _IDENTITY} for one in _known(parts)]
+
+
+_IDENTITY = ("issuer_dn", "serial_number")
+
+
+def _known(parts: dict[str, Result]) -> list[Result]:
+    """The credentials whose certificate is known."""
+    return [one for part in parts.values() for one in part.get("credentials", []) if "serial_number" in one]
+
+
+def of_crls(answer: Result, parts: dict[str, Result]) -> Iterator[str]:
+    """What the node's CRLs say of the node's certificates. :param answer: of ``grid.security.crl_info``."""
+    revoked = {tuple(one[name] for name in _IDENTITY): one for one in answer["revoked"]}
+    for one in _known(parts):
+        found = revoked.get(tuple(one[name] for name in _IDENTITY))
+        if found:
+            when, file = found["revoked_on"][:10], found["file"]
+            yield f"{_named(one)}: {one['subject_dn']} was revoked on {when}, says {file}"
+
+
+def of_freshness(answer: Result) -> Iterator[str]:
+    """The CRLs that are not good for long enough. :param answer: of ``grid.security.crl_info``."""
+    yield from (_of_crl(one) for one in answer["crls"] if one["state"] != "fresh" and not one["excluded"])
+
+
+def _of_crl(one: Result) -> str:
+    until = f", valid until {one['next_update']}" if one["next_update"] else ""
+    return f"CRL of {one['alias']}: {one['state']}{until}: {one['file'] or 'no file'}"
+
+
+def result(problems: list[str], warnings: list[str]) -> Result:
+    """The task's result, failed if there is a problem."""
+    found: Result = {"changed": False, "problems": problems, "warnings": warnings}
+    if problems:
+        found.update(
+            failed=True, msg="\n".join(["The node is not as its variables say:", *(f"- {one}" for one in problems)])
+        )
+    return found

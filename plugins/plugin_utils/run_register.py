@@ -1,0 +1,42 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tasks of one run tell each other about the owners of credentials.
+
+Bob's archive may come under Dave's name in another task. A grid-mapfile may be written by another task, or for another
+node, than the one that refused an archive.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils.identity import Register
+from ansible_collections.grid.security.plugins.plugin_utils import memo
+
+__all__ = ["load", "save"]
+
+_REFUSED = [b"refused credentials"]
+
+
+def load(host: str) -> Register:
+    """What earlier tasks know: the owners of the credentials of ``host``, and what was refused on any node."""
+    owners = memo.recall(_owners(host)) or {}
+    refused = memo.recall(_REFUSED) or {}
+    return Register(owners, refused.get("refused"))
+
+
+def save(host: str, register: Register) -> None:
+    """Let later tasks know."""
+    memo.update(_owners(host), lambda _known: register.owners)
+    if register.refused:
+        memo.update(_REFUSED, lambda known: _with(known, register))
+
+
+def _owners(host: str) -> list[bytes]:
+    return [b"owners of credentials", host.encode()]
+
+
+def _with(known: dict[str, Any], register: Register) -> dict[str, Any]:
+    before = {(owner, fingerprint) for owner, fingerprint in known.get("refused", [])}
+    return {"refused": sorted(map(list, before | register.refused))}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tasks of one run tell each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible import constants as C
+
+from ansible_collections.grid.security.plugins.plugin_utils import run_register
+
+
+@pytest.fixture(autouse=True)
+def _local_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path))
+
+
+def save(host: str, owner: str, refused: str = "") -> None:
+    register = run_register.load(host)
+    register.add({"owner": owner, "allow_shared_subject": False}, f"/CN={owner}")
+    if refused:
+        register.refuse({"owner": owner}, {"sha256_fingerprint": refused})
+    run_register.save(host, register)
+
+
+def test_owners_are_known_to_later_tasks_of_the_same_node() -> None:
+    save("wn1", "alice")
+    save("wn1", "bob")
+    assert run_register.load("wn1").owners == {"/cn=alice": ["alice"], "/cn=bob": ["bob"]}
+    assert run_register.load("wn2").owners == {}
+
+
+def test_what_one_node_refused_is_known_for_all() -> None:
+    save("wn1", "alice", "aa:bb")
+    save("wn2", "bob", "cc:dd")
+    save("wn3", "carol")
+    assert run_register.load("se1").refused == {("alice", "aa:bb"), ("bob", "cc:dd")}
+
+
+def test_without_room_nothing_is_known_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path / "missing"))
+    save("wn1", "alice", "aa:bb")
+    assert run_register.load("wn1").owners == {}
