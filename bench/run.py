@@ -16,7 +16,7 @@ import workload
 from harness import Failed, measure
 from places import ANSIBLE_HOME, RESULTS
 
-SUITES = ("trust", "copy", "credentials", "node", "growth", "vault", "memory", "render", "output")
+SUITES = ("trust", "copy", "credentials", "node", "growth", "vault", "memory", "render", "keys", "output")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "encrypt_privatekey": {"type": "bool", "default": True},
     "update_passphrase": {"type": "str", "choices": UPDATE_PASSPHRASE, "default": "always", "no_log": False},
     "privatekey_format": {"type": "str", "choices": ["pkcs8", "traditional"], "default": "pkcs8"},
-    "kdf_iterations": {"type": "int", "default": 100000},
+    "kdf_iterations": {"type": "int", "default": 600000},
     "max_kdf_iterations": {"type": "int", "default": 10000000},
     "owner": {"type": "str"},
     "group": {"type": "str"},

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair
+from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 try:
@@ -28,10 +29,6 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 
 __all__ = ["load"]
 
-_DATA = "1.2.840.113549.1.7.1"
-_ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
-_SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
-_BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBMAC1 = "1.2.840.113549.1.5.14"
 _NAMES = {
@@ -77,7 +74,7 @@ def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: 
     keypair.check_cryptography()
     pfx = _read(data, name)
     with _malformed_named(name):
-        kdf.refuse_bombs(_derivations(pfx), max_kdf_iterations, name)
+        kdf.refuse_bombs(structure.derivations(pfx), max_kdf_iterations, name)
     candidates = _candidates(passphrase)
     for candidate in candidates:
         opened = _open(data, candidate)
@@ -146,72 +143,6 @@ def _guess(data: bytes, element: der.Element | None) -> str:
     return "a text file" if all(byte in b"\t\r\n" or byte >= 0x20 for byte in data[:512]) else "something unknown"
 
 
-# --- what it asks for -------------------------------------------------------------------------------------------------
-
-
-def _derivations(pfx: der.Element) -> Iterator[int]:
-    """The rounds of every key derivation that shows without a passphrase."""
-    for algorithm in _algorithms(pfx):
-        yield from kdf.rounds(algorithm)
-    mac = _mac(pfx)
-    if mac is not None:
-        yield mac.children[2].integer() if len(mac.children) > 2 else 1
-        yield from kdf.rounds(mac.children[0].children[0])
-
-
-def _mac(pfx: der.Element) -> der.Element | None:
-    """MacData, if the archive has it and it is well-formed enough to be looked at."""
-    if len(pfx.children) < 3:
-        return None
-    mac = pfx.children[2]
-    complete = len(mac.children) >= 2 and len(mac.children[0].children) == 2 and mac.children[0].children[0].children
-    return mac if complete else None
-
-
-def _content(info: der.Element) -> der.Element | None:
-    """What lies in a ContentInfo's ``[0]``."""
-    return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
-
-
-def _infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
-    """Type and content of each ContentInfo of the archive.
-
-    :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
-    """
-    content = _content(pfx.children[1])
-    if content is None or pfx.children[1].child(0).oid() != _DATA:  # signed, which is told later
-        return
-    for info in der.read(content.octets()).children:
-        inner = _content(info)
-        if inner is not None:
-            yield info.child(0).oid(), inner
-
-
-def _key_bags(pfx: der.Element) -> Iterator[der.Element]:
-    """The encrypted private keys that show from outside."""
-    for kind, content in _infos(pfx):
-        if kind == _DATA:
-            yield from _keys_among(der.read(content.octets()))
-
-
-def _keys_among(bags: der.Element) -> Iterator[der.Element]:
-    for bag in bags.children:
-        kind = bag.child(0).oid()
-        if kind == _SHROUDED_KEY_BAG:
-            yield bag.child(1).child(0)
-        elif kind == _BAG_OF_BAGS:
-            yield from _keys_among(bag.child(1).child(0))
-
-
-def _algorithms(pfx: der.Element) -> Iterator[der.Element]:
-    """The AlgorithmIdentifier of every encryption that shows from outside."""
-    for kind, content in _infos(pfx):
-        if kind == _ENCRYPTED_DATA:
-            yield content.child(1).child(1)
-    for bag in _key_bags(pfx):
-        yield bag.child(0)
-
-
 def _describe(algorithm: der.Element) -> str:
     """The cipher's name: for PBES2 that of the scheme inside."""
     oids = [element.oid() for element in algorithm.walk() if element.tag == der.OBJECT_IDENTIFIER]
@@ -246,7 +177,7 @@ def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, list[Any]] | None
 
 
 def _ambiguity(pfx: der.Element) -> tuple[str, ...]:
-    keys = len(list(_key_bags(pfx)))
+    keys = len(list(structure.key_bags(pfx)))
     return (f"it holds {keys} private keys, and one of them was taken. Export only one.",) if keys > 1 else ()
 
 
@@ -254,8 +185,8 @@ def _ambiguity(pfx: der.Element) -> tuple[str, ...]:
 
 
 def _diagnose(pfx: der.Element, passphrase: str | None, candidates: list[bytes | None], name: str) -> GridSecurityError:
-    mac = _mac(pfx)
-    if pfx.children[1].children and pfx.children[1].children[0].oid() != _DATA:
+    mac = structure.mac_data(pfx)
+    if pfx.children[1].children and pfx.children[1].children[0].oid() != structure.DATA:
         return GridSecurityError(
             "malformed", f"{name}: it is protected by a signature or otherwise unusual. Export it again, by passphrase."
         )
@@ -286,7 +217,7 @@ def _wrong_passphrase(passphrase: str | None, name: str) -> GridSecurityError:
 
 
 def _undecided(pfx: der.Element, name: str) -> GridSecurityError:
-    ciphers = sorted({_describe(algorithm) for algorithm in _algorithms(pfx)})
+    ciphers = sorted({_describe(algorithm) for algorithm in structure.algorithms(pfx)})
     if not ciphers:
         return GridSecurityError("malformed", f"{name}: it is damaged, or not of version 3. Fetch or export it again.")
     return GridSecurityError(
@@ -297,7 +228,7 @@ def _undecided(pfx: der.Element, name: str) -> GridSecurityError:
 
 
 def _unsupported(pfx: der.Element, mac: der.Element, name: str) -> GridSecurityError:
-    ciphers = {_describe(algorithm) for algorithm in _algorithms(pfx)}
+    ciphers = {_describe(algorithm) for algorithm in structure.algorithms(pfx)}
     if mac.children[0].children[0].children[0].oid() == _PBMAC1:
         ciphers.add("PBMAC1")
     if not ciphers:
@@ -310,7 +241,7 @@ def _unsupported(pfx: der.Element, mac: der.Element, name: str) -> GridSecurityE
 
 
 def _verify_mac(pfx: der.Element, mac: der.Element, candidates: list[bytes | None]) -> bool:
-    content = _content(pfx.children[1])
+    content = structure.content_of(pfx.children[1])
     if content is None:
         raise der.DerError("no content")
     digest_info = mac.children[0]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import (
@@ -29,6 +30,7 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 __all__ = ["job", "render"]
 
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
+_FEW_ROUNDS = 100_000  # fewer are warned of
 _SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
 _ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
@@ -66,7 +68,7 @@ def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes |
         "privatekey": private_key.decode(),
         "other_certs": _pem(pair.others),
         "facts": certificates.describe(pair.certificate),
-        "warnings": [f"{name}: {warning}" for warning in pair.warnings],
+        "warnings": [f"{name}: {warning}" for warning in (*pair.warnings, *_weaknesses(options))],
     }
 
 
@@ -115,6 +117,14 @@ def _check_key_options(options: dict[str, Any], name: str) -> None:
         )
     if options["kdf_iterations"] < _MINIMUM_ROUNDS:
         raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_MINIMUM_ROUNDS}.")
+
+
+def _weaknesses(options: dict[str, Any]) -> Iterator[str]:
+    if options["encrypt_privatekey"] and options["kdf_iterations"] < _FEW_ROUNDS:
+        yield (
+            f"kdf_iterations is {options['kdf_iterations']}, so the passphrase of the stored key can be guessed fast."
+            f" Set it to {_FEW_ROUNDS} or more; the default is 600000."
+        )
 
 
 def _private_key(key: Any, options: dict[str, Any], name: str) -> bytes:

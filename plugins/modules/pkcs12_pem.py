@@ -87,9 +87,11 @@ options:
         default: pkcs8
       kdf_iterations:
         description:
-          - Rounds of PBKDF2-HMAC-SHA256 for the encryption of the placed key.
+          - Iterations of PBKDF2-HMAC-SHA256 for the encryption of the placed key. Each guess at its passphrase costs as many.
+          - A number below 100000 gives a warning. A number below 1000 is refused.
+          - A change rewrites the placed key.
         type: int
-        default: 100000
+        default: 600000
       max_kdf_iterations:
         description:
           - An archive that asks for more rounds than this, all its parts together, is refused, because it would keep the machine

@@ -170,7 +170,7 @@ def _renderer(action: GridAction) -> KeptRenderings:
         data = _read(action, options["src"], options["content"], name)
         return Source(options, data, _read(action, *key, name) if any(key) else None)
 
-    return KeptRenderings(read)
+    return KeptRenderings(read, action.prepare)
 
 
 def _read(action: GridAction, src: str | None, content: str | None, name: str) -> bytes:

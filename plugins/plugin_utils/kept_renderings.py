@@ -6,6 +6,8 @@
 - What they will be is known from the ledger of earlier runs, unless something changed: a run with nothing to do opens
   no archive. The list as a whole has a page; if that is missing, shorter pieces of it have, so that one renewed
   credential among hundreds costs a few renderings.
+- Finding a page takes one derivation, as slow as those that protect the credentials' own files. Meanwhile the caller
+  does something else.
 - The memo of this run has both that and the rendered files, for all hosts that want the same.
 - An unencrypted private key is written nowhere on the controller. It is rendered for each host again.
 """
@@ -16,6 +18,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import bounded, credential
@@ -27,7 +30,7 @@ from ansible_collections.grid.security.plugins.module_utils.renderers import (
     label,
     read_all,
 )
-from ansible_collections.grid.security.plugins.plugin_utils import ledger, memo
+from ansible_collections.grid.security.plugins.plugin_utils import guessing, ledger, memo
 
 __all__ = ["KeptRenderings"]
 
@@ -43,6 +46,7 @@ _DECISIVE = (
     "check_privatekey",
 )
 _ROUNDS = range(1000, 10_000_001)  # of credentials for which there is a ledger
+_PLACE = ("src", "owner", "directory", "cert_path", "privatekey_path")  # name a credential, whatever it holds
 _PIECE = 8  # credentials, on average
 _LONGEST_PIECE = 4 * _PIECE
 
@@ -51,15 +55,17 @@ class KeptRenderings:
     """The renderer of the controller; see :class:`renderers.Renderer`.
 
     :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
+    :param meanwhile: called once while a page of the ledger is looked for.
     """
 
-    def __init__(self, read: Callable[[dict[str, Any]], Source]) -> None:
+    def __init__(self, read: Callable[[dict[str, Any]], Source], meanwhile: Callable[[], None] = lambda: None) -> None:
         self._read = read
+        self._meanwhile = meanwhile
         self._sources: list[Any] = []
 
     def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
         self._sources = read_all(self._read, options)
-        return for_good_ones(_outlines, self._sources)
+        return for_good_ones(lambda good: _outlines(good, self._meanwhile), self._sources)
 
     def contents(self, numbers: list[int]) -> list[Outcome]:
         rendered = for_good_ones(_render, [self._sources[number] for number in numbers])
@@ -69,12 +75,20 @@ class KeptRenderings:
 # --- in this run ------------------------------------------------------------------------------------------------------
 
 
-def _outlines(sources: list[Source]) -> list[Outcome]:
+def _outlines(sources: list[Source], meanwhile: Callable[[], None]) -> list[Outcome]:
     if not sources:
         return []
     # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
-    parts = [b"outlines", *(part for one in sources for part in _parts(one))]
-    known = memo.memoize(parts, lambda: {"outcomes": list(map(_packed, _find_out(sources)))})
+    parts = [part for one in sources for part in _parts(one)]
+    with ThreadPoolExecutor(1) as pool:  # it starts no process, which a thread must not do here
+        looking = pool.submit(memo.memoize, [b"remembered", *parts], lambda: {"outlines": _remembered(sources)})
+        meanwhile()
+        remembered = looking.result()["outlines"]
+    if remembered is not None and len(remembered) == len(sources):
+        return list(remembered)
+    known = memo.memoize(
+        [b"outlines", *parts], lambda: {"outcomes": list(map(_packed, _find_out(sources, remembered)))}
+    )
     return list(map(_unpacked, known["outcomes"]))
 
 
@@ -116,14 +130,75 @@ def _is_encrypted(source: Source) -> bool:
 # --- in earlier runs --------------------------------------------------------------------------------------------------
 
 
-def _find_out(sources: list[Source]) -> list[Outcome]:
-    """The ledger is for those only whose rendering takes longer than finding a page."""
-    with_page = iter(_from_ledger([one for one in sources if _has_page(one)]))
-    others = iter(_rendered([one for one in sources if not _has_page(one)]))
-    return [next(with_page if _has_page(one) else others) for one in sources]
+@dataclasses.dataclass(frozen=True)
+class _Guarded:
+    """A source with a page, and the iterations that a guess at its passphrases costs by its own files."""
+
+    source: Source
+    iterations: int
 
 
-def _has_page(source: Source) -> bool:
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A page, and which credentials of the list are on it."""
+
+    page: ledger.Page
+    place: slice
+
+
+_Known = list[Any]  # for each credential its outline; None if it is not known
+
+
+def _remembered(sources: list[Source]) -> _Known | None:
+    """The outlines on the page of the whole list; None if there is none. Credentials that get no page are left out."""
+    guarded = [one for one in _guard(sources) if one]
+    if not guarded:
+        return []
+    (page,) = ledger.pages([_subject(guarded)])
+    known: _Known | None = page.read()
+    return known
+
+
+def _find_out(sources: list[Source], remembered: _Known | None) -> list[Outcome]:
+    """Render what no page knows, and write the pages."""
+    guards = _guard(sources)
+    guarded = [one for one in guards if one]
+    parts = _parts_of(guarded) if remembered is None else []
+    on_pages = iter(_read(parts, len(guarded)) if remembered is None else remembered)
+    known = [next(on_pages) if guard else None for guard in guards]
+    rendered = iter(_rendered([one for one, outline in zip(sources, known) if outline is None]))
+    found = [next(rendered) if outline is None else outline for outline in known]
+    good = [None if isinstance(one, GridSecurityError) else one for one, guard in zip(found, guards) if guard]
+    new = [guard for guard, before, now in zip(guards, known, found) if guard and _is_new(before, now)]
+    if remembered is None or new:
+        _keep(parts or _parts_of(guarded), good, new)
+    return found
+
+
+def _is_new(before: Any, now: Outcome) -> bool:
+    return before is None and not isinstance(now, GridSecurityError)
+
+
+def _guard(sources: list[Source]) -> list[_Guarded | None]:
+    """What a page must cost to find; None for a credential without a page.
+
+    The ledger is for those only whose rendering takes longer than finding a page. It also has the iterations that the
+    archives say themselves: to look these up is faster than to read the archives.
+    """
+    chosen = [one for one in sources if _may_have_page(one)]
+    if not chosen:
+        return [None] * len(sources)
+    page = ledger.Page(ledger.Subject(b"iterations" + _all_known(chosen), about=_names(chosen)))
+    numbers = page.read()
+    if numbers is None:
+        numbers = list(map(guessing.iterations, chosen))
+        page.write(numbers)
+    # Not by "None in range", which would try all its numbers.
+    of_chosen = iter(_Guarded(*pair) if (pair[1] or 0) in _ROUNDS else None for pair in zip(chosen, numbers))
+    return [next(of_chosen) if _may_have_page(one) else None for one in sources]
+
+
+def _may_have_page(source: Source) -> bool:
     return _is_encrypted(source) and source.options["kdf_iterations"] in _ROUNDS
 
 
@@ -131,50 +206,61 @@ def _rendered(sources: list[Source]) -> list[Outcome]:
     return for_good_ones(lambda good: list(map(credential.outline, good)), _render(sources))
 
 
-def _from_ledger(sources: list[Source]) -> list[Outcome]:
-    if not sources:
-        return []
-    (page,) = ledger.pages([_subject(sources)])
-    known: list[Outcome] | None = page.read()
-    return _kept(page, _from_pieces(sources)) if known is None else known
+def _parts_of(guarded: list[_Guarded]) -> list[_Part]:
+    """The page of the whole list, then the pages of its pieces, if it has more than one piece."""
+    places = list(_pieces(guarded))
+    if guarded and len(places) != 1:
+        places.insert(0, slice(0, len(guarded)))
+    return list(map(_Part, ledger.pages([_subject(guarded[place]) for place in places]), places))
 
 
-def _from_pieces(sources: list[Source]) -> list[Outcome]:
-    pieces = list(_pieces(sources))
-    pages = ledger.pages(list(map(_subject, pieces)))
-    known = [page.read() for page in pages]
-    unknown = [one for piece, outlines in zip(pieces, known) if outlines is None for one in piece]
-    rendered = iter(_rendered(unknown))
-    found: list[Outcome] = []
-    for page, piece, outlines in zip(pages, pieces, known):
-        found += _kept(page, [next(rendered) for _one in piece]) if outlines is None else outlines
-    return found
+def _read(parts: list[_Part], count: int) -> _Known:
+    known: _Known = [None] * count
+    for part in parts:
+        outlines = part.page.read()
+        if outlines is not None:
+            known[part.place] = outlines
+    return known
 
 
-def _pieces(sources: list[Source]) -> Iterator[list[Source]]:
+def _pieces(guarded: list[_Guarded]) -> Iterator[slice]:
     """The list in pieces that end where an archive says so: one that comes or goes leaves the other pieces alone."""
-    piece = []
-    for source in sources:
-        piece.append(source)
-        if len(piece) == _LONGEST_PIECE or hashlib.sha256(source.data).digest()[0] % _PIECE == 0:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
+    start = 0
+    for end, one in enumerate(guarded, 1):
+        if end - start == _LONGEST_PIECE or hashlib.sha256(one.source.data).digest()[0] % _PIECE == 0:
+            yield slice(start, end)
+            start = end
+    if start < len(guarded):
+        yield slice(start, len(guarded))
 
 
-def _kept(page: ledger.Page, outcomes: list[Outcome]) -> list[Outcome]:
-    """An error is found out again, because what is wrong with a file may be mended in the code."""
-    if not any(isinstance(one, GridSecurityError) for one in outcomes):
-        page.write(outcomes)
-    return outcomes
+def _keep(parts: list[_Part], good: _Known, new: list[_Guarded]) -> None:
+    """Write the pages, and remove the others about what was rendered now.
+
+    An error is not kept but found out again, because its cause may lie outside of the files.
+    """
+    for part in parts:
+        if any(good[part.place]):
+            part.page.write(good[part.place])
+    ledger.remove_superseded(set(_names([one.source for one in new])))
 
 
-def _subject(sources: list[Source]) -> ledger.Subject:
-    known = [_known(one) for one in sources]
+def _subject(guarded: list[_Guarded]) -> ledger.Subject:
+    """The derivation costs as much as the most expensive of the files: a page tells that all passphrases are right."""
+    sources = [one.source for one in guarded]
     secret = [one.options[name] for one in sources for name in _SECRET]
-    rounds = max(one.options["kdf_iterations"] for one in sources)
-    return ledger.Subject(json.dumps(known).encode(), json.dumps(secret).encode(), rounds)
+    iterations = max(one.iterations for one in guarded)
+    return ledger.Subject(_all_known(sources), json.dumps(secret).encode(), iterations, _names(sources))
+
+
+def _names(sources: list[Source]) -> tuple[str, ...]:
+    """Digests of what names each credential, whatever its archive and its passphrases are."""
+    places = [json.dumps([one.options[name] for name in _PLACE]) for one in sources]
+    return tuple(hashlib.sha256(place.encode()).hexdigest()[:32] for place in places)
+
+
+def _all_known(sources: list[Source]) -> bytes:
+    return json.dumps(list(map(_known, sources))).encode()
 
 
 def _known(source: Source) -> list[Any]:

@@ -3,10 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What earlier runs found out, kept in ansible's home directory so that it is not derived again while nothing changes.
 
-A page holds nothing secret. But that there is a page for certain passphrases tells who reads the directory that these
-are the right ones; so its name is derived from them by as many rounds of PBKDF2 as protect the private key itself, and
-trying passphrases here is no faster than there. The same derivation gives the key of a MAC over the page: who does not
-know the passphrases cannot write one.
+A page holds nothing secret. But the existence of a page for certain passphrases tells a reader of the directory that
+they are right. So the name of a page is derived from them by as many iterations of PBKDF2 as the most expensive of the
+files that the page speaks of: trying passphrases against a page is never faster than against a file. The same
+derivation gives the key of a MAC over the page: only somebody who knows the passphrases can write one.
+
+A page about trust anchors or about iterations depends on no secret. Anybody could compute its name and its MAC. Such a
+page is protected by owner and mode of the directory only.
 
 A page that is missing, damaged or of other code costs the time to find out again, and nothing else.
 """
@@ -30,16 +33,21 @@ from typing import Any
 from ansible import constants as C
 
 from ansible_collections.grid.security.plugins.module_utils import bounded
+from ansible_collections.grid.security.plugins.plugin_utils import memo
 
 try:
     from cryptography import __version__ as _CRYPTOGRAPHY
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     _CRYPTOGRAPHY = ""
 
-__all__ = ["Page", "Subject", "pages"]
+__all__ = ["Page", "Subject", "pages", "remove_superseded"]
 
-_UNUSED = 30 * 86400  # seconds after which a page is thrown away
-_DAY = 86400  # seconds; how exactly it is known when a page was used
+_BEGAN = time.time()  # of this run: ansible's main process imports this file, then forks
+_DAY = 86400  # seconds
+_UNUSED = 30 * _DAY  # after which a page is removed
+_MAC_BYTES = 32
+_CODE_BYTES = 8
+_CODE_ROOTS = (Path(__file__).parent, Path(bounded.__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,13 @@ class Subject:
 
     :param known: everything the page depends on that is no secret. :param secret: passphrases.
     :param rounds: of PBKDF2-HMAC-SHA256, if there is a secret.
+    :param about: names, no secrets, of what the page describes; a newer page about one of them supersedes this one.
     """
 
     known: bytes
     secret: bytes = b""
     rounds: int = 1
+    about: tuple[str, ...] = ()
 
 
 def pages(subjects: list[Subject]) -> list[Page]:
@@ -71,30 +81,31 @@ class Page:
         # No longer than one SHA-256: more would take us as many rounds again, but nobody who guesses.
         derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.rounds)
         self._name, self._key = (hmac.digest(derived, purpose, "sha256") for purpose in (b"name", b"key"))
+        self._about = subject.about
 
     def read(self) -> Any:
         """What was written; None if there is nothing that can be trusted."""
         directory = _directory()
         if directory is None:
             return None
+        _sweep_once(directory)
         path = directory / self._name.hex()
         try:
-            data = path.read_bytes()
+            data = _read_own(path)
             _mark_used(path)
         except OSError:
             return None
-        mac, text = data[:32], data[32:]
-        return json.loads(text) if hmac.compare_digest(mac, self._mac(text)) else None
+        mac, rest = data[:_MAC_BYTES], data[_MAC_BYTES:]
+        return json.loads(rest[_CODE_BYTES:])["value"] if hmac.compare_digest(mac, self._mac(rest)) else None
 
     def write(self, value: Any) -> None:
         """Keep what is serializable as JSON; without room or right for it nothing is kept."""
         directory = _directory()
         if directory is None:
             return
-        text = json.dumps(value).encode()
+        rest = _code()[:_CODE_BYTES] + json.dumps({"about": self._about, "value": value}).encode()
         with contextlib.suppress(OSError):
-            _throw_away_unused(directory)
-            _replace(directory / self._name.hex(), self._mac(text) + text)
+            _replace(directory / self._name.hex(), self._mac(rest) + rest)
 
     def _mac(self, text: bytes) -> bytes:
         return hmac.digest(self._key, text, "sha256")
@@ -103,9 +114,13 @@ class Page:
 @functools.cache
 def _code() -> bytes:
     """A digest of what renders: other code may make something else of the same file."""
-    utils = Path(__file__).parent, Path(bounded.__file__).parent
-    sources = [path.read_bytes() for directory in utils for path in sorted(directory.glob("*.py"))]
-    return hashlib.sha256(b"\0".join([_CRYPTOGRAPHY.encode(), *sources])).digest()
+    found = hashlib.sha256(_CRYPTOGRAPHY.encode())
+    for root in _CODE_ROOTS:
+        for path in sorted(root.rglob("*.py")):
+            found.update(
+                b"\0%b\0%b" % (str(path.relative_to(root)).encode(), hashlib.sha256(path.read_bytes()).digest())
+            )
+    return found.digest()
 
 
 def _directory() -> Path | None:
@@ -116,19 +131,28 @@ def _directory() -> Path | None:
         status = directory.lstat()
     except OSError:
         return None
-    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
-    return directory if ours else None
+    return directory if stat.S_ISDIR(status.st_mode) and _is_ours(status) else None
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _read_own(path: Path) -> bytes:
+    """A page that only this account can have written, even if the directory was open to others once.
+
+    :raises OSError: it is missing, or somebody else's.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not (stat.S_ISREG(status.st_mode) and _is_ours(status)):
+            raise PermissionError(path)
+        return stream.read()
 
 
 def _mark_used(path: Path) -> None:
-    if time.time() - path.stat().st_mtime > _DAY:
-        os.utime(path)
-
-
-def _throw_away_unused(directory: Path) -> None:
-    for path in directory.iterdir():
-        if time.time() - path.stat().st_mtime > _UNUSED:
-            path.unlink()
+    """By the clock of this machine, which need not be that of a file server."""
+    os.utime(path, (time.time(), time.time()))
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -137,7 +161,56 @@ def _replace(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
+        _mark_used(Path(temporary))
         os.replace(temporary, path)
     except OSError:
         os.unlink(temporary)
         raise
+
+
+# --- what goes --------------------------------------------------------------------------------------------------------
+
+
+def remove_superseded(about: set[str]) -> None:
+    """Remove older pages about any of these, after new ones are written.
+
+    Pages that this run has used or written stay: other hosts may have other lists that share credentials.
+    """
+    directory = _directory()
+    for path in _paths(directory):
+        with contextlib.suppress(OSError, ValueError):
+            if path.lstat().st_mtime < _BEGAN and about.intersection(_about(path)):
+                path.unlink()
+
+
+def _about(path: Path) -> list[str]:
+    """What a page says that it is about; nothing if other code wrote it."""
+    rest = _read_own(path)[_MAC_BYTES:]
+    ours = rest.startswith(_code()[:_CODE_BYTES])
+    named: list[str] = json.loads(rest[_CODE_BYTES:])["about"] if ours else []
+    return named
+
+
+def _sweep_once(directory: Path) -> None:
+    """Remove pages that nobody needs: once per run, also if the run writes none."""
+    memo.memoize([b"ledger swept"], lambda: _sweep(directory))
+
+
+def _sweep(directory: Path) -> dict[str, Any]:
+    for path in _paths(directory):
+        with contextlib.suppress(OSError):
+            unused = time.time() - path.lstat().st_mtime
+            if unused > _UNUSED or (unused > _DAY and not _is_of_this_code(path)):
+                path.unlink()
+    return {}
+
+
+def _is_of_this_code(path: Path) -> bool:
+    return _read_own(path)[_MAC_BYTES:].startswith(_code()[:_CODE_BYTES])
+
+
+def _paths(directory: Path | None) -> list[Path]:
+    try:
+        return list(directory.iterdir()) if directory else []
+    except OSError:
+        return []

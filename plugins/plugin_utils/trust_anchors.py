@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -164,12 +165,14 @@ class _Rendering:
         return [Place(**one) for one in self._rendered()["places"]]
 
     def _find_outline(self) -> dict[str, Any]:
-        page = ledger.Page(ledger.Subject(b"anchors" + self._key))
+        about = hashlib.sha256(json.dumps([self._options, self._family]).encode()).hexdigest()
+        page = ledger.Page(ledger.Subject(b"anchors" + self._key, about=(about,)))
         known = page.read()
         if known is None or (known["until"] and known["until"] <= times.iso(times.now())):
             known = _outline(self._rendered())
             if not self._is_fresh():
                 page.write(known)
+                ledger.remove_superseded({about})
         return dict(known)
 
     def _rendered(self) -> dict[str, Any]:

@@ -11,7 +11,13 @@ import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.grid.security.plugins.module_utils import der
@@ -34,9 +40,16 @@ class Credential:
         """The certificate alone."""
         return self.certificate.public_bytes(Encoding.PEM)
 
-    def archive(self, passphrase: str = "import") -> bytes:
-        """The PKCS#12 archive; without encryption if the passphrase is empty."""
-        encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    def archive(self, passphrase: str = "import", iterations: int | None = None) -> bytes:
+        """The PKCS#12 archive; without encryption if the passphrase is empty.
+
+        :param iterations: of its encryption, by PBES2; the default is cryptography's, as is all before cryptography 38.
+        """
+        encryption: Any = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+        if iterations is not None and CRYPTOGRAPHY >= 38:
+            builder: Any = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(iterations)
+            builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(hashes.SHA256())
+            encryption = builder.build(passphrase.encode())
         others = list(self.others) or None
         return pkcs12.serialize_key_and_certificates(b"test", self.key, self.certificate, others, encryption)
 

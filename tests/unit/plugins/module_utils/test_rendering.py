@@ -14,6 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     certificates,
     credentials,
     der,
+    kdf,
     pem,
     pkcs8,
     rendering,
@@ -72,6 +73,26 @@ def test_passphrase_and_rounds_change_the_key_only() -> None:
         second = render(one, **change)
         assert second["privatekey"] != first["privatekey"]
         assert second["certificate"] == first["certificate"]
+
+
+@pytest.mark.parametrize(
+    ("iterations", "encrypted", "warned"),
+    [(1000, True, True), (99_999, True, True), (100_000, True, False), (None, True, False), (1000, False, False)],
+)
+def test_few_iterations_are_warned_of(iterations: int | None, encrypted: bool, warned: bool) -> None:
+    chosen = options(encrypt_privatekey=encrypted, kdf_iterations=iterations or DEFAULTS["kdf_iterations"])
+    warnings = rendering.render(pki.issue().archive(), chosen, "alice.p12")["warnings"]
+    expected = (
+        f"alice.p12: kdf_iterations is {iterations}, so the passphrase of the stored key can be guessed fast. Set it to"
+        " 100000 or more; the default is 600000."
+    )
+    assert warnings == ([expected] if warned else [])
+
+
+def test_stored_keys_take_600000_iterations_by_default() -> None:
+    chosen = {**DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store"}
+    (block,) = pem.blocks(rendering.render(pki.issue().archive(), chosen, "alice.p12")["privatekey"].encode())
+    assert max(kdf.rounds(der.read(block.data).child(0))) == 600_000
 
 
 def test_chain_is_leaf_first_whatever_the_archive_s_order() -> None:

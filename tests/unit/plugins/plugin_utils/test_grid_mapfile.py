@@ -34,15 +34,19 @@ class Site:
         given = {"passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
         return {"owner": owner, "src": f"{owner}.p12", **given, **options}
 
+    def action(self, register: Register, **fields: Any) -> Any:
+        read = self.archives.__getitem__
+        return SimpleNamespace(register=register, read=read, prepare=lambda: None, **fields)
+
     def run(self, *credentials: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
         def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
             self.calls += 1
             return file_set.converge(sets, contents, check, False)
 
         self.calls = 0
-        action = SimpleNamespace(register=self.register, check_mode=check, read=lambda src: self.archives[src])
+        action = self.action(self.register, check_mode=check)
         arguments = {"path": str(self.path), "credentials": list(credentials), **options}
-        result: dict[str, Any] = conversation.hold(grid_mapfile.place(action, arguments), send)  # type: ignore[arg-type]
+        result: dict[str, Any] = conversation.hold(grid_mapfile.place(action, arguments), send)
         return result
 
     @property
@@ -124,7 +128,7 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     site.run(alice)
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
     (outcome,) = grid_mapfile.credentials.identify(
-        SimpleNamespace(register=Register(), read=lambda src: site.archives[src]),  # type: ignore[arg-type]
+        site.action(Register()),
         grid_mapfile.credentials.read_options({"credentials": [alice]}),
     )
     site.register.refuse(alice, outcome["facts"])  # type: ignore[index]

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from ansible import constants as C
@@ -16,10 +19,11 @@ from ansible_collections.grid.security.plugins.module_utils import bounded, cred
 from ansible_collections.grid.security.plugins.module_utils.credentials import OPTIONS
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Source
-from ansible_collections.grid.security.plugins.plugin_utils import ledger
+from ansible_collections.grid.security.plugins.plugin_utils import guessing, kept_renderings, ledger
 from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings import KeptRenderings
 from ansible_collections.grid.security.tests.support import pki
 
+exact_iterations = pytest.mark.skipif(pki.CRYPTOGRAPHY < 38, reason="cryptography before 38 takes no iterations")
 DEFAULTS = {name: spec.get("default") for name, spec in OPTIONS.items()}
 
 
@@ -51,17 +55,22 @@ class Controller:
         local_tmp = self.root / f"run-{self._runs}"
         local_tmp.mkdir()
         self._patch.setattr(C, "DEFAULT_LOCAL_TMP", str(local_tmp))
+        self._patch.setattr(ledger, "_BEGAN", ledger.time.time())
         self.opened.clear()
 
     def add(self, *names: str) -> None:
-        self.archives.update({f"{name}.p12": pki.issue(name).archive() for name in names})
+        self.archives.update({f"{name}.p12": pki.issue(name).archive(iterations=1000) for name in names})
 
     def options(self, **changes: Any) -> list[dict[str, Any]]:
         own = {"passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000, **changes}
         return [{**DEFAULTS, "src": name, "owner": name[:-4], **own} for name in self.archives]
 
-    def renderer(self) -> KeptRenderings:
-        return KeptRenderings(lambda one: Source(one, self.archives[one["src"]]))
+    def renderer(self, meanwhile: Callable[[], None] = lambda: None) -> KeptRenderings:
+        return KeptRenderings(lambda one: Source(one, self.archives[one["src"]]), meanwhile)
+
+    def outline_pages(self) -> set[Path]:
+        """Without those that say how many iterations an archive asks for."""
+        return {path for path in self.pages.iterdir() if b"facts" in path.read_bytes()}
 
     def outlines(self, **changes: Any) -> list[Any]:
         return self.renderer().outlines(self.options(**changes))
@@ -94,6 +103,27 @@ def test_a_run_with_nothing_new_opens_nothing(controller: Controller) -> None:
     controller.begin_run()
     assert controller.outlines() == first
     assert controller.opened == []
+
+
+def test_a_run_with_nothing_new_does_something_else_meanwhile_once(controller: Controller) -> None:
+    controller.add("alice")
+    controller.outlines()
+    controller.begin_run()
+    called: list[int] = []
+    controller.renderer(lambda: called.append(1)).outlines(controller.options())
+    assert called == [1]
+    assert controller.opened == []
+
+
+def test_a_node_that_is_unreachable_meanwhile_hinders_no_other_host(controller: Controller) -> None:
+    controller.add("alice")
+
+    def fail() -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        controller.renderer(fail).outlines(controller.options())
+    assert controller.outlines()[0]["facts"]["subject"]
 
 
 def test_contents_are_those_outlined_and_opened_only_when_asked_for(controller: Controller) -> None:
@@ -158,22 +188,22 @@ def test_an_unencrypted_key_is_kept_nowhere(controller: Controller, tmp_path: Pa
 
 def test_pages_hold_nothing_secret_and_are_private(controller: Controller) -> None:
     controller.add("alice")
-    controller.outlines()
-    (page,) = controller.pages.iterdir()
+    controller.outlines(privatekey_passphrase="w0rd of the key")
+    pages = list(controller.pages.iterdir())
+    assert len(pages) == 2, "outlines, and iterations"
     assert stat.S_IMODE(controller.pages.stat().st_mode) == 0o700
-    assert stat.S_IMODE(page.stat().st_mode) == 0o600
-    assert b"PRIVATE KEY" not in page.read_bytes()
-    assert b"store" not in page.read_bytes()
+    for page in pages:
+        assert stat.S_IMODE(page.stat().st_mode) == 0o600
+        assert b"PRIVATE KEY" not in page.read_bytes()
+        assert b"w0rd of" not in page.read_bytes()
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda data: b"", lambda data: data[:-1], lambda data: data.replace(b"alice", b"mallo")]
-)
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: data.replace(b"a", b"b")])
 def test_a_damaged_page_is_no_page(controller: Controller, damage: Any) -> None:
     controller.add("alice")
     first = controller.outlines()
-    (page,) = controller.pages.iterdir()
-    page.write_bytes(damage(page.read_bytes()))
+    for page in controller.pages.iterdir():
+        page.write_bytes(damage(page.read_bytes()))
     controller.begin_run()
     assert controller.outlines() == first
     assert controller.opened == ["alice.p12 for alice"]
@@ -192,26 +222,164 @@ def test_other_code_is_another_page(controller: Controller, monkeypatch: pytest.
     controller.add("alice")
     controller.outlines()
     controller.begin_run()
-    monkeypatch.setattr(ledger, "_code", lambda: b"another release")
+    monkeypatch.setattr(ledger, "_code", lambda: bytes(32))
     controller.outlines()
     assert controller.opened == ["alice.p12 for alice"]
 
 
-def test_pages_that_nobody_uses_go(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
-    controller.add("alice")
-    controller.outlines()
-    (old,) = controller.pages.iterdir()
-    now = ledger.time.time()
-    monkeypatch.setattr(ledger.time, "time", lambda: now + 31 * 86400)
-    controller.add("bob")
-    controller.outlines()
-    assert not old.exists()
-    assert list(controller.pages.iterdir())
-
-
-def test_rounds_that_no_key_may_have_are_an_error_and_no_page(controller: Controller) -> None:
+def test_iterations_that_no_key_may_have_are_an_error_and_no_page(controller: Controller) -> None:
     controller.add("alice")
     (found,) = controller.outlines(kdf_iterations=0)
     assert isinstance(found, GridSecurityError)
     assert found.kind == "kdf_iterations"
     assert not controller.pages.exists()
+
+
+# --- a page is no faster to guess against than the files it speaks of -------------------------------------------------
+
+
+@pytest.fixture(name="derived")
+def _derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The iterations of all derivations over a secret."""
+    found: list[int] = []
+    derive = hashlib.pbkdf2_hmac
+
+    def noted(name: str, secret: bytes, salt: bytes, iterations: int, *others: Any) -> bytes:
+        if secret:
+            found.append(iterations)
+        return derive(name, secret, salt, iterations, *others)
+
+    monkeypatch.setattr(ledger.hashlib, "pbkdf2_hmac", noted)
+    return found
+
+
+@exact_iterations
+@pytest.mark.parametrize(("stored", "archive", "largest"), [(5000, 1000, 5000), (1500, 6000, 6000), (1500, 1000, 2048)])
+def test_a_page_costs_the_largest_iterations_of_key_archive_and_mac(
+    controller: Controller, derived: list[int], stored: int, archive: int, largest: int
+) -> None:
+    controller.archives["alice.p12"] = pki.issue("alice").archive(iterations=archive)
+    for _run in range(2):
+        controller.begin_run()
+        controller.outlines(kdf_iterations=stored)
+    assert controller.opened == []
+    assert derived and set(derived) == {largest}
+
+
+@exact_iterations
+def test_a_page_of_a_list_costs_the_largest_iterations_of_all(controller: Controller, derived: list[int]) -> None:
+    for number, name in enumerate(("alice", "bob", "carol")):
+        controller.archives[f"{name}.p12"] = pki.issue(name).archive(iterations=3000 + number)
+    for _run in range(2):
+        controller.begin_run()
+        derived.clear()
+        controller.outlines()
+    assert derived == [3002], "one derivation for the whole list"
+
+
+def test_a_run_with_nothing_new_does_not_read_the_structure_of_archives(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller.add("alice")
+    controller.outlines()
+    controller.begin_run()
+    monkeypatch.setattr(guessing, "iterations", lambda source: pytest.fail("read again"))
+    controller.outlines()
+
+
+def test_archives_that_cannot_be_compared_have_no_page(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guessing, "iterations", lambda source: None)
+    controller.add("alice")
+    for _run in range(2):
+        controller.begin_run()
+        controller.outlines()
+        assert controller.opened == ["alice.p12 for alice"]
+    assert controller.outline_pages() == set()
+
+
+# --- pages that are no longer needed go -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes", [{"privatekey_passphrase": "other"}, {"kdf_iterations": 2000}, {"include_chain": True}]
+)
+def test_a_page_that_was_replaced_goes(controller: Controller, changes: dict[str, Any]) -> None:
+    controller.add("alice", "bob")
+    controller.outlines()
+    old = controller.outline_pages()
+    controller.begin_run()
+    controller.outlines(**changes)
+    assert controller.outline_pages() and not old & controller.outline_pages()
+
+
+def test_pages_of_an_archive_that_was_replaced_go(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_renderings, "_LONGEST_PIECE", 2)
+    controller.archives.update({f"user{number}.p12": pki.issue().archive(iterations=1000) for number in range(6)})
+    controller.outlines()
+    old = controller.outline_pages()
+    controller.begin_run()
+    controller.archives["user2.p12"] = pki.issue().archive(iterations=1000)
+    controller.outlines()
+    gone = [path for path in old if not path.exists()]
+    assert 2 <= len(gone) < len(old), "the list and a piece or two; those of other users stay"
+
+
+def test_pages_of_other_credentials_and_of_other_hosts_stay(controller: Controller) -> None:
+    controller.add("alice", "bob")
+    alice, bob = controller.options()
+    controller.renderer().outlines([bob])
+    of_bob = controller.outline_pages()
+    controller.begin_run()
+    controller.renderer().outlines([alice])
+    one_host = controller.outline_pages()
+    controller.renderer().outlines([{**alice, "include_chain": True}])  # another host of the same run
+    assert one_host < controller.outline_pages()
+    assert of_bob < one_host
+
+
+def test_what_is_known_already_supersedes_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two groups of hosts share alice. A change of bob costs the other group nothing."""
+    monkeypatch.setattr(kept_renderings, "_LONGEST_PIECE", 1)
+    controller.add("alice", "bob", "carol")
+    alice, bob, carol = controller.options()
+    controller.renderer().outlines([alice, carol])
+    of_others = controller.outline_pages()
+    controller.renderer().outlines([alice, bob])
+    controller.begin_run()
+    controller.renderer().outlines([alice, {**bob, "privatekey_passphrase": "other"}])
+    assert controller.opened == ["bob.p12 for bob"]
+    assert of_others <= controller.outline_pages()
+
+
+@pytest.mark.parametrize("days", [29, 31])
+def test_pages_that_nobody_used_for_30_days_go_in_a_run_that_writes_nothing(controller: Controller, days: int) -> None:
+    controller.add("alice")
+    controller.outlines()
+    old = controller.pages / ("0" * 64)
+    old.write_bytes(next(iter(controller.outline_pages())).read_bytes())
+    before = {path.name for path in controller.pages.iterdir()}
+    os.utime(old, (0, time.time() - days * 86400))
+    controller.begin_run()
+    controller.outlines()
+    assert controller.opened == []
+    after = {path.name for path in controller.pages.iterdir()}
+    assert before - after == ({old.name} if days > 30 else set())
+
+
+def test_use_is_noted(controller: Controller) -> None:
+    controller.add("alice")
+    controller.outlines()
+    for path in controller.pages.iterdir():
+        os.utime(path, (0, time.time() - 29 * 86400))
+    controller.begin_run()
+    controller.outlines()
+    assert all(time.time() - path.stat().st_mtime < 86400 for path in controller.pages.iterdir())
+
+
+def test_an_error_of_one_costs_no_other_page(controller: Controller) -> None:
+    controller.add("alice", "bob", "carol")
+    controller.archives["bob.p12"] = b"rubbish"
+    controller.outlines()
+    controller.begin_run()
+    controller.outlines()
+    assert controller.opened == ["bob.p12 for bob"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import runpy
 import signal
 import stat
 from collections.abc import Iterator
@@ -52,6 +53,14 @@ def test_failure_is_not_kept() -> None:
     with pytest.raises(ZeroDivisionError):
         memo.memoize([b"x"], lambda: {"value": 1 // 0})
     assert memo.memoize([b"x"], lambda: {"value": 2}) == {"value": 2}
+
+
+def test_another_run_has_another_key() -> None:
+    """A reader of the directory could otherwise compute the name that a guess at a passphrase gives."""
+    first, second = (runpy.run_path(memo.__file__) for _run in range(2))
+    assert first["memoize"]([b"passphrase"], lambda: {"value": 1}) == {"value": 1}
+    assert first["recall"]([b"passphrase"]) == {"value": 1}
+    assert second["recall"]([b"passphrase"]) is None
 
 
 def test_nobody_else_reads_it(local_tmp: Path) -> None:

@@ -1,0 +1,83 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the structure of a PKCS#12 archive (RFC 7292) as far as it shows without a passphrase.
+
+Needs the standard library only: a run with nothing to do reads the iterations of each archive, and opens none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.grid.security.plugins.module_utils import der, kdf
+
+__all__ = ["DATA", "algorithms", "content_of", "derivations", "key_bags", "mac_data"]
+
+DATA = "1.2.840.113549.1.7.1"
+_ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
+_SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+_BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
+
+
+def derivations(pfx: der.Element) -> Iterator[int]:
+    """The iterations of every key derivation that shows without a passphrase."""
+    for algorithm in algorithms(pfx):
+        yield from kdf.rounds(algorithm)
+    mac = mac_data(pfx)
+    if mac is not None:
+        yield mac.children[2].integer() if len(mac.children) > 2 else 1
+        yield from kdf.rounds(mac.children[0].children[0])
+
+
+def mac_data(pfx: der.Element) -> der.Element | None:
+    """MacData, if the archive has it and it is well-formed enough to be looked at."""
+    if len(pfx.children) < 3:
+        return None
+    mac = pfx.children[2]
+    complete = len(mac.children) >= 2 and len(mac.children[0].children) == 2 and mac.children[0].children[0].children
+    return mac if complete else None
+
+
+def content_of(info: der.Element) -> der.Element | None:
+    """What lies in a ContentInfo's ``[0]``."""
+    return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
+
+
+def _infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
+    """Type and content of each ContentInfo of the archive.
+
+    :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
+    """
+    content = content_of(pfx.children[1])
+    if content is None or pfx.children[1].child(0).oid() != DATA:  # signed, which is told later
+        return
+    for info in der.read(content.octets()).children:
+        inner = content_of(info)
+        if inner is not None:
+            yield info.child(0).oid(), inner
+
+
+def key_bags(pfx: der.Element) -> Iterator[der.Element]:
+    """The encrypted private keys that show from outside."""
+    for kind, content in _infos(pfx):
+        if kind == DATA:
+            yield from _keys_among(der.read(content.octets()))
+
+
+def _keys_among(bags: der.Element) -> Iterator[der.Element]:
+    for bag in bags.children:
+        kind = bag.child(0).oid()
+        if kind == _SHROUDED_KEY_BAG:
+            yield bag.child(1).child(0)
+        elif kind == _BAG_OF_BAGS:
+            yield from _keys_among(bag.child(1).child(0))
+
+
+def algorithms(pfx: der.Element) -> Iterator[der.Element]:
+    """The AlgorithmIdentifier of every encryption that shows from outside."""
+    for kind, content in _infos(pfx):
+        if kind == _ENCRYPTED_DATA:
+            yield content.child(1).child(1)
+    for bag in key_bags(pfx):
+        yield bag.child(0)
