@@ -220,12 +220,12 @@ def test_who_leaves_is_removed_and_told(node: Node) -> None:
     result = node.run("alice", "bob", check=True, **PURGE)
     files = [str(node.home("carol") / name) for name in ("userkey.pem", "usercert.pem")]
     assert result["purged"] == [{"owner": "carol", "paths": files}]
+    assert result["summary"] == ["2 credentials, none changed", "no longer in the list and not yet removed: carol"]
     assert result["diff"][-1] == {"prepared": f"carol: no longer in the list, still has {', '.join(files)}\n"}
     assert len(node.names("carol")) == 3
     result = node.run("alice", "bob", **PURGE)
     assert result["changed"]
     assert result["purged"] == [{"owner": "carol", "paths": files}]
-    assert result["summary"] == ["2 credentials, none changed", "no longer in the list and not yet removed: carol"]
     assert result["summary"][-1] == "no longer in the list and removed: carol"
     assert result["diff"][-1] == {"prepared": f"carol: no longer in the list, {', '.join(files)} removed\n"}
     assert node.names("carol") == ["own"]
