@@ -312,7 +312,7 @@ def _explain(item: _Item, paths: dict[str, str], path: str, change: str, check: 
         return reasons.of_certificate(outline["facts"], item.before, check)
     if change == "created":
         return "private key installed"
-    found = dict(item.outcome.get("keys") or {}).get(path)
+    found = dict(item.outcome.get("key_files") or {}).get(path)
     return reasons.of_privatekey(outline["key"], found, _is_certificate_in_place(item, paths), check)
 
 

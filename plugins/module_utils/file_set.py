@@ -334,12 +334,16 @@ def _certificate(step: Step) -> bytes:
 
 
 def _more_facts(steps: list[Step]) -> dict[str, Any]:
-    """``keys``: what the headers of key files say that are about to be replaced; ``stored``: the contents of files that
-    root alone keeps for the controller; ``left``: the paths that are not removed because of what lies beside them."""
+    """Facts for the controller beside the changes.
+
+    - ``key_files``: what the headers of private keys say that are about to be replaced.
+    - ``stored``: contents of files that the controller itself placed and wants to see again.
+    - ``left``: paths that are not removed because of the certificate beside them.
+    """
     replaced = [step for step in steps if step.needs and step.before.content is not None]
     keys = [(step.entry.path, step.before.content or b"") for step in replaced if step.entry.privatekey]
     facts: dict[str, Any] = {
-        "keys": {path: key_files.describe(content) for path, content in keys},
+        "key_files": {path: key_files.describe(content) for path, content in keys},
         "stored": {step.entry.path: _text(step.before.content or b"") for step in steps if _is_recalled(step)},
         "left": [step.entry.path for step in steps if step.left],
     }

@@ -147,7 +147,7 @@ sets:
       description: The first certificate of present files in Base64 by path, of those that the controller has to see.
       returned: when such a file differs
       type: dict
-    keys:
+    key_files:
       description: Facts from the headers of private key files by path - whether they are encrypted, salt and iterations. No
         content of a key.
       returned: when a private key of a credential differs

@@ -78,7 +78,7 @@ options:
         type: str
         choices: [always, on_create]
         default: always
-          privatekey_format:
+      privatekey_format:
         description:
           - V(pkcs8) is read by all current grid clients. V(traditional) is for Java clients of the JGlobus era, and
             for unencrypted keys only.

@@ -47,7 +47,7 @@ def changes(result: Result) -> Iterable[str]:
 
 def _located(result: Result, change: str) -> str:
     """A change with the path of its file."""
-    if change == "account created":
+    if change.startswith("account "):
         return change
     for words, path in _SUBJECTS.items():
         if change.startswith(words):

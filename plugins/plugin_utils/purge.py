@@ -210,7 +210,7 @@ class Keeper:
             return
         cause = self._cause_to_refuse(leavers)
         if cause:
-            self._refusal = f"nothing is purged. {', '.join(sorted(leavers))} left the list, but {cause}"
+            self._refusal = f"nothing is purged. {listed(sorted(leavers))} left the list, but {cause}"
             return
         places = {Placement.of(one).place for one in self._items}
         gone = [placement for placement in sorted(self._recorded) if placement.owner in leavers]
@@ -239,7 +239,8 @@ class Keeper:
         result["warnings"] = [*result.get("warnings", []), *warnings]
         if purged and "summary" in result:
             owners = listed(sorted({one.placement.owner for one in purged}))
-            result["summary"] = [*result["summary"], f"no longer in the list and removed: {owners}"]
+            done = "not yet removed" if self._check else "removed"
+            result["summary"] = [*result["summary"], f"no longer in the list and {done}: {owners}"]
         if diff and purged:
             result["diff"] = [*result.get("diff", []), {"prepared": "".join(map(self._line, purged))}]
         if failures:

@@ -13,7 +13,8 @@ import cryptography_vectors
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import der, names, pem, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import der, names, pem, pkcs8, signing_policy
+from ansible_collections.grid.security.plugins.plugin_utils import placed_record
 from ansible_collections.grid.security.tests.fuzz import mutations
 from ansible_collections.grid.security.tests.support import pki
 
@@ -33,6 +34,8 @@ __all__ = [
     "key_pairs",
     "policies",
     "private_key",
+    "records",
+    "stored_keys",
     "tarballs",
     "trust_directories",
     "vo_directories",
@@ -126,6 +129,23 @@ def answers() -> Iterator[bytes]:
         {"changed": True, "entries": [{"path": "/a", "changes": ["created"]}], "needs": ["0" * 64], "observed": {}},
     ):
         yield json.dumps(one).encode()
+
+
+def stored_keys() -> Iterator[bytes]:
+    """Key files as this collection, other programs and users leave them."""
+    for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+        for protection in (NoEncryption(), BestAvailableEncryption(STORE.encode())):
+            yield ALICE.key.private_bytes(Encoding.PEM, form, protection)
+    info = ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    yield pkcs8.encrypt(info, STORE, 1000)
+
+
+def records() -> Iterator[bytes]:
+    """Records of placed credentials."""
+    options = {"directory": "", "cert_path": "c.pem", "privatekey_path": "k.pem", "other_certs_path": None}
+    placements = [placed_record.Placement.of({**options, "owner": owner}) for owner in ("alice", "bob")]
+    yield placed_record.encode({})
+    yield placed_record.encode({placement: ["0" * 64, "f" * 64] for placement in placements})
 
 
 def anchors() -> Iterator[bytes]:

@@ -28,8 +28,10 @@ from ansible_collections.grid.security.plugins.module_utils import (
     entries,
     file_set,
     gridmap,
+    key_files,
     manifest,
     pem,
+    reasons,
     rendering,
     safe_x509,
     scanning,
@@ -45,6 +47,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
     ca_material,
     crl_sources,
+    placed_record,
     places,
     source_stamps,
     trust_anchors,
@@ -100,13 +103,13 @@ def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> l
     credential.days_left(facts)
     with contextlib.suppress(GridSecurityError):  # of documented kinds, see _certificate_in_place
         credential.review(facts, _FACTS, given, "alice.p12")
-    return [*texts, credential.explain_certificate(facts, _FACTS)]
+    return [*texts, reasons.of_certificate(facts, _FACTS, check=False)]
 
 
 def _certificate_in_place(data: bytes) -> Iterator[str]:
     """What the owner of a home has put there; nothing it is may disturb the run."""
     before = certificates.present(data)
-    yield credential.explain_certificate(_FACTS, before)
+    yield reasons.of_certificate(_FACTS, before, check=True)
     credential.review(_FACTS, before, _OPTIONS, "alice.p12")
 
 
@@ -129,6 +132,22 @@ def _answer(data: bytes) -> Iterator[str]:
     if answers.checked(passed, answers.LARGEST) != passed:
         raise ValueError("it is changed once more")
     yield json.dumps(passed, ensure_ascii=False).encode().decode()[:1000]
+
+
+def _key_in_place(data: bytes) -> Iterator[str]:
+    """The same for the key, of which a run says what protected it."""
+    found = key_files.describe(data)
+    for wanted in ({"kind": "plain"}, {"kind": "encrypted", "salt": "00" * 16, "iterations": 600_000}):
+        yield reasons.of_privatekey(wanted, found, same_certificate=True, check=False)
+    yield str(found)
+
+
+def _placed_record(data: bytes) -> Iterator[str]:
+    """What a node says was placed there; a good record can be written and read again."""
+    record = placed_record.decode(data)
+    assert placed_record.decode(placed_record.encode(record)) == record
+    for placement, fingerprints in record.items():
+        yield from (placement.owner, *fingerprints)
 
 
 def _planted(_data: bytes) -> list[str]:
@@ -291,6 +310,8 @@ _ALL = (
     ),
     Target("file_in_place", _file_in_place, seeds.files_in_place, mutations.pem_text, secrets=_lines_in_place),
     Target("answer", _answer, seeds.answers, mutations.text, errors=(answers.AnswerError,)),
+    Target("key_in_place", _key_in_place, seeds.stored_keys, mutations.either(mutations.pem_text, mutations.text)),
+    Target("placed_record", _placed_record, seeds.records, mutations.text, errors=(ValueError,)),
     Target("anchors", _anchors, seeds.anchors, mutations.sections(mutations.pem_text), _ANCHOR_KINDS),
     Target(
         "chain",

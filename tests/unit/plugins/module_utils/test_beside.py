@@ -217,14 +217,14 @@ def test_key_that_is_spoiled_during_the_run_is_noticed(home: Home) -> None:
 
 def test_facts_of_a_key_that_differs_are_told(home: Home) -> None:
     home.place(ALICE.pem, key_pem(ALICE))
-    assert home.converge(ALICE.pem, PLACED, send=False)["keys"] == {str(home.key): {"kind": "plain"}}
-    assert "keys" not in home.converge(ALICE.pem, key_pem(ALICE), send=False)
+    assert home.converge(ALICE.pem, PLACED, send=False)["key_files"] == {str(home.key): {"kind": "plain"}}
+    assert "key_files" not in home.converge(ALICE.pem, key_pem(ALICE), send=False)
 
 
 def test_nothing_is_told_about_files_that_are_no_keys(home: Home) -> None:
     home.place(ALICE.pem, THEIRS)
-    assert "keys" not in home.send([file_entry("userkey.pem", PLACED, secret=True)], [])
-    assert "keys" not in home.send([file_entry("missing.pem", PLACED, privatekey=True)], [])
+    assert "key_files" not in home.send([file_entry("userkey.pem", PLACED, secret=True)], [])
+    assert "key_files" not in home.send([file_entry("missing.pem", PLACED, privatekey=True)], [])
 
 
 def test_stored_content_is_told_when_it_differs(home: Home) -> None:

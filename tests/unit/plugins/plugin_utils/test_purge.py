@@ -220,11 +220,13 @@ def test_who_leaves_is_removed_and_told(node: Node) -> None:
     result = node.run("alice", "bob", check=True, **PURGE)
     files = [str(node.home("carol") / name) for name in ("userkey.pem", "usercert.pem")]
     assert result["purged"] == [{"owner": "carol", "paths": files}]
+    assert result["summary"] == ["2 credentials, none changed", "no longer in the list and not yet removed: carol"]
     assert result["diff"][-1] == {"prepared": f"carol: no longer in the list, still has {', '.join(files)}\n"}
     assert len(node.names("carol")) == 3
     result = node.run("alice", "bob", **PURGE)
     assert result["changed"]
     assert result["purged"] == [{"owner": "carol", "paths": files}]
+    assert result["summary"][-1] == "no longer in the list and removed: carol"
     assert result["diff"][-1] == {"prepared": f"carol: no longer in the list, {', '.join(files)} removed\n"}
     assert node.names("carol") == ["own"]
     assert list(node.recorded()) == ["alice", "bob"]
@@ -295,13 +297,13 @@ def test_files_that_another_owner_took_over_stay(node: Node) -> None:
 # --- archives on the node ---------------------------------------------------------------------------------------------
 
 
-def run_there(node: Node, listed: list[dict[str, Any]], convert: Any, **given: Any) -> dict[str, Any]:
+def run_there(node: Node, items: list[dict[str, Any]], convert: Any, **given: Any) -> dict[str, Any]:
     """A run whose archives lie on the node, where a module converts them between two calls."""
-    keeper = Keeper({**LIST_DEFAULTS, "record": str(node.record), **given}, listed, check=False)
+    keeper = Keeper({**LIST_DEFAULTS, "record": str(node.record), **given}, items, check=False)
 
     def place() -> Conversation:
         yield conversation.Request([])
-        return [convert(one) for one in listed]
+        return [convert(one) for one in items]
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         return node.send(sets, contents, False)
