@@ -17,7 +17,13 @@ from typing import Any, Callable
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, grid_mapfile, trust_anchors, voms
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    credentials,
+    grid_mapfile,
+    option_names,
+    trust_anchors,
+    voms,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 __all__ = ["PARTS", "Part", "place"]
@@ -47,12 +53,17 @@ PARTS = (
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
     chosen = [part for part in PARTS if any(action.template(action.task_vars.get(one)) for one in part.variables)]
-    results = yield from together([part.place(action, _arguments(action, part)) for part in chosen])
+    results = yield from together([_conversation(action, part) for part in chosen])
     result = _combined({part.role: result for part, result in zip(chosen, results)}, action.diff)
     if not chosen:
         variables = ", ".join(one for part in PARTS for one in part.variables)
         result["warnings"] = [f"nothing to do: none of {variables} is set."]
     return result
+
+
+def _conversation(action: GridAction, part: Part) -> Conversation:
+    """The part's, in which messages speak of the role's variables."""
+    return option_names.spoken(part.role, part.place(action, _arguments(action, part)))
 
 
 def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
