@@ -57,6 +57,6 @@ def _read(item: Any, number: int) -> Exclusion:
                 return Exclusion(item[name], item["reason"])
     raise GridSecurityError(
         "bad_exclusion",
-        f"exclude[{number}]: {item!r} does not name a CA. Write an alias, a DN that starts with a slash or a fingerprint;"
-        " or a dictionary with alias or dn, and reason.",
+        f"exclude[{number}]: {item!r} does not name a CA. Write an alias, a DN that starts with a slash or a"
+        " fingerprint; or a dictionary with alias or dn, and reason.",
     )

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options in messages under the name that the user wrote: an option of a task, or a variable of a role.
 
-Messages call options as modules do. In a role of this collection the user sets variables, so each message is translated
-once, at the end. The role's own task says which variable becomes which option, so that there is nothing to keep in step.
+Messages call options as modules do. In a role of this collection the user sets variables, so each message is
+translated once, at the end. The role's own task says which variable becomes which option, and is read for that.
 Options are recognized by the words of our messages around them. Everything else stays: file names, DNs, and other text
 that a message quotes.
 """
@@ -48,7 +48,7 @@ def role_of(task: Any) -> str | None:
     return name[len(_COLLECTION) :] if name.startswith(_COLLECTION) else None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def variables(role: str) -> dict[str, str]:
     """The variable behind each option of the role's task; empty for a role without such a task."""
     try:
@@ -105,7 +105,7 @@ def _translate_options(role: str, line: str) -> str:
     return _LISTS.sub(lambda match: match[1] + re.sub(r"\w+", lambda name: known.get(name[0], name[0]), match[2]), line)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _patterns(role: str) -> list[re.Pattern[str]]:
     names = sorted(variables(role), key=len, reverse=True)
     forms = [(*_DISTINCTIVE, [one for one in names if "_" in one]), *((*form, names) for form in _EVERYDAY)]

@@ -259,7 +259,11 @@ def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:
     Which certificate a link led to is not known. That there is a file now is told among the files.
     """
     before, after = _certificates(found), _certificates(wanted)
-    other = [one for one in sorted({*after} & {*before}) if found[f"{one}.pem"]["kind"] == "file" and after[one] != before[one]]
+    other = [
+        one
+        for one in sorted({*after} & {*before})
+        if found[f"{one}.pem"]["kind"] == "file" and after[one] != before[one]
+    ]
     return {
         "added": [_named(alias, after) for alias in sorted(set(after) - set(before))],
         "removed": [_named(alias, before) for alias in sorted(set(before) - set(after))],

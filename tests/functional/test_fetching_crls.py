@@ -175,9 +175,7 @@ def test_what_stands_beside_a_redirect_is_not_read(servers: tuple[str, str, list
     assert requests == ["/large-redirect", "/root.crl"]
 
 
-def test_https_only(
-    servers: tuple[str, str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_https_only(servers: tuple[str, str, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plain, encrypted, requests = servers
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     assert verified.fetch(f"{encrypted}/to?/root.crl") == GOOD

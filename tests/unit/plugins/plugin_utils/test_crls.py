@@ -351,7 +351,8 @@ def test_threads_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "item", ["root", "ro*", "/DC=org/*/CN=Root", {"alias": "root", "reason": "gone"}, {"dn": "/*=Root", "reason": "gone"}]
+    "item",
+    ["root", "ro*", "/DC=org/*/CN=Root", {"alias": "root", "reason": "gone"}, {"dn": "/*=Root", "reason": "gone"}],
 )
 def test_exceptions(site: Site, item: Any) -> None:
     """Neither fetched nor missed; what is in place stays."""

@@ -113,7 +113,9 @@ def test_revoked_key(revoked: tuple[Publisher, Path]) -> None:
 
 def test_expired_key(root: Path) -> None:
     publisher = Publisher(root / "expired", *LONG_AGO, expires="10d")
-    assert re.search(r"is by the key [0-9A-F]{16}, which has expired", refused(publisher.sign(*LONG_AGO), publisher.keyring))
+    assert re.search(
+        r"is by the key [0-9A-F]{16}, which has expired", refused(publisher.sign(*LONG_AGO), publisher.keyring)
+    )
 
 
 def test_expired_signature(root: Path) -> None:
@@ -209,7 +211,9 @@ def test_output_is_limited(fake: Any) -> None:
 
 
 def test_memory_is_limited(fake: Any) -> None:
-    file = fake('for try in $(seq 100); do [ "$(ulimit -v)" = unlimited ] || break; sleep 0.05; done; ulimit -v >&2; exit 2')
+    file = fake(
+        'for try in $(seq 100); do [ "$(ulimit -v)" = unlimited ] || break; sleep 0.05; done; ulimit -v >&2; exit 2'
+    )
     assert f"gpg says: {gpg._MOST_MEMORY >> 10}" in refused(file, file)
 
 

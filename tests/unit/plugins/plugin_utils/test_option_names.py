@@ -84,11 +84,17 @@ SAID = [
     ("host_credential", "for a PKCS#12 archive leave <privatekey_src> out. Check <src>."),
     ("host_credential", "one of <src> and content is required for state: present."),
     ("host_credential", "Name the credential of this host, or correct <dns_name>."),
-    ("grid_mapfile", "/etc/x would map nobody. Give <credentials> or <entries>; if that is intended, say <allow_empty>: true."),
+    (
+        "grid_mapfile",
+        "/etc/x would map nobody. Give <credentials> or <entries>; if that is intended, say <allow_empty>: true.",
+    ),
     ("grid_mapfile", "<entries>: an item is a line of a grid-mapfile, or has dn and account."),
     # Items of a list carry the options of the module.
     ("user_credentials", "alice.p12 for alice: it is older. To go back to it, say allow_older: true."),
-    ("user_credentials", "alice.p12: privatekey_passphrase is missing or empty. Set it, or say encrypt_privatekey: false."),
+    (
+        "user_credentials",
+        "alice.p12: privatekey_passphrase is missing or empty. Set it, or say encrypt_privatekey: false.",
+    ),
 ]
 
 
@@ -104,10 +110,22 @@ def test_options_of_messages_are_translated(role: str, message: str) -> None:
     ("role", "message", "expected"),
     [
         ("user_credentials", "credentials[3]: value of state", "user_credentials[3]: value of state"),
-        ("user_credentials", "an earlier item of credentials has the same", "an earlier item of user_credentials has the same"),
+        (
+            "user_credentials",
+            "an earlier item of credentials has the same",
+            "an earlier item of user_credentials has the same",
+        ),
         ("host_credential", "credentials[0]: one of src and content", "one of host_credential_src and content"),
-        ("host_credential", "credentials[2]: value of backup must be", "host_credential_copies[1]: value of backup must be"),
-        ("grid_mapfile", "credentials[2]: value of backup must be", "grid_mapfile_credentials[2]: value of backup must be"),
+        (
+            "host_credential",
+            "credentials[2]: value of backup must be",
+            "host_credential_copies[1]: value of backup must be",
+        ),
+        (
+            "grid_mapfile",
+            "credentials[2]: value of backup must be",
+            "grid_mapfile_credentials[2]: value of backup must be",
+        ),
     ],
 )
 def test_items_are_counted_as_the_user_does(role: str, message: str, expected: str) -> None:
@@ -134,7 +152,12 @@ def test_quoted_text_stays(role: str, quoted: str) -> None:
 
 def test_all_messages_of_a_result() -> None:
     text = "one of two.\nSay nothing, or say allow_older: true."
-    result = {"msg": text, "warnings": [text], "credentials": [{"msg": text, "why": [text]}, {}], "crls": [{"msg": None}]}
+    result = {
+        "msg": text,
+        "warnings": [text],
+        "credentials": [{"msg": text, "why": [text]}, {}],
+        "crls": [{"msg": None}],
+    }
     told = option_names.translated("host_credential", result)
     expected = text.replace("allow", "host_credential_allow")
     assert told["msg"] == told["warnings"][0] == told["credentials"][0]["msg"] == expected
