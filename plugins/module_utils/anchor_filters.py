@@ -35,7 +35,8 @@ def matches(pattern: str, alias: str, dn: str | None, certificate: bytes) -> boo
     if _FINGERPRINT.fullmatch(pattern):
         wanted = pattern.replace(":", "").lower()
         # A name for the certificate, as publishers print it; nothing is trusted because of it.
-        return wanted in (hashlib.sha256(certificate).hexdigest(), hashlib.sha1(certificate).hexdigest())
+        digests = hashlib.sha256(certificate), hashlib.sha1(certificate, usedforsecurity=False)
+        return wanted in [digest.hexdigest() for digest in digests]
     value = dn if pattern.startswith("/") else alias
     return value is not None and (value == pattern or fnmatch.fnmatchcase(value, pattern))  # real DNs hold brackets
 
@@ -57,6 +58,6 @@ def _read(item: Any, number: int) -> Exclusion:
                 return Exclusion(item[name], item["reason"])
     raise GridSecurityError(
         "bad_exclusion",
-        f"exclude[{number}]: {item!r} does not name a CA. Write an alias, a DN that starts with a slash or a fingerprint;"
-        " or a dictionary with alias or dn, and reason.",
+        f"exclude[{number}]: {item!r} does not name a CA. Write an alias, a DN that starts with a slash or a"
+        " fingerprint; or a dictionary with alias or dn, and reason.",
     )

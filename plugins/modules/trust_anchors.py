@@ -30,6 +30,9 @@ options:
         of the public keys that may have made it; C(name), the alias of a single certificate; C(subjects), a list of
         subject patterns such as C(/DC=org/DC=example/*), from which a signing policy is made for CAs that bring none; and
         C(crl_urls), a list of URLs of the same CRL, for CAs that do not say where theirs is.
+      - A C(url) is fetched within 2 minutes and 64 MiB, without credentials. Redirects to anything but https are refused.
+      - A signature file may hold several signatures. All have to be good, by keys of the C(keyring) that are neither revoked nor
+        expired.
     type: list
     elements: raw
     required: true

@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 from ansible_collections.grid.security.plugins.module_utils.identity import Register
-from ansible_collections.grid.security.plugins.plugin_utils import run_register
+from ansible_collections.grid.security.plugins.plugin_utils import option_names, run_register
 
 __all__ = ["GridAction", "Options", "validated"]
 
@@ -107,6 +107,9 @@ class GridAction(ActionBase):
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
+        return option_names.translated(option_names.role_of(self._task), self._run())
+
+    def _run(self) -> dict[str, Any]:
         try:
             return self._shortened(_printable(conversation.hold(self.converse(), self.send)))
         except AnsibleConnectionFailure:

@@ -25,9 +25,12 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils.errors import readable
+
 __all__ = ["FetchError", "fetch"]
 
 _CHUNK = 1 << 16  # bytes
+_MOST_QUOTED = 200  # characters
 _NOWHERE = ipaddress.ip_network("0.0.0.0/8")  # Linux connects 0.0.0.0 to this machine
 
 
@@ -88,7 +91,12 @@ def _read(answer: http.client.HTTPResponse, largest: int, deadline: float) -> by
 def _explained(error: Exception) -> str:
     """HTTPError says its status, other errors of urllib wrap the one that says what happened."""
     cause = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
-    return str(cause) or type(cause).__name__
+    return _quoted(str(cause)) or type(cause).__name__
+
+
+def _quoted(text: str) -> str:
+    """What a server says, as it may be printed: its status line may be anything of 64 KiB."""
+    return readable(text[:_MOST_QUOTED])
 
 
 @contextlib.contextmanager
@@ -142,7 +150,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         try:
             _check_url(newurl, self._schemes)
         except FetchError as error:
-            raise FetchError(f"is redirected to {newurl}, which {error}", error.kind) from None
+            raise FetchError(f"is redirected to {_quoted(newurl)}, which {error}", error.kind) from None
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -180,28 +188,29 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         allowed = found if self._local_allowed else [one for one in found if not _is_local(one[1][0])]
         if not allowed:
             raise FetchError(
-                f"is redirected to {place[0]} ({found[0][1][0]}), an address of this machine or its links, to which no"
-                " redirect is followed"
+                f"is redirected to {_quoted(place[0])} ({found[0][1][0]}), an address of this machine or its links, to"
+                " which no redirect is followed"
             )
         connection = self._connected(place[0], allowed)
         self._local_allowed = self._local_allowed and _is_local(connection.getpeername()[0])
         return connection
 
     def _connected(self, host: str, found: list[tuple[int, Any]]) -> socket.socket:
-        """A connection to the first address that answers in the time that is left."""
+        """A connection to the first address that answers; the time that is left is for all of them."""
         failure: OSError = OSError(f"{host} has no address")
-        for family, address in found:
+        for number, (family, address) in enumerate(found):
             left = self._deadline - time.monotonic()
             if left <= 0:  # redirected once too often, or too many addresses
                 raise TimeoutError
             connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(left)
+            connection.settimeout(left / (len(found) - number))
             try:
                 connection.connect(address)
             except OSError as error:
                 connection.close()
                 failure = error
             else:
+                connection.settimeout(left)
                 return connection
         raise failure
 

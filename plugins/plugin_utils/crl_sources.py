@@ -81,8 +81,9 @@ def _keys(anchor: Anchor) -> Iterator[str]:
 
 
 def obtain(point: Point, fetch: Callable[[str], bytes], now: datetime.datetime) -> dict[str, Any]:
-    """The CRL from the first URL that has a good one: its ``pem``, ``url`` and ``crl`` (facts); or ``causes``, each a URL
-    and what is wrong with it.
+    """The CRL from the first URL that has a good one: its ``pem``, ``url`` and ``crl`` (facts); or ``causes``.
+
+    Each cause is a URL and what is wrong with it.
 
     :param fetch: from a URL to what it answers, or a :exc:`FetchError`.
     """

@@ -45,7 +45,8 @@ class Trouble:
         if self.state == "expired":
             return (
                 f"The one in place EXPIRED on {self.known['next_update']}, so clients refuse everything that this CA"
-                " signed. See whether the CA still publishes; remove_expired: true has what it revoked accepted instead."
+                " signed. See whether the CA still publishes; remove_expired: true has what it revoked accepted"
+                " instead."
             )
         if self.state == "not_yet_valid":
             return (
@@ -59,11 +60,11 @@ class Trouble:
 
 def lines(troubles: list[Trouble]) -> list[str]:
     """Return a line for each cause and consequence: what a single CA has in full, what several have in common."""
-    groups: dict[Any, list[Trouble]] = {}
+    groups: dict[tuple[tuple[str, ...], str], list[Trouble]] = {}
     for one in troubles:
         key = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in one.causes)), one.state
         groups.setdefault(key, []).append(one)
-    return [_line(*key, group) for key, group in groups.items()]
+    return [_line(causes, state, group) for (causes, state), group in groups.items()]
 
 
 def _line(causes: tuple[str, ...], state: str, group: list[Trouble]) -> str:

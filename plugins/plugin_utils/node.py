@@ -24,6 +24,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     credentials,
     grid_mapfile,
     node_verification,
+    option_names,
     restarts,
     templates,
     trust_anchors,
@@ -89,10 +90,14 @@ def _is_set(action: GridAction, variable: str) -> bool:
 
 
 def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
-    """One part. Whatever is wrong with its variables is the failure of this part, and not of the task."""
+    """One part, in whose messages options have the names of the role's variables.
+
+    Whatever is wrong with its variables is the failure of this part, and not of the task.
+    """
     try:
         stricter = _STRICTER.get(part.role, {}) if verify else {}
-        return (yield from part.place(action, {**_arguments(action, part), **stricter}))
+        placing = part.place(action, {**_arguments(action, part), **stricter})
+        return (yield from option_names.spoken(part.role, placing))
     except AnsibleConnectionFailure:
         raise
     except AnsibleError as error:

@@ -11,7 +11,6 @@ import os
 import re
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import bounded_fetch, gpg
 
 __all__ = ["check_checksum", "check_signature", "fetch"]
 
@@ -25,6 +24,10 @@ def fetch(url: str) -> bytes:
 
     :raises GridSecurityError: ``not_https``, ``not_fetched`` or ``too_large``.
     """
+    # Most runs fetch nothing and check no signature, and these imports take long.
+    # pylint: disable-next=import-outside-toplevel
+    from ansible_collections.grid.security.plugins.plugin_utils import bounded_fetch
+
     try:
         return bounded_fetch.fetch(url, _LARGEST, _TIMEOUT, https_only=True)
     except bounded_fetch.FetchError as error:
@@ -58,6 +61,9 @@ def check_signature(data: bytes, signature: str, keyring: str, name: str) -> Non
     :param signature: path of the signature. :param keyring: path of the public keys, armoured or not.
     :raises GridSecurityError: ``no_gpg`` or ``bad_signature``.
     """
+    # pylint: disable-next=import-outside-toplevel
+    from ansible_collections.grid.security.plugins.plugin_utils import gpg
+
     try:
         gpg.verify(data, signature, keyring)
     except gpg.NoGpgError:

@@ -48,6 +48,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(3)
         elif self.path == "/elsewhere":
             self._answer(302, Location="/root.crl")
+        elif self.path == "/rude":
+            self.send_response(404, "\x1b[2J" + "x" * 5000)
+            self.end_headers()
         elif self.path == "/local-file":
             self._answer(302, Location="file:///etc/hostname")
         elif self.path in ("/root.crl", "/drip", "/large") or self.path.startswith("http://nowhere.example/"):
@@ -310,6 +313,32 @@ def test_a_proxy_may_be_here_and_redirects_past_it_may_not_lead_here(
 )
 def test_local_addresses(address: str, is_local: bool) -> None:
     assert bounded_fetch._is_local(address) is is_local
+
+
+def test_what_servers_say_is_quoted_in_bounds(servers: tuple[str, str, list[str]]) -> None:
+    for path in ("/rude", "/to?http://localhost:1/rude".replace("rude", "x" * 5000), "/to?ftp://x/" + "x" * 5000):
+        with pytest.raises(FetchError, match=r"cannot be fetched: |is redirected to ") as caught:
+            fetch(servers[0] + path, **LIMITS)
+        assert len(str(caught.value)) < 350
+        assert str(caught.value).isprintable()
+
+
+def test_a_silent_address_does_not_hide_another(
+    servers: tuple[str, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent(socket.socket):
+        def connect(self, address: Any) -> None:
+            if address[0] == "127.0.0.1":
+                super().connect(address)
+                return
+            time.sleep(self.gettimeout() or 0)
+            raise TimeoutError
+
+    port = int(servers[0].rpartition(":")[2])
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in ("192.0.2.1", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: found)
+    monkeypatch.setattr(socket, "socket", Silent)
+    assert fetch("http://both.example/root.crl", **{**LIMITS, "timeout": 1.0}) == GOOD
 
 
 def test_many_silent_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

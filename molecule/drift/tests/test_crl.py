@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An expired CRL, with which clients refuse everything, is noticed and replaced."""
+"""An expired CRL, with which clients refuse everything, is noticed and replaced; what nodes that fetch do without."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import subprocess
+from collections.abc import Iterator
 
 from scenario import CERTIFICATES, PKI, as_user, as_user_fails, site
 from testinfra.host import Host
@@ -34,3 +36,44 @@ def test_expired_crl(host: Host) -> None:
     assert mended.changed == {"wn1": 1}
     as_user(host, "alice", *PROXY)
     assert site("--limit", "wn1").changed == {"wn1": 0}
+
+
+LOCK = "/run/lock/fetch-crl-cron"
+APT = "/usr/lib/python3/dist-packages/apt_pkg.*.so"
+
+
+@contextlib.contextmanager
+def moved_away(host: Host, pattern: str) -> Iterator[None]:
+    """The files that match are elsewhere for a while."""
+    found = host.check_output("sh -c %s", f"ls {pattern}").split()
+    with host.sudo():
+        host.check_output("mkdir -p /root/aside")
+        host.check_output(f"mv {' '.join(found)} /root/aside")
+        try:
+            yield
+        finally:
+            for path in found:
+                host.check_output("mv /root/aside/%s %s", path.rpartition("/")[2], path)
+
+
+def test_nodes_that_fetch_need_no_library_of_the_package_manager(host: Host) -> None:
+    with moved_away(host, APT):
+        assert site("--limit", "wn1").changed == {"wn1": 0}
+        with moved_away(host, "/usr/sbin/fetch-crl"):
+            dry = site("--limit", "wn1", "--check")
+    assert dry.is_good, dry.output
+    assert "fetch-crl would be installed" in dry.output
+
+
+def test_what_users_put_where_the_cron_job_looks_stops_nothing(host: Host) -> None:
+    """A directory that holds something stays until the next boot; a file would have the job run beside the timer."""
+    for prepared in (f"mkdir {LOCK} && touch {LOCK}/mine", f"touch {LOCK}"):
+        with host.sudo():
+            host.check_output(f"rm -rf {LOCK} /etc/tmpfiles.d/grid-security-fetch-crl.conf")
+        as_user(host, "alice", prepared)
+        placed = site("--limit", "wn1")
+        assert placed.is_good, placed.output
+        assert placed.changed["wn1"] > 0
+        assert not host.file(LOCK).is_file
+    assert site("--limit", "wn1").changed == {"wn1": 0}
+    as_user_fails(host, "alice", f"rmdir {LOCK}")
