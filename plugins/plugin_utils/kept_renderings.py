@@ -30,7 +30,7 @@ from ansible_collections.grid.security.plugins.module_utils.renderers import (
     label,
     read_all,
 )
-from ansible_collections.grid.security.plugins.plugin_utils import guessing, ledger, memo
+from ansible_collections.grid.security.plugins.plugin_utils import ledger, memo
 
 __all__ = ["KeptRenderings"]
 
@@ -84,7 +84,7 @@ def _outlines(sources: list[Source], meanwhile: Callable[[], None]) -> list[Outc
         looking = pool.submit(memo.memoize, [b"remembered", *parts], lambda: {"outlines": _remembered(sources)})
         meanwhile()
         remembered = looking.result()["outlines"]
-    if remembered is not None and len(remembered) == len(sources):
+    if remembered and len(remembered) == len(sources) and None not in remembered:
         return list(remembered)
     known = memo.memoize(
         [b"outlines", *parts], lambda: {"outcomes": list(map(_packed, _find_out(sources, remembered)))}
@@ -191,6 +191,10 @@ def _guard(sources: list[Source]) -> list[_Guarded | None]:
     page = ledger.Page(ledger.Subject(b"iterations" + _all_known(chosen), about=_names(chosen)))
     numbers = page.read()
     if numbers is None:
+        # Most runs read no archive.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils import guessing
+
         numbers = list(map(guessing.iterations, chosen))
         page.write(numbers)
     # Not by "None in range", which would try all its numbers.

@@ -24,6 +24,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     crl_store,
     gridmap,
     manifest,
+    renderers,
     rendering,
     scanning,
     signing_policy,
@@ -36,6 +37,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
     anchors,
     crl_sources,
+    guessing,
     places,
     trust_anchors,
     trust_store,
@@ -85,6 +87,7 @@ def _pem_pair(data: bytes) -> Iterator[str]:
 def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
     """In this process, where coverage is seen, and nothing that is unexpected is turned into an error."""
     given = {**_OPTIONS, **options}
+    guessing.iterations(renderers.Source(given, data, privatekey))
     rendered = rendering._render(data, given, "alice.p12", privatekey)
     facts, texts = rendered["facts"], rendered["warnings"]
     credential.days_left(facts)
