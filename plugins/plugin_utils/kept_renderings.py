@@ -45,7 +45,7 @@ _DECISIVE = (
     "dns_name",
     "check_privatekey",
 )
-_ROUNDS = range(1000, 10_000_001)  # of credentials for which there is a ledger
+_FEWEST, _MOST = 1000, 10_000_000  # iterations of credentials for which there is a ledger
 _PLACE = ("src", "owner", "directory", "cert_path", "privatekey_path")  # name a credential, whatever it holds
 _PIECE = 8  # credentials, on average
 _LONGEST_PIECE = 4 * _PIECE
@@ -197,13 +197,17 @@ def _guard(sources: list[Source]) -> list[_Guarded | None]:
 
         numbers = list(map(guessing.iterations, chosen))
         page.write(numbers)
-    # Not by "None in range", which would try all its numbers.
-    of_chosen = iter(_Guarded(*pair) if (pair[1] or 0) in _ROUNDS else None for pair in zip(chosen, numbers))
+    of_chosen = iter(_Guarded(*pair) if _is_derivable(pair[1] or 0) else None for pair in zip(chosen, numbers))
     return [next(of_chosen) if _may_have_page(one) else None for one in sources]
 
 
 def _may_have_page(source: Source) -> bool:
-    return _is_encrypted(source) and source.options["kdf_iterations"] in _ROUNDS
+    return _is_encrypted(source) and _is_derivable(source.options["kdf_iterations"])
+
+
+def _is_derivable(iterations: int) -> bool:
+    """Not by ``in range(...)``, which tries number after number if ansible has tagged the integer."""
+    return _FEWEST <= iterations <= _MOST
 
 
 def _rendered(sources: list[Source]) -> list[Outcome]:

@@ -287,6 +287,21 @@ def test_a_run_with_nothing_new_does_not_read_the_structure_of_archives(
     controller.outlines()
 
 
+def test_numbers_as_ansible_tags_them_cost_no_time(controller: Controller) -> None:
+    class Tagged(int):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Tagged.compared += 1
+            return int(self) == other
+
+        __hash__ = int.__hash__
+
+    controller.add("alice")
+    controller.outlines(kdf_iterations=Tagged(5000))
+    assert Tagged.compared < 100
+
+
 def test_archives_that_cannot_be_compared_have_no_page(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guessing, "iterations", lambda source: None)
     controller.add("alice")
