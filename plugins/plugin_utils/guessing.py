@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils import der, kdf, pem
+from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair, pem
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Source, label
@@ -31,9 +31,11 @@ _COMPARABLE = {
 def iterations(source: Source) -> int | None:
     """The largest number of iterations among the stored key, the archive's MAC and its encryption.
 
-    None: the archive is damaged, exceeds ``max_kdf_iterations``, or its work cannot be compared.
+    None: the archive is damaged, too large, exceeds ``max_kdf_iterations``, or its work cannot be compared.
     """
     options = source.options
+    if max(len(source.data), len(source.privatekey or b"")) > keypair.LARGEST:
+        return None
     try:
         algorithms, asked = _archive(source.data) if source.privatekey is None else _private_key(source.privatekey)
         kdf.refuse_bombs(asked, options["max_kdf_iterations"], label(options))

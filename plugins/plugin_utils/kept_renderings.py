@@ -30,7 +30,7 @@ from ansible_collections.grid.security.plugins.module_utils.renderers import (
     label,
     read_all,
 )
-from ansible_collections.grid.security.plugins.plugin_utils import guessing, ledger, memo
+from ansible_collections.grid.security.plugins.plugin_utils import ledger, memo
 from ansible_collections.grid.security.plugins.plugin_utils.trusted_cas import ChainCheck
 
 __all__ = ["KeptRenderings"]
@@ -46,7 +46,7 @@ _DECISIVE = (
     "dns_name",
     "check_privatekey",
 )
-_ROUNDS = range(1000, 10_000_001)  # of credentials for which there is a ledger
+_FEWEST, _MOST = 1000, 10_000_000  # iterations of credentials for which there is a ledger
 _PLACE = ("src", "owner", "directory", "cert_path", "privatekey_path")  # name a credential, whatever it holds
 _PIECE = 8  # credentials, on average
 _LONGEST_PIECE = 4 * _PIECE
@@ -101,7 +101,7 @@ def _outlines(sources: list[Source], meanwhile: Callable[[], None]) -> list[Outc
         looking = pool.submit(memo.memoize, [b"remembered", *parts], lambda: {"outlines": _remembered(sources)})
         meanwhile()
         remembered = looking.result()["outlines"]
-    if remembered is not None and len(remembered) == len(sources):
+    if remembered and len(remembered) == len(sources) and None not in remembered:
         return list(remembered)
     return _find_out(sources, remembered)
 
@@ -205,15 +205,23 @@ def _guard(sources: list[Source]) -> list[_Guarded | None]:
     page = ledger.Page(ledger.Subject(b"iterations" + _all_known(chosen), about=_names(chosen)))
     numbers = page.read()
     if numbers is None:
+        # Most runs read no archive.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils import guessing
+
         numbers = list(map(guessing.iterations, chosen))
         page.write(numbers)
-    # Not by "None in range", which would try all its numbers.
-    of_chosen = iter(_Guarded(*pair) if (pair[1] or 0) in _ROUNDS else None for pair in zip(chosen, numbers))
+    of_chosen = iter(_Guarded(*pair) if _is_derivable(pair[1] or 0) else None for pair in zip(chosen, numbers))
     return [next(of_chosen) if _may_have_page(one) else None for one in sources]
 
 
 def _may_have_page(source: Source) -> bool:
-    return _is_encrypted(source) and source.options["kdf_iterations"] in _ROUNDS
+    return _is_encrypted(source) and _is_derivable(source.options["kdf_iterations"])
+
+
+def _is_derivable(iterations: int) -> bool:
+    """Not by ``in range(...)``, which tries number after number if ansible has tagged the integer."""
+    return _FEWEST <= iterations <= _MOST
 
 
 def _rendered(sources: list[Source]) -> list[Outcome]:

@@ -32,6 +32,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     manifest,
     pem,
     reasons,
+    renderers,
     rendering,
     safe_x509,
     scanning,
@@ -47,6 +48,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
     ca_material,
     crl_sources,
+    guessing,
     placed_record,
     places,
     source_stamps,
@@ -98,6 +100,7 @@ def _pem_pair(data: bytes) -> Iterator[str]:
 def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
     """In this process, where coverage is seen, and nothing that is unexpected is turned into an error."""
     given = {**_OPTIONS, **options}
+    guessing.iterations(renderers.Source(given, data, privatekey))
     rendered = rendering._render(data, given, "alice.p12", privatekey)
     facts, texts = rendered["facts"], rendered["warnings"]
     credential.days_left(facts)

@@ -70,5 +70,9 @@ def test_what_is_damaged_cannot_be_compared(data: bytes) -> None:
     assert iterations(b"", pem.encode("ENCRYPTED PRIVATE KEY", data)) is None
 
 
+def test_what_is_too_large_is_not_read() -> None:
+    assert iterations(pki.issue().archive("") + bytes(1 << 20)) is None
+
+
 def test_what_will_be_refused_is_not_derived() -> None:
     assert iterations(b"", stored_key(2000), max_kdf_iterations=1999) is None

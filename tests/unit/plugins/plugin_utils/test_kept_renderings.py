@@ -290,6 +290,21 @@ def test_a_run_with_nothing_new_does_not_read_the_structure_of_archives(
     controller.outlines()
 
 
+def test_numbers_as_ansible_tags_them_cost_no_time(controller: Controller) -> None:
+    class Tagged(int):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Tagged.compared += 1
+            return int(self) == other
+
+        __hash__ = int.__hash__
+
+    controller.add("alice")
+    controller.outlines(kdf_iterations=Tagged(5000))
+    assert Tagged.compared < 100
+
+
 def test_archives_that_cannot_be_compared_have_no_page(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guessing, "iterations", lambda source: None)
     controller.add("alice")
@@ -379,10 +394,38 @@ def test_use_is_noted(controller: Controller) -> None:
     assert all(time.time() - path.stat().st_mtime < 86400 for path in controller.pages.iterdir())
 
 
-def test_an_error_of_one_costs_no_other_page(controller: Controller) -> None:
+@pytest.mark.parametrize("cause", ["rubbish", "wrong passphrase"])
+def test_an_error_of_one_costs_no_other_page(controller: Controller, cause: str) -> None:
     controller.add("alice", "bob", "carol")
-    controller.archives["bob.p12"] = b"rubbish"
-    controller.outlines()
+    options = controller.options()
+    if cause == "rubbish":
+        controller.archives["bob.p12"] = b"rubbish"
+    else:
+        options[1]["passphrase"] = "wrong"
+    first = controller.renderer().outlines(options)
     controller.begin_run()
-    controller.outlines()
+    again = controller.renderer().outlines(options)
     assert controller.opened == ["bob.p12 for bob"]
+    assert [first[0], first[2]] == [again[0], again[2]]
+    assert isinstance(first[1], GridSecurityError) and isinstance(again[1], GridSecurityError)
+    assert (first[1].kind, first[1].message) == (again[1].kind, again[1].message)
+
+
+def test_an_error_that_is_gone_is_gone_for_good(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cause lay outside of the archive."""
+    controller.add("alice", "bob")
+    counted = bounded.run_all
+
+    def without_memory(jobs: list[bounded.Job]) -> list[Any]:
+        done: list[Any] = counted(jobs)
+        return [
+            GridSecurityError("internal", "no memory") if "bob" in job.name else one for job, one in zip(jobs, done)
+        ]
+
+    monkeypatch.setattr(bounded, "run_all", without_memory)
+    assert isinstance(controller.outlines()[1], GridSecurityError)
+    monkeypatch.setattr(bounded, "run_all", counted)
+    for opened in (["bob.p12 for bob"], []):
+        controller.begin_run()
+        assert not any(isinstance(one, GridSecurityError) for one in controller.outlines())
+        assert controller.opened == opened
