@@ -131,7 +131,7 @@ def _read_directory(path: str, crls: bool) -> list[Group]:
 def _read_tarball(path: str, data: bytes, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
     wanted = source_stamps.is_of_interest if crls else source_stamps.is_anchor_file
-    for member, content in tarballs.files(data, path, wanted):
+    for member, content in tarballs.files(data, path, wanted, crl.LARGEST if crls else _LARGEST_FILE):
         directory, name = os.path.split(member)
         where = f"{os.path.basename(path)}:{directory}"
         group = groups.setdefault(directory, Group(where, os.path.basename(directory), {}))

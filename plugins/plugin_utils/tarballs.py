@@ -50,16 +50,18 @@ class _Member(tarfile.TarInfo):
         return info
 
 
-def files(data: bytes, where: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+def files(
+    data: bytes, where: str, wanted: Callable[[str], bool], largest: int = _LARGEST_FILE
+) -> Iterator[tuple[str, bytes]]:
     """Path and content of the regular files whose name is ``wanted``.
 
-    :param where: what messages call the tarball.
+    :param where: what messages call the tarball. :param largest: how many bytes a file may have.
     :raises GridSecurityError: ``unsafe_tarball``, ``too_large`` or ``no_source``.
     """
     try:
         plain = io.BytesIO(_unpacked(data, where))
         with tarfile.open(fileobj=plain, mode="r:", tarinfo=_Member, encoding="utf-8", errors="replace") as archive:
-            yield from _files(archive, where, wanted)
+            yield from _files(archive, where, wanted, largest)
     except GridSecurityError:
         raise
     except Exception as error:  # pylint: disable=broad-except  # of many classes, RecursionError among them
@@ -67,7 +69,9 @@ def files(data: bytes, where: str, wanted: Callable[[str], bool]) -> Iterator[tu
         raise GridSecurityError("no_source", f"{where} cannot be read: {cause}. Fetch it again.") from error
 
 
-def _files(archive: tarfile.TarFile, where: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+def _files(
+    archive: tarfile.TarFile, where: str, wanted: Callable[[str], bool], largest: int
+) -> Iterator[tuple[str, bytes]]:
     total = 0
     for number, member in enumerate(archive):
         _check(member, where)
@@ -77,10 +81,11 @@ def _files(archive: tarfile.TarFile, where: str, wanted: Callable[[str], bool]) 
         path = os.path.normpath(member.name)
         if member.isreg() and wanted(os.path.basename(path)):
             stream = archive.extractfile(member)
-            content = stream.read(_LARGEST_FILE + 1) if stream else b""
-            if len(content) > _LARGEST_FILE:
+            content = stream.read(largest + 1) if stream else b""
+            if len(content) > largest:
+                size = f"{largest >> 20} MiB"
                 raise GridSecurityError(
-                    "too_large", f"{where}: {path} is larger than 1 MiB, so it is no trust anchor. Check the source."
+                    "too_large", f"{where}: {path} is larger than {size}, so it is no trust anchor. Check the source."
                 )
             yield path, content
 

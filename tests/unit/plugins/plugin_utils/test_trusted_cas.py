@@ -297,6 +297,18 @@ def test_crls_of_a_directory_a_tarball_and_a_pem_file(site: Site) -> None:
     assert "it was revoked by" in site.place(site.item("alice"), trust_anchors=[both])[0]["msg"]
 
 
+def test_a_large_crl_of_a_tarball(site: Site) -> None:
+    """Larger than any other file of a CA may be."""
+    large = pki.revoke(ROOT, [ALICE.certificate.serial_number]) + b"\n" * (1 << 20)
+    bundle = site.root / "bundle.tar.gz"
+    with tarfile.open(bundle, "w:gz") as archive:
+        for name, data in (("root.pem", ROOT.pem), ("root.crl", large)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    assert "it was revoked by" in site.place(site.item("alice"), trust_anchors=[str(bundle)])[0]["msg"]
+
+
 def test_a_damaged_crl_costs_only_the_users_of_its_ca(site: Site) -> None:
     (site.sources / "other.pem").write_bytes(OTHER.pem)
     (site.sources / crl_name(OTHER)).write_bytes(pki.revoke(OTHER, [])[:-60])
