@@ -81,9 +81,14 @@ class KeptRenderings:
         parts += [self._check.key(one.options).encode() for one in sources]
         known = memo.recall(parts)
         if known is None:
-            found = _outlines(sources, self._meanwhile)
-            known = memo.memoize(parts, lambda: {"outcomes": list(map(_packed, self._check.judge(sources, found)))})
+            remembered = _look(sources, self._meanwhile)
+            known = memo.memoize(parts, lambda: {"outcomes": self._judged(sources, remembered)})
         return list(map(_unpacked, known["outcomes"]))
+
+    def _judged(self, sources: list[Source], remembered: _Known | None) -> list[dict[str, Any]]:
+        is_whole = remembered and len(remembered) == len(sources) and None not in remembered
+        found = remembered if is_whole else _find_out(sources, remembered)
+        return list(map(_packed, self._check.judge(sources, list(found or []))))
 
     def contents(self, numbers: list[int]) -> list[Outcome]:
         rendered = for_good_ones(_render, [self._sources[number] for number in numbers])
@@ -93,17 +98,15 @@ class KeptRenderings:
 # --- in this run ------------------------------------------------------------------------------------------------------
 
 
-def _outlines(sources: list[Source], meanwhile: Callable[[], None]) -> list[Outcome]:
-    """The outlines, not judged."""
+def _look(sources: list[Source], meanwhile: Callable[[], None]) -> _Known | None:
+    """What :func:`_remembered` finds. :param meanwhile: called while it looks."""
     # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
-    parts = [part for one in sources for part in _parts(one)]
+    parts = [b"remembered", *(part for one in sources for part in _parts(one))]
     with ThreadPoolExecutor(1) as pool:  # it starts no process, which a thread must not do here
-        looking = pool.submit(memo.memoize, [b"remembered", *parts], lambda: {"outlines": _remembered(sources)})
+        looking = pool.submit(memo.memoize, parts, lambda: {"outlines": _remembered(sources)})
         meanwhile()
-        remembered = looking.result()["outlines"]
-    if remembered and len(remembered) == len(sources) and None not in remembered:
-        return list(remembered)
-    return _find_out(sources, remembered)
+        remembered: _Known | None = looking.result()["outlines"]
+    return remembered
 
 
 def _parts(source: Source) -> list[bytes]:
