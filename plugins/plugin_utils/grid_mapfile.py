@@ -78,7 +78,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     text, failures = _compose(sources, [])  # anew: a part of the same node may have refused a credential meanwhile
     if failures:
         text, failures = _compose(sources, gridmap.read(_readable(before, options["path"])))
-    _refuse_empty(text, options)
+    _refuse_empty(text, options, failures)
     if outcome["changed"] or text != first:
         (outcome,) = yield _request(options, text, travels=True)
         _raise_failure(outcome)
@@ -124,13 +124,13 @@ def _readable(text: str | None, path: str) -> str:
     return text
 
 
-def _refuse_empty(text: str, options: dict[str, Any]) -> None:
-    if not text and not options["allow_empty"]:
-        raise GridSecurityError(
-            "empty_mapfile",
-            f"{options['path']} would map nobody at all. Give credentials or entries; if that is intended, say"
-            " allow_empty: true.",
-        )
+def _refuse_empty(text: str, options: dict[str, Any], failures: list[Failure]) -> None:
+    if text or options["allow_empty"]:
+        return
+    causes = [f"- {one.error.message}" for one in failures]
+    remedy = "Give credentials or entries; if that is intended, say allow_empty: true."
+    message = f"{options['path']} would map nobody at all. {remedy}"
+    raise GridSecurityError("empty_mapfile", "\n".join([message, *causes]))
 
 
 # --- the lines --------------------------------------------------------------------------------------------------------

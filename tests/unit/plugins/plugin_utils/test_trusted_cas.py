@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,8 +28,10 @@ from ansible_collections.grid.security.plugins.module_utils import (
     times,
 )
 from ansible_collections.grid.security.plugins.module_utils import credentials as engine
+from ansible_collections.grid.security.plugins.module_utils.identity import Register
 from ansible_collections.grid.security.plugins.plugin_utils import (
     ca_material,
+    credential_report,
     credentials,
     grid_mapfile,
     source_stamps,
@@ -81,6 +84,9 @@ class Site:
         self._patch.setattr(bounded, "run_all", counted_jobs)
         self._patch.setattr(chain, "judge", counted_chains)
         self._patch.setattr(ca_material, "collect", counted_reading)
+        # Of a failed task, only the failed credentials are told.
+        everything = lambda results, _as_list, _diff: {"changed": False, "credentials": results}  # noqa: E731
+        self._patch.setattr(credential_report, "combine", everything)
 
     def begin_run(self) -> None:
         self._runs += 1
@@ -105,9 +111,9 @@ class Site:
                 raise AnsibleActionFail(f"could not find {src}")
             return src
 
-        return SimpleNamespace(
-            check_mode=False, diff=False, find=find, read=lambda src: Path(src).read_bytes(), execute=self.execute
-        )
+        files = {"find": find, "read": lambda src: Path(src).read_bytes()}
+        run = {"host": "node", "register": Register(), "check_mode": False, "diff": False}
+        return SimpleNamespace(**files, **run, prepare=lambda: None, execute=self.execute)
 
     def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The module on the node, which has archives of its own."""
@@ -229,8 +235,9 @@ def test_signing_policy_of_the_source(site: Site) -> None:
 def test_options_that_are_wrong(site: Site, options: dict[str, Any], message: str) -> None:
     with pytest.raises(AnsibleActionFail, match=message):
         site.place(site.item("alice"), **options)
-    with pytest.raises(AnsibleActionFail, match=rf"credentials\[1\]: .*{message}"):
-        site.place(site.item("alice"), site.item("bob", **options))
+    alice, bob = site.place(site.item("alice"), site.item("bob", **options))
+    assert not alice.get("failed")
+    assert re.match(rf"credentials\[1\]: .*{message}", bob["msg"])
 
 
 # --- sources that cannot be read --------------------------------------------------------------------------------------
