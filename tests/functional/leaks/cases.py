@@ -176,7 +176,7 @@ def _with_bad_options(site: _Site) -> Iterator[Case]:
     yield site.place("of no choice", {**alice, "privatekey_format": "{{ run_store }}"}, "privatekey_format")
     yield site.place("both", {**alice, "content": "{{ archive }}"}, "mutually exclusive")
     yield Case("no list", _PKCS12, {"credentials": "{{ run_import }}"}, "list of dictionaries")
-    yield Case("no dictionaries", _PKCS12, {"credentials": ["{{ run_import }}"]}, "list of dictionaries")
+    yield Case("no dictionaries", _PKCS12, {"credentials": ["{{ run_import }}"]}, "it must be a dictionary")
     yield Case("contents nowhere", _FILE_SET, {"sets": [{"name": "token", "entries": [unreachable]}]}, "alice.p12")
     yield Case("contents misspelt", _FILE_SET, {"sets": [{"name": "t", "entries": [misspelt]}]}, "modes")
 
@@ -218,7 +218,7 @@ def _roles(given: Path, home: Path) -> Iterator[dict[str, Any]]:
     host["host_credential_directory"] = str(home / "host-by-role")
     mapped = {
         "grid_mapfile_path": str(home / "grid-mapfile"),
-        "grid_mapfile_credentials": [{**users[0], "owner": "root"}],
+        "grid_mapfile_credentials": [{**users[0], "owner": "root", "allow_shared_subject": True}],
     }
     everything = {"user_credentials": users, **host, **mapped}
     yield _role("node", everything)
