@@ -350,7 +350,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 credentials:
-  description: A result for each credential. With a single one, its fields stand beside this list, too.
+  description:
+    - A result for each credential. If some failed, only theirs. With a single one, its fields stand beside this list, too.
   returned: always
   type: list
   elements: dict
@@ -438,6 +439,17 @@ credentials:
       description: What went wrong and what to do.
       returned: failure
       type: str
+summary:
+  description: One line about all credentials.
+  returned: with O(credentials)
+  type: list
+  elements: str
+  sample: ["200 credentials, 1 changed: alice: certificate renewed: 2027-01-02 → 2028-01-02; private key replaced"]
+differences:
+  description: A line for each change, with the owner and the path.
+  returned: with O(credentials)
+  type: list
+  elements: str
 purged:
   description: Whose credentials were removed because the owner is no longer in the list.
   returned: when O(record) is set
