@@ -34,7 +34,7 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
         combined["diff"] = [{"prepared": "".join(f"{line}\n" for one in changed for line in changes(one))}]
     if as_list:
         combined["summary"] = [_summary(results, changed)]
-        combined["differences"] = [line for one in changed for line in changes(one)]
+        combined["differences"] = [] if failed else [line for one in changed for line in changes(one)]
     if failed:
         combined.update(failed=True, msg=_message(results, failed) if as_list else failed[0]["msg"])
     return combined

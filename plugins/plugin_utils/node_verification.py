@@ -26,7 +26,9 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
         if "credentials" in part:
             yield from (line for one in part["credentials"] for line in _of_credential(one, days_left.get(role, 0)))
             yield from (one["why"] for one in part.get("services", []) if one["owed"])
-            yield from (f"{one['owner']}: no longer listed: {', '.join(one['paths'])}" for one in part.get("purged", []))
+            yield from (
+                f"{one['owner']}: no longer listed: {', '.join(one['paths'])}" for one in part.get("purged", [])
+            )
         elif part.get("failed"):
             yield from (f"{role}: {line.removeprefix('- ')}" for line in part["msg"].splitlines())
         elif part["changed"]:
