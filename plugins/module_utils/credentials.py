@@ -91,6 +91,8 @@ class _Item:
     def take(self, outline: Outcome) -> None:
         if isinstance(outline, GridSecurityError):
             self.error = outline
+        elif outline is None:  # it must never be taken for a removal
+            self.error = GridSecurityError("internal", f"{label(self.options)}: it was not rendered. Report this.")
         else:
             self.outline = outline
 
@@ -170,9 +172,10 @@ def _refuse_duplicates(items: list[_Item]) -> None:
 def _file_set(item: _Item) -> dict[str, Any]:
     options, outline = item.options, item.outline
     paths = [options[name] for name in _PATHS]
-    if outline is None:
+    entries: list[dict[str, Any]] = []
+    if options["state"] == "absent":
         entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
-    else:
+    elif outline is not None:
         files = [outline["files"][name] for name in credential.FILES]
         entries = [_file_entry(options, path, facts) for path, facts in zip(paths, files) if path]
         entries[0].update(mode=options["cert_mode"], observe=True)

@@ -54,13 +54,13 @@ def identify(
     :param register: gets the owners. :param name: what messages call a credential.
     """
     for one, outcome in zip(options, outcomes):
-        if not isinstance(outcome, GridSecurityError):
+        if isinstance(outcome, dict):
             register.add(one, outcome["facts"]["subject_dn"])
     return [_identified(one, outcome, register, name(one)) for one, outcome in zip(options, outcomes)]
 
 
 def _identified(options: dict[str, Any], outcome: Any, register: Register, name: str) -> Any:
-    if isinstance(outcome, GridSecurityError):
+    if not isinstance(outcome, dict):
         return outcome
     try:
         check(options, outcome["facts"]["subject_dn"], register, name)

@@ -263,3 +263,18 @@ def test_paths_that_no_file_has_are_an_error_before_a_node_is_asked(tmp_path: Pa
     assert results[0]["msg"].startswith(f"alice.p12: {name}: ")
     assert results[0]["msg"].isprintable()
     assert node.calls == [(1, 0), (1, 2)]
+
+
+def test_what_was_not_rendered_is_not_removed(tmp_path: Path) -> None:
+    home = tmp_path.resolve()
+    run([options(home, "alice")], {"alice.p12": pki.issue().archive()})
+
+    class Forgetful(renderers.RenderEach):
+        def outlines(self, options: list[dict[str, Any]]) -> list[Any]:
+            return [None for _one in options]
+
+    renderer = Forgetful(lambda one: renderers.Source(one, b""))
+    node = Node()
+    (result,) = conversation.hold(credentials.converge([options(home, "alice")], renderer, check=False), node.send)
+    assert (result["kind"], result["changed"]) == ("internal", False)
+    assert (home / "alice/userkey.pem").exists()
