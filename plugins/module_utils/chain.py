@@ -347,8 +347,9 @@ def _explained() -> Iterator[None]:
         with safe_x509.explained():
             yield
     except safe_x509.CertificateError as error:
-        if isinstance(error.__cause__, _Untrusted):
-            raise error.__cause__ from None
+        cause = error.__cause__
+        if isinstance(cause, _Untrusted):
+            raise _Untrusted(*cause.args) from None
         raise _Untrusted(f"it cannot be checked here ({error})", "Ask the CA for another one") from error
 
 

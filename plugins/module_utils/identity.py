@@ -26,7 +26,7 @@ class Register:
 
     def __init__(self, owners: dict[str, list[str]] | None = None, refused: list[list[str]] | None = None) -> None:
         self.owners = owners or {}
-        self.refused = {(owner, fingerprint) for owner, fingerprint in refused or []}
+        self.refused = {(one[0], one[1]) for one in refused or []}
 
     def add(self, options: dict[str, Any], subject_dn: str) -> None:
         """Note the owner of a credential, unless it has none, or its subject may be shared."""

@@ -161,7 +161,7 @@ def describe(known: Known, one: dict[str, Any], paths: Iterable[str], changed: A
 
 
 def _is_time(moment: Any) -> bool:
-    return type(moment) is int and 0 < moment < _LAST
+    return isinstance(moment, int) and not isinstance(moment, bool) and 0 < moment < _LAST
 
 
 def _status(known: Known, service: dict[str, str], files: dict[str, int]) -> dict[str, str]:

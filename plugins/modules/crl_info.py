@@ -31,7 +31,7 @@ options:
     default: 24
   exclude:
     description:
-      - CAs whose CRLs do not count, such as those of a CA that has given up publishing. They are looked at, and marked as RV(crls[].excluded);
+      - CAs whose CRLs may be missing or stale, such as a CA that has given up publishing. The result marks them as RV(crls[].excluded), and
         there is no warning of them.
       - Each item is an alias or a DN (shell patterns) or a fingerprint (SHA-1 or SHA-256), or a dictionary with C(alias) or C(dn), and
         C(reason).
@@ -40,7 +40,8 @@ options:
     default: []
   certificates:
     description:
-      - Certificates that are looked for in all CRLs of the directory, with the names that results of M(grid.security.pkcs12_pem) have.
+      - Certificates to look for in all CRLs of the directory. The fields have the same names as in results of
+        M(grid.security.pkcs12_pem).
     type: list
     elements: dict
     default: []
@@ -70,7 +71,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ found.crls | rejectattr('state', 'eq', 'fresh') | items2dict(key_name='alias', value_name='state') }}"
 
-- name: Read them, except that of a CA that has given up publishing
+- name: Read CRLs, without warnings of a CA that has given up publishing
   grid.security.crl_info:
     exclude:
       - alias: Old-CA
@@ -154,7 +155,7 @@ crls:
       excluded: false
       reason: null
 revoked:
-  description: Those of O(certificates) that a CRL lists.
+  description: The certificates of O(certificates) that a CRL lists.
   returned: success
   type: list
   elements: dict

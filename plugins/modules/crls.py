@@ -17,8 +17,8 @@ description:
   - If a CRL cannot be had, the one in place stays, and a warning names the CA, the cause, and what follows from it. The others are
     placed all the same.
   - Warnings are one line for each cause, however many CAs have it. The result has the details of each.
-  - Redirects are followed, but not to loopback and link-local addresses of the controller, unless the URL itself leads to one.
-    The address that is connected to counts, whatever name has it. Nothing from C(.netrc) is sent.
+  - Redirects are followed, but not to loopback and link-local addresses, unless the URL itself leads to such an address.
+    The address of the connection counts, not its name. Nothing from C(.netrc) is sent.
   - CRLs of CAs that are not in the sources are left alone.
 author:
   - grid.security maintainers (@grid-security)
@@ -52,7 +52,7 @@ options:
     default: []
   exclude:
     description:
-      - Not these CAs. Their CRLs are neither fetched nor missed; those in place stay.
+      - CAs whose CRLs are not fetched. O(required) passes without these CRLs, and CRLs in place stay.
       - Each item is named like those of O(include), or is a dictionary with C(alias) or C(dn), and C(reason).
     type: list
     elements: raw
@@ -76,7 +76,7 @@ options:
     description:
       - The URL of a proxy for http and https. Without it, the controller's environment (C(http_proxy), C(https_proxy),
         C(no_proxy)) says what is used.
-      - A proxy resolves the names of servers. So the proxy has to refuse redirects to addresses that it should not reach.
+      - A proxy resolves the names of servers. So the proxy has to refuse redirects to local addresses.
     type: str
   validate_certs:
     description:

@@ -78,7 +78,7 @@ options:
           secret:
             description:
               - Never show the content in a diff. Private keys in PEM are never shown.
-              - Of files in a place of O(sets[].owner), a diff shows only the first certificate of what was there, if there is one.
+              - If O(sets[].owner) is set, a diff shows only the first certificate of the file that was there, if it has one.
             type: bool
             default: false
           backup:
@@ -144,7 +144,7 @@ sets:
       type: list
       elements: str
     observed:
-      description: The first certificate of present files in Base64 by path, of those that the controller has to see.
+      description: The first certificate of each file that the controller has to see, in Base64, by path.
       returned: when such a file differs
       type: dict
     key_files:

@@ -42,9 +42,9 @@ options:
   entries:
     description:
       - Further mappings. Each is a line as the file has it, or has C(dn) and C(account) (a name or a list of names).
-      - A DN that is mapped more than once has one line with all its accounts, those of O(credentials) first. DNs that Globus takes for
-        the same, whatever their case and their spelling of C(emailAddress), are one.
-      - A line is read as Globus reads it, where a backslash has a meaning. In C(dn), a backslash is a backslash.
+      - A DN that is mapped more than once has one line with all its accounts, those of O(credentials) first. DNs are compared as Globus
+        compares them. Case and the spelling of C(emailAddress) do not count.
+      - A line is read as Globus reads it, so a backslash starts an escape sequence. In C(dn), a backslash has no special meaning.
     type: list
     elements: raw
     default: []
@@ -54,8 +54,8 @@ options:
     default: false
   trust_anchors:
     description:
-      - The CAs that may have issued the certificates of O(credentials), as of O(grid.security.pkcs12_pem#module:trust_anchors). What another CA
-        issued, or nobody, is not mapped.
+      - The CAs that may have issued the certificates of O(credentials), as in O(grid.security.pkcs12_pem#module:trust_anchors). A certificate that
+        none of these CAs issued is not mapped.
     type: list
     elements: raw
   trust_anchors_profiles:
@@ -99,13 +99,19 @@ lines:
   type: list
   elements: str
   sample: ['"/DC=org/DC=example/CN=Alice" alice']
+summary:
+  description: One line about the file.
+  returned: always
+  type: list
+  elements: str
+  sample: ["200 lines, changed"]
 added:
   description: The lines that were not in the file.
   returned: always
   type: list
   elements: str
 removed:
-  description: The lines that were in the file and are not any more.
+  description: The lines that were in the file and are not in it any more.
   returned: always
   type: list
   elements: str

@@ -16,7 +16,7 @@ description:
   - A part is done on the nodes for which its variable is set - C(trust_anchors_sources), C(voms_client_vos) or
     C(voms_client_import_vomses), C(host_credential_src), C(user_credentials), C(grid_mapfile_path). So inventory variables say what
     a node gets.
-  - One part that fails does not stop the others, and one item of a list that fails does not stop the other items.
+  - A part that fails does not stop the other parts, and an item of a list that fails does not stop the other items.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
@@ -25,9 +25,10 @@ options:
   verify:
     description:
       - Whether to change nothing, and to fail unless the node is as its variables say. The message names each owner, file and date.
-      - That holds for all files of all parts, and for the days that certificates must be valid (C(user_credentials_verify_days_left),
-        C(host_credential_verify_days_left)). No certificate of these parts may be revoked by a CRL of the node. Where
-        C(crl_updates_source) is set, CRLs must be valid for C(crl_updates_verify_hours_left), except those in C(crl_updates_exclude).
+      - It checks all files of all parts, owed restarts, and the days that certificates must be valid
+        (C(user_credentials_verify_days_left), C(host_credential_verify_days_left)). No certificate of these parts may be revoked by a CRL
+        of the node. If C(crl_updates_source) is set, CRLs must be valid for C(crl_updates_verify_hours_left), except those in
+        C(crl_updates_exclude).
     type: bool
     default: false
 """
@@ -36,7 +37,7 @@ EXAMPLES = r"""
 - name: Bring the node up to date
   grid.security.node:
 
-- name: Assert that the node is as its variables say, and that no certificate ends within three weeks
+- name: Assert that the node is as its variables say, and that no user's certificate ends within three weeks
   grid.security.node:
     verify: true
   vars:
@@ -46,7 +47,7 @@ EXAMPLES = r"""
 RETURN = r"""
 summary:
   description: One line for each part.
-  returned: success
+  returned: on success, unless O(verify) is set
   type: list
   elements: str
   sample: ["user_credentials: 200 credentials, none changed"]
@@ -58,7 +59,7 @@ problems:
 parts:
   description:
     - The results of the parts by role, as of M(grid.security.trust_anchors), M(grid.security.voms_client), M(grid.security.pkcs12_pem) and
-      M(grid.security.grid_mapfile). On failure, those of the parts that failed, with the items that failed.
+      M(grid.security.grid_mapfile). If a part failed, only the parts that failed, with the items that failed.
   returned: unless O(verify) is set
   type: dict
 """

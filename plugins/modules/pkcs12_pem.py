@@ -224,22 +224,23 @@ options:
           - Services that use the credential. An item is a name, or has C(name) and C(state) (V(restarted), which is the default, or
             V(reloaded)).
           - A service is restarted, or reloaded, if it started before one of the files of its credentials changed (ctime), or if it has
-            failed. One that is stopped stays so. That is the last thing done, also if a credential failed. A restart that is not made
-            or fails is made by the next run.
+            failed. A service that is stopped stays stopped. Restarts are made at the end, also if a credential failed. The next run
+            makes a restart that was not made, or that failed.
           - A service that systemd does not know is an error before the credential is changed.
-          - On nodes without systemd, services are restarted when something changed in the same run.
+          - On nodes without systemd, services are restarted if something changed in the same run.
         type: list
         elements: raw
         default: []
       trust_anchors:
         description:
           - The CAs that may have issued the certificate. The items are those of O(grid.security.trust_anchors#module:sources).
-          - If it is given and not empty, a credential is placed only if its certificate leads to one of these CAs. Intermediate CAs
-            may come from the archive. Checked are the signatures, the validity of each CA, basicConstraints and keyUsage, the CA's signing
-            policy, and its CRL if a source has one (C(HASH.r0) or C(ALIAS.crl) beside the CA, or a PEM block in the CA's file).
+          - If the list is not empty, a credential is placed only if a chain leads from its certificate to one of these CAs. Intermediate
+            CAs may come from the archive. The check covers the signatures, the validity of each CA, basicConstraints and keyUsage, the
+            CA's signing policy, and its CRL if a source has one (C(HASH.r0) or C(ALIAS.crl) beside the CA, or a PEM block in the CA's file).
           - Otherwise the credential fails with the kind V(untrusted), and nothing is changed for it.
           - A CA without a signing policy may issue any subject. A certificate that is signed with MD5, a proxy certificate and a self-signed
-            one are not trusted. SHA-1 is accepted, as grid clients do. An expired CRL refuses all that its CA issued, as it does in Globus.
+            one are not trusted. SHA-1 is accepted, as in grid clients. If the CRL of a CA has expired, all certificates of that CA are
+            refused, as in Globus.
           - With O(remote_src) the controller sends the CAs to the node, which checks the chain there.
         type: list
         elements: raw
@@ -263,7 +264,7 @@ options:
         default: []
       trust_anchors_exclude_expired:
         description:
-          - Whether to leave out CAs of O(trust_anchors) that have expired. Nothing that they issued is placed in either case.
+          - Whether to leave out CAs of O(trust_anchors) that have expired. Certificates of expired CAs are not placed in either case.
         type: bool
         default: false
       check_chain:
@@ -273,7 +274,7 @@ options:
         default: true
   trusted_cas:
     description:
-      - What a node checks chains by, if an archive lies there. It is set by the controller's part of this module.
+      - The CAs for the check of archives that lie on the node. The controller's part of this module sets it; do not set it.
     type: dict
     default: {}
   <<: *options
@@ -284,7 +285,7 @@ options:
         is created with mode V(0700).
       - Only items with an O(owner) are recorded. An item that fails, and an owner who is no longer in the list, stay on record.
       - Each list of credentials that is placed on a node needs a record of its own.
-      - To write the record does not count as a change. Without root's rights on the node there is no record.
+      - Writing the record does not count as a change. Without root's rights on the node there is no record.
     type: str
     default: ""
   purge:
@@ -292,14 +293,14 @@ options:
       - Whether to remove the credentials of owners who are on record and no longer in O(credentials). It needs O(record).
       - Key and certificate are removed only if the certificate in place is one that was placed. Otherwise they stay, with one
         warning, because the user placed another certificate. Backups stay, too.
-      - An owner whose items fail is in the list. An owner whose account is gone is taken off the record.
+      - An owner whose items fail is in the list. An owner whose account is gone is removed from the record.
       - Nothing is purged if an item has no O(owner).
     type: bool
     default: false
   allow_shrink:
     description:
-      - Whether O(purge) may remove the credentials of more than half of the owners on record. Otherwise that is refused, and
-        so is an empty list, because it is most often a mistake in an inventory.
+      - Whether O(purge) may remove the credentials of more than half of the owners on record, for example with an empty list.
+        Otherwise the purge is refused, because such a list is most often a mistake in an inventory.
     type: bool
     default: false
 """
@@ -326,7 +327,8 @@ EXAMPLES = r"""
     update_passphrase: on_create
     record: /var/lib/grid-security/site_users.json
     purge: true
-- name: Place only what a CA of IGTF issued, not expired, and one certificate of another CA
+
+- name: Place only certificates that a CA of IGTF issued, and one certificate of another CA
   grid.security.pkcs12_pem:
     trust_anchors: [igtf-preinstalled-bundle-classic-1.146.tar.gz]
     credentials:
@@ -351,7 +353,8 @@ EXAMPLES = r"""
 RETURN = r"""
 credentials:
   description:
-    - A result for each credential. If some failed, only theirs. With a single one, its fields stand beside this list, too.
+    - A result for each credential. If some failed, only the results of those that failed. With a single credential, its fields also stand
+      beside this list.
   returned: always
   type: list
   elements: dict
@@ -381,7 +384,7 @@ credentials:
         - What changed, in words; in check mode, what differs, as in V(private key missing).
         - V(passphrase changed) - the stored key was the same, with another passphrase.
         - V(protection renewed) - the certificate is the same, but salt or iterations of the key file were not those of this version
-          and O(kdf_iterations). What is in such a file cannot be seen without its passphrase.
+          and O(kdf_iterations). Without its passphrase, nobody can see which key such a file holds.
         - V(private key replaced) - it belonged to another certificate.
       returned: success
       type: list
@@ -451,7 +454,7 @@ differences:
   type: list
   elements: str
 purged:
-  description: Whose credentials were removed because the owner is no longer in the list.
+  description: The credentials that were removed because their owner is no longer in the list.
   returned: when O(record) is set
   type: list
   elements: dict
@@ -484,8 +487,8 @@ services:
       returned: always
       type: bool
     why:
-      description: Why it owed that.
-      returned: when it owed that
+      description: Why the service owed a restart or a reload.
+      returned: when the service owed a restart or a reload
       type: str
       sample: "restart of xrootd owed: it started at 2027-01-02T03:04:05Z, before /etc/grid-security/hostcert.pem changed at 2027-02-03T04:05:06Z"
     changed:

@@ -67,7 +67,7 @@ options:
   purge:
     description:
       - Whether to remove CAs that no source has any more, with their links, policies and CRLs.
-      - Files that hold a private key are never removed, nor files that no trust directory has. A warning names them.
+      - Files with a private key, and files that do not belong in a trust directory, are never removed. A warning names them.
     type: bool
     default: true
   allow_shrink:
@@ -94,7 +94,8 @@ options:
   accounts:
     description:
       - Accounts that are looked at, each with its own rights, for a C(~/.globus/certificates), which grid clients take in place
-        of the trust directory. There is a warning if one has it, or if that cannot be seen. Nothing there is read.
+        of the trust directory. There is a warning if an account has it, or if the look failed. Nothing there is
+        read.
     type: list
     elements: str
     default: []
@@ -148,6 +149,12 @@ files:
   type: list
   elements: str
   sample: ["our-ca.signing_policy: other content", "1a2b3c4d.0: missing"]
+summary:
+  description: One line about all CAs.
+  returned: success
+  type: list
+  elements: str
+  sample: ["2 CAs added, 3 CAs removed"]
 places:
   description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
   returned: success

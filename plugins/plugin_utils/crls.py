@@ -233,7 +233,7 @@ def _state(present: dict[str, Any] | None, slot: Slot) -> str:
 
 def _trouble(slot: Slot, verdicts: list[Verdict]) -> Trouble | None:
     """Why no CRL could be had, or was not placed. The worse of the two files counts."""
-    causes = [(url, words) for url, words in slot.causes]
+    causes = [(one[0], one[1]) for one in slot.causes]
     causes += [(str(slot.url), words) for words in sorted({one.objection for one in verdicts if one.objection})]
     worst = _worst(slot, verdicts)
     return Trouble(slot.point.alias, causes, _state(worst.after, slot), _known(worst)) if causes else None

@@ -232,4 +232,4 @@ def _result(outcome: dict[str, Any], text: str, failures: list[Failure]) -> dict
 def _failed(failures: list[Failure]) -> str:
     kept = [account for one in failures if one.kept for account in one.accounts]
     stays = f" What is in place stays for {', '.join(kept)}." if kept else ""
-    return f"{len(failures)} of the mappings failed, and the others are made.{stays}"
+    return f"{len(failures)} of the mappings failed; the others are made.{stays}"

@@ -38,5 +38,5 @@ def _owners(host: str) -> list[bytes]:
 
 
 def _with(known: dict[str, Any], register: Register) -> dict[str, Any]:
-    before = {(owner, fingerprint) for owner, fingerprint in known.get("refused", [])}
+    before = {(one[0], one[1]) for one in known.get("refused", [])}
     return {"refused": sorted(map(list, before | register.refused))}

@@ -205,9 +205,9 @@ def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -
 
 
 def _summary(told: dict[str, Any]) -> str:
-    numbers = [f"{len(told[name])} CAs {name}" for name in ("added", "removed", "replaced") if told[name]]
+    numbers = [f"CAs {name}: {len(told[name])}" for name in ("added", "removed", "replaced") if told[name]]
     if told["files"]:
-        numbers.append(f"{len(told['files'])} other files and links differed")
+        numbers.append(f"other files and links that differed: {len(told['files'])}")
     return ", ".join(numbers) or "not changed"
 
 

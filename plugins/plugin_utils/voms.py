@@ -86,7 +86,8 @@ def gather(
     warnings: list[str] = []
     if options["import_vomses"]:
         sources = find(options["import_vomses"]), find(options["import_vomsdir"])
-        imported, warnings = vo_import.read(*sources, options["import_vos"], {vo.name for vo in defined})
+        own = {str(one.get("name") if isinstance(one, dict) else one) for one in options["vos"]}  # the wrong ones, too
+        imported, warnings = vo_import.read(*sources, options["import_vos"], own)
     named = [*defined, *imported]
     if not named and failures:
         raise GridSecurityError("bad_vo", "\n".join(failures))

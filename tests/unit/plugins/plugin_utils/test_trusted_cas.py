@@ -85,8 +85,11 @@ class Site:
         self._patch.setattr(chain, "judge", counted_chains)
         self._patch.setattr(ca_material, "collect", counted_reading)
         # Of a failed task, only the failed credentials are told.
-        everything = lambda results, _as_list, _diff: {"changed": False, "credentials": results}  # noqa: E731
-        self._patch.setattr(credential_report, "combine", everything)
+        self._patch.setattr(credential_report, "combine", self.combine)
+
+    @staticmethod
+    def combine(results: list[dict[str, Any]], _as_list: bool, _diff: bool) -> dict[str, Any]:
+        return {"changed": False, "credentials": results}
 
     def begin_run(self) -> None:
         self._runs += 1
