@@ -154,7 +154,7 @@ summary:
   returned: success
   type: list
   elements: str
-  sample: ["2 CAs added, 3 CAs removed"]
+  sample: ["CAs added: 2, CAs removed: 3"]
 places:
   description: What differed, of trust directory, PEM bundle, Java truststore and system trust store.
   returned: success
