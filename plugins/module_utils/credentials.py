@@ -126,6 +126,9 @@ def converge(
     if not check:
         _render(pending, renderer)
         yield from _exchange(pending)
+    for item in items:
+        if item.error is None and item.outline is not None:
+            register.accept(item.options, item.outline["facts"])
     return [_result(item, check) for item in items]
 
 

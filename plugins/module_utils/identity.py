@@ -21,12 +21,14 @@ class Register:
     """What a run knows about the owners of credentials.
 
     :ivar owners: the owners of each subject, by :func:`gridmap.comparable` DN.
-    :ivar refused: owner and SHA-256 fingerprint of each certificate that was not allowed to replace another one.
+    :ivar refused_here: owner and SHA-256 fingerprint of each certificate that was not allowed to replace another one on
+        this node.
     """
 
-    def __init__(self, owners: dict[str, list[str]] | None = None, refused: list[list[str]] | None = None) -> None:
+    def __init__(self, owners: dict[str, list[str]] | None = None, here: Any = (), elsewhere: Any = ()) -> None:
         self.owners = owners or {}
-        self.refused = {(one[0], one[1]) for one in refused or []}
+        self.refused_here = {(one[0], one[1]) for one in here}
+        self._refused_elsewhere = {(one[0], one[1]) for one in elsewhere}
 
     def add(self, options: dict[str, Any], subject_dn: str) -> None:
         """Note the owner of a credential, unless it has none, or its subject may be shared."""
@@ -41,7 +43,16 @@ class Register:
     def refuse(self, options: dict[str, Any], facts: dict[str, str]) -> None:
         """Note that the certificate was refused for its owner."""
         if options["owner"]:
-            self.refused.add((options["owner"], facts["sha256_fingerprint"]))
+            self.refused_here.add((options["owner"], facts["sha256_fingerprint"]))
+
+    def accept(self, options: dict[str, Any], facts: dict[str, str]) -> None:
+        """Note that the certificate is in place, whatever an earlier task of the run did."""
+        self.refused_here.discard((options["owner"], facts["sha256_fingerprint"]))
+
+    def is_refused(self, options: dict[str, Any], facts: dict[str, str]) -> bool:
+        """Whether the certificate was refused for its owner, on this node or another one."""
+        known = (options["owner"], facts["sha256_fingerprint"])
+        return known in self.refused_here or known in self._refused_elsewhere
 
 
 def identify(

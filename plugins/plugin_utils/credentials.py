@@ -192,7 +192,7 @@ def subject(options: dict[str, Any], outcome: Outcome, register: identity.Regist
     """
     if isinstance(outcome, GridSecurityError):
         raise outcome
-    if (options["owner"], outcome["facts"]["sha256_fingerprint"]) in register.refused:
+    if register.is_refused(options, outcome["facts"]):
         raise GridSecurityError("refused", f"{label(options)}: it was refused where it was to be placed.")
     return str(outcome["facts"]["subject_dn"])
 

@@ -20,23 +20,23 @@ _REFUSED = [b"refused credentials"]
 
 
 def load(host: str) -> Register:
-    """What earlier tasks know: the owners of the credentials of ``host``, and what was refused on any node."""
+    """What earlier tasks know: the owners of the credentials of ``host``, and what was refused on which node."""
     owners = memo.recall(_owners(host)) or {}
     refused = memo.recall(_REFUSED) or {}
-    return Register(owners, refused.get("refused"))
+    elsewhere = [one for node, found in refused.items() if node != host for one in found]
+    return Register(owners, refused.get(host, ()), elsewhere)
 
 
 def save(host: str, register: Register) -> None:
     """Let later tasks know."""
     memo.update(_owners(host), lambda _known: register.owners)
-    if register.refused:
-        memo.update(_REFUSED, lambda known: _with(known, register))
+    memo.update(_REFUSED, lambda known: _with(known, host, register))
 
 
 def _owners(host: str) -> list[bytes]:
     return [b"owners of credentials", host.encode()]
 
 
-def _with(known: dict[str, Any], register: Register) -> dict[str, Any]:
-    before = {(one[0], one[1]) for one in known.get("refused", [])}
-    return {"refused": sorted(map(list, before | register.refused))}
+def _with(known: dict[str, Any], host: str, register: Register) -> dict[str, Any]:
+    others = {node: found for node, found in known.items() if node != host}
+    return {**others, host: sorted(map(list, register.refused_here))} if register.refused_here else others

@@ -31,11 +31,29 @@ def test_owners_are_known_to_later_tasks_of_the_same_node() -> None:
     assert run_register.load("wn2").owners == {}
 
 
+def refused(host: str, owner: str, fingerprint: str) -> bool:
+    return run_register.load(host).is_refused({"owner": owner}, {"sha256_fingerprint": fingerprint})
+
+
 def test_what_one_node_refused_is_known_for_all() -> None:
     save("wn1", "alice", "aa:bb")
     save("wn2", "bob", "cc:dd")
     save("wn3", "carol")
-    assert run_register.load("se1").refused == {("alice", "aa:bb"), ("bob", "cc:dd")}
+    for host in ("wn1", "se1"):
+        assert refused(host, "alice", "aa:bb")
+        assert refused(host, "bob", "cc:dd")
+        assert not refused(host, "alice", "cc:dd")
+
+
+def test_what_a_later_task_accepts_is_not_refused_any_more() -> None:
+    save("wn1", "alice", "aa:bb")
+    register = run_register.load("wn1")
+    register.accept({"owner": "alice"}, {"sha256_fingerprint": "aa:bb"})
+    run_register.save("wn1", register)
+    assert not refused("se1", "alice", "aa:bb")
+    save("wn2", "alice", "aa:bb")
+    run_register.save("wn1", register)
+    assert refused("wn1", "alice", "aa:bb"), "another node has not accepted it"
 
 
 def test_without_room_nothing_is_known_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
