@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
@@ -145,10 +145,19 @@ def _read(path: Path) -> Any:
 
 def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What is not as it should be, by the parts and by the node's CRLs."""
-    days = {role: int(_variable(action, role, f"{role}_verify_days_left")) for role in _WITH_DAYS if role in parts}
+    days = {role: _days(action, role) for role in _WITH_DAYS if role in parts}
     problems = list(node_verification.of_parts(parts, days))
     warnings = [warning for one in parts.values() for warning in one.get("warnings", [])]
     return node_verification.result(problems + list(_problems_of_crls(action, parts)), warnings)
+
+
+def _days(action: GridAction, role: str) -> int:
+    name = f"{role}_verify_days_left"
+    value = _variable(action, role, name)
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise AnsibleActionFail(f"{name}: {value!r} is no number of days. Write a whole number.") from None
 
 
 def _problems_of_crls(action: GridAction, parts: dict[str, dict[str, Any]]) -> Iterator[str]:
