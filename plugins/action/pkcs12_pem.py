@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, restarts
+from ansible_collections.grid.security.plugins.plugin_utils import credential_report, credentials, restarts
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
 
 
@@ -15,4 +15,4 @@ class ActionModule(GridAction):
 
     def converse(self) -> Conversation:
         result = yield from credentials.place(self, self.arguments)
-        return restarts.carry_out(self, result)
+        return credential_report.shortened(restarts.carry_out(self, result))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from ansible_collections.grid.security.plugins.module_utils import key_files, pem
+from ansible_collections.grid.security.plugins.module_utils import certificate_der, key_files
 from ansible_collections.grid.security.plugins.module_utils.entries import Step
 
 __all__ = ["decide"]
@@ -34,7 +34,7 @@ def decide(steps: list[Step]) -> None:
 
 def _is_ours(step: Step) -> bool:
     """Whether the first certificate in the file, which is the one that clients use, is listed."""
-    certificate = pem.first(step.before.content or b"", "CERTIFICATE")
+    certificate = certificate_der.first(step.before.content or b"")
     return bool(certificate) and hashlib.sha256(certificate or b"").hexdigest() in (step.entry.certificates or ())
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import credential, given, identity, reasons
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
@@ -98,12 +98,17 @@ class _Item:
 
 
 def converge(
-    options: list[dict[str, Any]], renderer: Renderer, check: bool, register: identity.Register | None = None
+    options: list[dict[str, Any]],
+    renderer: Renderer,
+    check: bool,
+    register: identity.Register | None = None,
+    reviewed: Callable[[], None] = lambda: None,
 ) -> Conversation:
     """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
 
     :param options: of each credential. Those with an ``error`` have that result, and are left alone.
     :param register: what the run knows about owners so far.
+    :param reviewed: called when no credential can be refused any more, before contents travel.
     """
     register = register or identity.Register()
     items = [_Item(one, error=one.get("error")) for one in options]
@@ -123,6 +128,8 @@ def converge(
     pending = [item for item in items if item.error is None and item.outcome.get("needs")]
     for item in pending:
         _review(item, register)
+    if not any(item.error and item.error.kind == "no_account" for item in items):  # these are tried again
+        reviewed()
     if not check:
         _render(pending, renderer)
         yield from _exchange(pending)
@@ -161,7 +168,7 @@ def _render(items: list[_Item], renderer: Renderer) -> None:
 def _refuse_duplicates(items: list[_Item]) -> None:
     """Two credentials for the same files would replace each other in every run."""
     seen: set[tuple[Any, ...]] = set()
-    for item in items:
+    for item in [one for one in items if "error" not in one.options]:  # of the others, nobody knows the paths
         place = tuple(item.options[name] for name in ("owner", "directory", "cert_path", "privatekey_path"))
         if place in seen and item.error is None:
             item.error = GridSecurityError(

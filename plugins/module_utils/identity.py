@@ -14,7 +14,7 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Register", "check", "identify"]
+__all__ = ["Register", "check_shared", "identify"]
 
 
 class Register:
@@ -28,6 +28,7 @@ class Register:
     def __init__(self, owners: dict[str, list[str]] | None = None, here: Any = (), elsewhere: Any = ()) -> None:
         self.owners = owners or {}
         self.refused_here = {(one[0], one[1]) for one in here}
+        self.unreviewed = 0  # lists of credentials of this task that may still refuse one
         self._refused_elsewhere = {(one[0], one[1]) for one in elsewhere}
 
     def add(self, options: dict[str, Any], subject_dn: str) -> None:
@@ -64,39 +65,31 @@ def identify(
         :class:`renderers.Renderer`.
     :param register: gets the owners. :param name: what messages call a credential.
     """
-    for one, outcome in zip(options, outcomes):
+    expected = [_unless(_check_expected, one, outcome, name(one)) for one, outcome in zip(options, outcomes)]
+    for one, outcome in zip(options, expected):  # a wrong archive says nothing about the owner of its subject
         if isinstance(outcome, dict):
             register.add(one, outcome["facts"]["subject_dn"])
-    return [_identified(one, outcome, register, name(one)) for one, outcome in zip(options, outcomes)]
+
+    def check(one: dict[str, Any], subject_dn: str, called: str) -> None:
+        check_shared(one, subject_dn, register, called)
+
+    return [_unless(check, one, outcome, name(one)) for one, outcome in zip(options, expected)]
 
 
-def _identified(options: dict[str, Any], outcome: Any, register: Register, name: str) -> Any:
+def _unless(check: Callable[[dict[str, Any], str, str], None], options: dict[str, Any], outcome: Any, name: str) -> Any:
+    """The outcome, unless it is an outline that the check refuses."""
     if not isinstance(outcome, dict):
         return outcome
     try:
-        check(options, outcome["facts"]["subject_dn"], register, name)
+        check(options, outcome["facts"]["subject_dn"], name)
     except GridSecurityError as error:
         return error
     return outcome
 
 
-def check(options: dict[str, Any], subject_dn: str, register: Register, name: str) -> None:
-    """Refuse a credential that may belong to somebody else.
-
-    :param options: of the credential. :param register: has all credentials of the run.
-    :param name: what messages call the credential.
-    :raises GridSecurityError: ``wrong_subject`` or ``shared_subject``.
-    """
-    given = options["subject_dn"]
-    expected = [given] if isinstance(given, str) else given
-    if expected:
-        _check_expected(list(map(str, expected)), subject_dn, name)
-    elif options["owner"] and not options["allow_shared_subject"]:
-        _check_shared(register.others(options, subject_dn), options["owner"], subject_dn, name)
-
-
-def _check_expected(expected: list[str], subject_dn: str, name: str) -> None:
-    if gridmap.comparable(subject_dn) not in map(gridmap.comparable, expected):
+def _check_expected(options: dict[str, Any], subject_dn: str, name: str) -> None:
+    expected = _expected(options)
+    if expected and gridmap.comparable(subject_dn) not in map(gridmap.comparable, expected):
         raise GridSecurityError(
             "wrong_subject",
             f"{name}: it is for {subject_dn}, but subject_dn says {' or '.join(expected)}. Name the right archive, or"
@@ -104,11 +97,25 @@ def _check_expected(expected: list[str], subject_dn: str, name: str) -> None:
         )
 
 
-def _check_shared(others: list[str], owner: str, subject_dn: str, name: str) -> None:
+def _expected(options: dict[str, Any]) -> list[str]:
+    given = options["subject_dn"] or []
+    return [given] if isinstance(given, str) else given
+
+
+def check_shared(options: dict[str, Any], subject_dn: str, register: Register, name: str) -> None:
+    """Refuse a credential whose subject another owner has, too, unless ``subject_dn`` says that it is right.
+
+    :param options: of the credential. :param register: has all credentials of the run.
+    :param name: what messages call the credential.
+    :raises GridSecurityError: ``shared_subject``.
+    """
+    if not options["owner"] or options["allow_shared_subject"] or _expected(options):
+        return
+    others = register.others(options, subject_dn)
     if others:
         raise GridSecurityError(
             "shared_subject",
-            f"{name}: {owner} and {', '.join(others)} would have the same subject, {subject_dn}. One of the archives is"
-            " probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share it,"
+            f"{name}: {options['owner']} and {', '.join(others)} would have the same subject, {subject_dn}. One of the"
+            " archives is probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share it,"
             " allow_shared_subject: true.",
         )

@@ -20,7 +20,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import readab
 from ansible_collections.grid.security.plugins.module_utils.identity import Register
 from ansible_collections.grid.security.plugins.plugin_utils import option_names, run_register
 
-__all__ = ["GridAction", "Options", "validated"]
+__all__ = ["GridAction", "Options", "plain", "validated"]
 
 _SHOW_ALL = 3  # -vvv
 _ENGINE = "grid.security.file_set"
@@ -47,7 +47,7 @@ class Options:
         :param where: what messages start with.
         :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
         """
-        given = _plain(arguments)
+        given = plain(arguments)
         texts = {name: value for name, value in given.items() if self._is_taken_as_it_is(name, value)}
         alike = repr((sorted(texts), [item for item in given.items() if item[0] not in texts]))
         if alike not in self._known:
@@ -76,13 +76,14 @@ def validated(
     return Options(specification, **rules).complete(arguments, where)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same without ansible's tags, which say where each string comes from and take long to copy."""
     if isinstance(value, dict):
-        return {_plain(key): _plain(one) for key, one in value.items()}
+        return {plain(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return str(value) if isinstance(value, str) else value
+        return [plain(one) for one in value]
+    # The latter is an inline vault string, which ansible-core before 2.19 decrypts when it is asked for its text.
+    return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
 
 
 def _printable(result: dict[str, Any]) -> dict[str, Any]:

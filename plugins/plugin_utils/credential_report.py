@@ -11,13 +11,13 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
-__all__ = ["changes", "combine"]
+__all__ = ["changes", "combine", "shortened"]
 
 Result = dict[str, Any]
 
 
 def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
-    """The task's result: of every credential, or, if some failed, of those.
+    """The task's result; see :func:`shortened`.
 
     :param results: of each credential, as of :func:`credentials.converge`.
     :param as_list: whether the task has a list of credentials, and not a single one.
@@ -29,15 +29,24 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
     combined.update(changed=bool(changed), warnings=_warnings(results))
     for one in results:
         one.pop("warnings", None)
-    combined["credentials"] = failed or results
+    combined["credentials"] = results
     if diff and changed:
         combined["diff"] = [{"prepared": "".join(f"{line}\n" for one in changed for line in changes(one))}]
     if as_list:
         combined["summary"] = [_summary(results, changed)]
-        combined["differences"] = [] if failed else [line for one in changed for line in changes(one)]
+        combined["differences"] = [line for one in changed for line in changes(one)]
     if failed:
         combined.update(failed=True, msg=_message(results, failed) if as_list else failed[0]["msg"])
     return combined
+
+
+def shortened(result: Result) -> Result:
+    """The result of a task; if it failed, with the credentials that failed only: ansible shows all of it."""
+    failed = [one for one in result.get("credentials", []) if one.get("failed")]
+    if result.get("failed") and "credentials" in result:
+        result.update(credentials=failed)
+        result.pop("differences", None)
+    return result
 
 
 def changes(result: Result) -> Iterable[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
@@ -38,8 +38,12 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """
     options = read_options(arguments)
     keeper = purge.Keeper(_list_options(arguments), options, action.check_mode)
-    results = yield from keeper.keep(_place_all(action, options, keeper))
-    run_register.save(action.host, action.register)
+    review = _Review(action.register)
+    try:
+        results = yield from keeper.keep(_place_all(action, options, keeper, review.end))
+    finally:
+        review.end()
+        run_register.save(action.host, action.register)
     services = restarts.take(results, action.check_mode)
     combined = credential_report.combine(results, "credentials" in arguments, action.diff)
     return keeper.add_to({**combined, **({"services": services} if services else {})}, action.diff)
@@ -49,9 +53,24 @@ def _list_options(arguments: dict[str, Any]) -> dict[str, Any]:
     return validated(credentials.LIST_OPTIONS, {n: arguments[n] for n in credentials.LIST_OPTIONS if n in arguments})
 
 
-def _place_all(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper) -> Conversation:
+class _Review:
+    """Lets the grid-mapfile of the same node wait until no credential can be refused any more."""
+
+    def __init__(self, register: identity.Register) -> None:
+        self._register, self._is_open = register, True
+        register.unreviewed += 1
+
+    def end(self) -> None:
+        """Only the first call counts."""
+        self._register.unreviewed -= self._is_open
+        self._is_open = False
+
+
+def _place_all(
+    action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper, reviewed: Callable[[], None]
+) -> Conversation:
     """The results of all credentials, after accounts that were missed have been created."""
-    results = yield from _place(action, options, keeper)
+    results = yield from _place(action, options, keeper, reviewed)
     missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]
     chosen = [(options[index], results[index]) for index in missing]
     for index, result in zip(missing, (yield from _place_with_accounts(action, chosen, keeper))):
@@ -95,6 +114,7 @@ class _Reading:
         options = self._check.complete({**self._defaults, **given})
         if options["state"] == "present" and not (options["src"] or options["content"]):
             raise AnsibleActionFail("one of src and content is required for state: present.")
+        _check_texts(options)
         if options["services"]:
             options["services"] = restarts.read(options["services"], "")
         return trusted_cas.complete(options, given, self._shared, "")
@@ -104,10 +124,10 @@ class _Reading:
         try:
             if not isinstance(item, dict):
                 raise AnsibleActionFail("it must be a dictionary of options.")
-            if templates.UNREADABLE in item:
+            if templates.UNREADABLE in item and item.get("state") != "absent":
                 raise AnsibleActionFail(item[templates.UNREADABLE])
-            return self.options(item)
-        except AnsibleActionFail as error:
+            return self.options({name: value for name, value in item.items() if name != templates.UNREADABLE})
+        except AnsibleError as error:
             owner = item.get("owner") if isinstance(item, dict) else None
             owner = owner if isinstance(owner, str) else None
             named = f"credentials[{index}]" + (f" for {owner}" if owner else "")
@@ -119,7 +139,23 @@ class _Reading:
         restarts.read(self._check.complete(self._defaults)["services"], "")
 
 
-def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper) -> Conversation:
+def _check_texts(options: dict[str, Any]) -> None:
+    """:raises AnsibleActionFail: a path is empty, or ``subject_dn`` is neither a DN nor a list of such."""
+    for name in ("cert_path", "privatekey_path"):
+        if not options[name]:
+            raise AnsibleActionFail(f"{name} is empty. Give a path, or leave {name} out.")
+    given = options["subject_dn"]
+    texts = given if isinstance(given, list) else [given or ""]
+    if not all(isinstance(one, str) for one in texts):
+        raise AnsibleActionFail(f"subject_dn: {given!r} is neither a DN nor a list of DNs. Quote it.")
+
+
+def _place(
+    action: GridAction,
+    options: list[dict[str, Any]],
+    keeper: purge.Keeper,
+    reviewed: Callable[[], None] = lambda: None,
+) -> Conversation:
     """The result of each credential: those whose archive lies on the node are converted there, by the module."""
     here = [index for index, one in enumerate(options) if not one["remote_src"]]
     there = [index for index, one in enumerate(options) if one["remote_src"]]
@@ -127,10 +163,11 @@ def _place(action: GridAction, options: list[dict[str, Any]], keeper: purge.Keep
     if here:
         chosen = [options[index] for index in here]
         renderer = keeper.watched(_renderer(action))
-        placed = yield from credentials.converge(chosen, renderer, action.check_mode, action.register)
+        placed = yield from credentials.converge(chosen, renderer, action.check_mode, action.register, reviewed)
         results.update(zip(here, placed))
     if there:
-        results.update(zip(there, _convert_on_node(action, [options[index] for index in there])))
+        converted = [options[index] for index in there]
+        results.update(zip(there, _identified(action, converted, _convert_on_node(action, converted))))
     return [results[index] for index in range(len(options))]
 
 
@@ -148,10 +185,28 @@ def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[
             results[number] = credentials.refused(one, error)
     if sent:
         result = action.execute("grid.security.pkcs12_pem", {"credentials": list(sent.values()), "trusted_cas": cas})
-        if "credentials" not in result:
-            raise AnsibleActionFail(result.get("msg", "the module pkcs12_pem gave no result"), result=result)
-        results.update(zip(sent, result["credentials"]))
+        results.update(zip(sent, result.get("credentials") or [_not_converted(options[one], result) for one in sent]))
     return [results[number] for number in range(len(options))]
+
+
+def _not_converted(options: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    message = f"{label(options)}: {result.get('msg', 'the module pkcs12_pem gave no result')}"
+    return credentials.refused(options, GridSecurityError("not_converted", message))
+
+
+def _identified(
+    action: GridAction, options: list[dict[str, Any]], results: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The results of a node's conversion, failed where two owners have one subject: only now that is known."""
+    for one, result in zip(options, results):
+        if "subject_dn" in result and not result.get("failed"):
+            action.register.add(one, result["subject_dn"])
+    for one, result in zip(options, results):
+        try:
+            identity.check_shared(one, result.get("subject_dn", ""), action.register, label(one))
+        except GridSecurityError as error:
+            result.update(failed=True, kind=error.kind, msg=f"{error.message} It is placed already; look at it.")
+    return results
 
 
 def _place_with_accounts(
@@ -178,7 +233,7 @@ def _place_with_accounts(
 def identify(action: GridAction, options: list[dict[str, Any]]) -> list[Outcome]:
     """What each credential is, or why it is not believed, by the checks of :func:`place`.
 
-    No archive is opened twice in a run.
+    No archive is opened twice in a run with the same options.
     """
     good = [one for one in options if "error" not in one]
     outcomes = iter(identity.identify(good, _renderer(action).outlines(good), action.register, label))

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
 from ansible_collections.grid.security.plugins.plugin_utils import credentials, templates, trusted_cas
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 
@@ -26,7 +27,7 @@ __all__ = ["place"]
 OPTIONS: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "default": "/etc/grid-security/grid-mapfile"},
     "mode": {"type": "raw", "default": "0644"},
-    "credentials": {"type": "list", "elements": "dict", "default": []},
+    "credentials": {"type": "list", "elements": "raw", "default": []},
     "entries": {"type": "list", "elements": "raw", "default": []},
     "allow_empty": {"type": "bool", "default": False},
     **trusted_cas.OPTIONS,
@@ -37,11 +38,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 class Source:
     """What one line comes from: a credential or an entry.
 
-    :param accounts: who is mapped, as far as that is known. :param mapping: gives the line, or raises an error.
+    :param accounts: who is mapped. :param mapping: gives the line, or raises an error.
+    :param is_known: whether the accounts are all; otherwise a template in their place could not be filled.
     """
 
     accounts: list[str]
     mapping: Callable[[], gridmap.Mapping]
+    is_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     first, _failures = _compose(sources, [])
     (outcome,) = yield _request(options, first, travels=False)
     _raise_failure(outcome)
+    while action.register.unreviewed:
+        yield Request([])  # another part of this node may still refuse a credential
     before = _present(outcome, options["path"], first)
-    text, failures = _compose(sources, [])  # anew: a part of the same node may have refused a credential meanwhile
+    text, failures = _compose(sources, [])  # anew, for the same reason
     if failures:
         text, failures = _compose(sources, gridmap.read(_readable(before, options["path"])))
     _refuse_empty(text, options, failures)
@@ -140,21 +145,29 @@ def _of_credentials(action: GridAction, items: list[dict[str, Any]]) -> Iterator
     for options, outcome in zip(items, credentials.identify(action, items)):
 
         def mapping(options: dict[str, Any] = options, outcome: Any = outcome) -> gridmap.Mapping:
+            subject = credentials.subject(options, outcome, action.register)
             if not options["owner"]:
                 raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
-            return gridmap.validated(credentials.subject(options, outcome, action.register), [options["owner"]])
+            return gridmap.validated(subject, [options["owner"]])
 
-        yield Source([options["owner"]] if options["owner"] else [], mapping)
+        owner = options["owner"]
+        yield Source([owner] if owner else [], mapping, is_known=bool(owner) or "error" not in options)
 
 
 def _of_entry(entry: Any) -> Source:
-    return Source(_accounts(entry), lambda: _parse(entry))
+    accounts = _accounts(entry)
+    unreadable = isinstance(entry, dict) and templates.UNREADABLE in entry
+    return Source(accounts, lambda: _parse(entry), is_known=bool(accounts) or not unreadable)
 
 
 def _accounts(entry: Any) -> list[str]:
     """Who an entry is for, also if the rest of it is wrong."""
-    given = entry.get("account") if isinstance(entry, dict) else str(entry).rpartition(" ")[2].split(",")
-    return [str(account) for account in (given if isinstance(given, list) else [given]) if account]
+    line = entry.get("line") if isinstance(entry, dict) else str(entry)
+    given = entry.get("account") if isinstance(entry, dict) else None
+    if given is None and line:
+        given = str(line).split()[-1].split(",")
+    found = [str(account) for account in (given if isinstance(given, list) else [given]) if account]
+    return [] if any("}" in account for account in found) else found
 
 
 def _parse(entry: Any) -> gridmap.Mapping:
@@ -184,6 +197,8 @@ def _compose(sources: list[Source], present: list[gridmap.Mapping]) -> tuple[str
             lines.append(one)
             continue
         kept = [line for account in source.accounts for line in gridmap.kept(present, account, taken)]
+        if not source.is_known:  # it may be anybody's
+            kept = [line for line in present if gridmap.comparable(line.dn) not in taken]
         lines += kept
         failures.append(Failure(source.accounts, one, kept))
     return gridmap.render(lines), failures
@@ -230,6 +245,6 @@ def _result(outcome: dict[str, Any], text: str, failures: list[Failure]) -> dict
 
 
 def _failed(failures: list[Failure]) -> str:
-    kept = [account for one in failures if one.kept for account in one.accounts]
-    stays = f" What is in place stays for {', '.join(kept)}." if kept else ""
+    kept = list(dict.fromkeys(account for one in failures for line in one.kept for account in line.accounts))
+    stays = f" What is in place stays for {listed(kept)}." if kept else ""
     return f"{len(failures)} of the mappings failed; the others are made.{stays}"

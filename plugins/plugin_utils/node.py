@@ -9,18 +9,21 @@ Both are read here, so that there is nothing to keep in step.
 
 from __future__ import annotations
 
-import re
+import os
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, together
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
+    credential_report,
     credentials,
     grid_mapfile,
     node_verification,
@@ -36,7 +39,6 @@ __all__ = ["OPTIONS", "PARTS", "Part", "place"]
 
 OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": False}}
 
-_REFERENCE = re.compile(r"\{\{ (\w+) \}\}")
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 # The variables that are lists of what may be one person's: a mistake in an item costs only that item.
@@ -45,11 +47,16 @@ _LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credential
 
 @dataclass(frozen=True)
 class Part:
-    """What one role does. :param variables: one of them has to be set for a node to want it."""
+    """What one role does.
+
+    :param variables: one of them has to be set for a node to want it.
+    :param purge: a variable with which an empty list of the role's name is wanted, too.
+    """
 
     role: str
     variables: tuple[str, ...]
     place: Callable[[GridAction, dict[str, Any]], Conversation]
+    purge: str = ""
 
 
 _STRICTER = {"user_credentials": {"check_privatekey": True}}  # options of a part when it is verified
@@ -60,7 +67,7 @@ PARTS = (
     Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
     Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place),
     Part("host_credential", ("host_credential_src",), credentials.place),
-    Part("user_credentials", ("user_credentials",), credentials.place),
+    Part("user_credentials", ("user_credentials",), credentials.place, "user_credentials_purge"),
     Part("grid_mapfile", ("grid_mapfile_path",), grid_mapfile.place),
 )
 
@@ -70,7 +77,7 @@ def place(action: GridAction) -> Conversation:
     options = validated(OPTIONS, action.arguments)
     if options["verify"]:
         action.change_nothing()
-    chosen = [part for part in PARTS if any(_is_set(action, one) for one in part.variables)]
+    chosen = [part for part in PARTS if _is_wanted(action, part)]
     results = yield from together([_place(action, part, options["verify"]) for part in chosen])
     results = [restarts.carry_out(action, result) for result in results]  # when all files of all parts are in place
     parts = {part.role: result for part, result in zip(chosen, results)}
@@ -81,10 +88,18 @@ def place(action: GridAction) -> Conversation:
     return result
 
 
+def _is_wanted(action: GridAction, part: Part) -> bool:
+    purge = part.purge and part.role in action.task_vars and action.template(action.task_vars.get(part.purge))
+    return boolean(purge or False, strict=False) or any(_is_set(action, one) for one in part.variables)
+
+
 def _is_set(action: GridAction, variable: str) -> bool:
     """Whether the node wants a part. A variable that cannot be filled is one that somebody meant to set."""
+    value = action.task_vars.get(variable)
+    if isinstance(value, list):
+        return bool(value)
     try:
-        return bool(action.template(action.task_vars.get(variable)))
+        return bool(action.template(value))
     except AnsibleError:
         return True
 
@@ -102,6 +117,12 @@ def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
         raise
     except AnsibleError as error:
         raise GridSecurityError("bad_options", str(error)) from error
+    except GridSecurityError:
+        raise
+    except Exception as error:  # pylint: disable=broad-except  # a mistake of ours costs one part, too
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place_of = f"{os.path.basename(where.filename)}, line {where.lineno}"
+        raise GridSecurityError("internal", f"{type(error).__name__} in {place_of}. Report this.") from error
 
 
 def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
@@ -125,15 +146,10 @@ def _variable(action: GridAction, role: str, name: str) -> Any:
 
 def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     variables = {**defaults, **action.task_vars, **action.filled_variables}
-    referred = {name: _referred(value, variables) for name, value in options.items()}
+    # Compiling a template that is a mere reference takes each host longer than all else here.
+    referred = {name: templates.referred(value, variables) for name, value in options.items()}
     filled: dict[str, Any] = action.template(referred, defaults)
     return filled
-
-
-def _referred(value: Any, variables: dict[str, Any]) -> Any:
-    """What a template is a mere reference to: compiling those takes each host longer than all else here."""
-    name = isinstance(value, str) and _REFERENCE.fullmatch(value)
-    return variables.get(name[1], value) if name else value
 
 
 def _read(path: Path) -> Any:
@@ -145,10 +161,22 @@ def _read(path: Path) -> Any:
 
 def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What is not as it should be, by the parts and by the node's CRLs."""
-    days = {role: _days(action, role) for role in _WITH_DAYS if role in parts}
-    problems = list(node_verification.of_parts(parts, days))
+    problems: list[str] = []
+    days = {}
+    for role in [one for one in _WITH_DAYS if one in parts]:
+        try:
+            days[role] = _days(action, role)
+        except AnsibleError as error:
+            problems.append(str(error))
+    problems += node_verification.of_parts(parts, days)
+    try:
+        problems += _problems_of_crls(action, parts)
+    except AnsibleConnectionFailure:
+        raise
+    except AnsibleError as error:
+        problems.append(f"CRLs: {error}")
     warnings = [warning for one in parts.values() for warning in one.get("warnings", [])]
-    return node_verification.result(problems + list(_problems_of_crls(action, parts)), warnings)
+    return node_verification.result(problems, warnings)
 
 
 def _days(action: GridAction, role: str) -> int:
@@ -192,7 +220,7 @@ def _combined(parts: dict[str, dict[str, Any]], diff: bool) -> dict[str, Any]:
         result.update(failed=True, msg="\n".join(_messages(failed)), parts=failed)
         del result["summary"]
         for one in failed.values():
-            del one["msg"]
+            del credential_report.shortened(one)["msg"]
     return result
 
 

@@ -26,6 +26,7 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
         if "credentials" in part:
             yield from (line for one in part["credentials"] for line in _of_credential(one, days_left.get(role, 0)))
             yield from (one["why"] for one in part.get("services", []) if one["owed"])
+            yield from _of_failure(part)
             yield from (
                 f"{one['owner']}: no longer listed: {', '.join(one['paths'])}" for one in part.get("purged", [])
             )
@@ -33,6 +34,14 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
             yield from (f"{role}: {line.removeprefix('- ')}" for line in part["msg"].splitlines())
         elif part["changed"]:
             yield f"{role}: {'; '.join(_DIFFERENCES[role](part))}"
+
+
+def _of_failure(part: Result) -> Iterator[str]:
+    """Why a part with credentials failed, beside the failures of its credentials."""
+    told = {f"- {one['msg']}" for one in part["credentials"] if one.get("failed")}
+    for line in part["msg"].splitlines() if part.get("failed") else []:
+        if line not in told and not (told and " credentials failed; " in line):
+            yield line
 
 
 def _of_credential(one: Result, days: int) -> Iterator[str]:

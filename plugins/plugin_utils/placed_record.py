@@ -16,7 +16,7 @@ import os
 import re
 from typing import Any, NamedTuple
 
-__all__ = ["Placement", "Record", "decode", "encode", "file_set", "merged"]
+__all__ = ["Placement", "Record", "decode", "encode", "file_set", "is_usual", "merged"]
 
 _VERSION = 1
 _OWNER = "root"
@@ -93,11 +93,16 @@ def decode(data: bytes) -> Record:
     return dict(map(_decode_line, value["credentials"]))
 
 
+def is_usual(placement: Placement) -> bool:
+    """Whether a record may have the placement: its fields are printable texts."""
+    return all(isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable() for text in placement)
+
+
 def _decode_line(line: Any) -> tuple[Placement, list[str]]:
     if not isinstance(line, dict) or set(line) != {*Placement._fields, "fingerprints"}:
         raise ValueError("a credential has other fields")
     placement, fingerprints = Placement(*(line[name] for name in Placement._fields)), line["fingerprints"]
-    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable() for text in placement):
+    if not is_usual(placement):
         raise ValueError("a field is no text")
     if not all((placement.owner, placement.directory, placement.certificate, placement.privatekey)):
         raise ValueError("a field is empty")

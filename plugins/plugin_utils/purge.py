@@ -84,7 +84,7 @@ class Keeper:
 
     def note(self, options: dict[str, Any], outcome: Outcome) -> None:
         """Take down what a credential will be."""
-        if options["owner"] and not isinstance(outcome, GridSecurityError):
+        if _can_be_recorded(options) and not isinstance(outcome, GridSecurityError):
             self._noted.setdefault(Placement.of(options), [credential.fingerprint(outcome["facts"])])
 
     # --- the calls ----------------------------------------------------------------------------------------------------
@@ -115,18 +115,18 @@ class Keeper:
         wanted, _contents = placed_record.file_set(self._path, expected)
         request = driven.request or Request([])
         own, *others = yield Request([wanted, *request.sets], request.contents)
-        self._take(own, expected)
+        self._take(own)
         if driven.request is not None:
             driven.answer(others)
 
-    def _take(self, outcome: dict[str, Any], expected: bytes) -> None:
+    def _take(self, outcome: dict[str, Any]) -> None:
         """Learn what the record says."""
         if outcome.get("failed"):
             self._problem = GridSecurityError(outcome["kind"], outcome["msg"])
             return
         changes = {os.path.basename(one["path"]): one["changes"] for one in outcome["entries"]}
         if not outcome.get("needs"):
-            self._recorded = self._stored = placed_record.decode(expected)
+            self._recorded = self._stored = dict(self._noted)
         elif "created" not in changes.get(os.path.basename(self._path), []):
             try:
                 stored = base64.b64decode(next(iter(outcome["stored"].values())))
@@ -181,7 +181,8 @@ class Keeper:
     @property
     def _wanted(self) -> Record:
         """What is recorded, and what is about to be placed."""
-        converted_there = [one for one in self._items if one["remote_src"] and _is_present(one) and one["owner"]]
+        present = [one for one in self._items if _is_present(one) and _can_be_recorded(one)]
+        converted_there = [one for one in present if one["remote_src"]]
         there: Record = {Placement.of(one): [] for one in converted_there}
         return placed_record.merged(placed_record.merged(self._recorded, there), self._noted)
 
@@ -189,7 +190,7 @@ class Keeper:
         """What is in place after the run. Of what failed, everything that might be."""
         record = self._wanted
         for options, result in zip(self._items, results):
-            if result.get("failed") or not options["owner"]:
+            if result.get("failed") or not _can_be_recorded(options):
                 continue
             if not _is_present(options):
                 record.pop(Placement.of(options), None)
@@ -292,6 +293,11 @@ def _check_options(path: str, purge: bool) -> None:
         raise AnsibleActionFail(f"record: {path} must be an absolute path of the node without . and .. in it.")
     if purge and not path:
         raise AnsibleActionFail("purge needs record: the path of the file that says what was placed.")
+
+
+def _can_be_recorded(options: dict[str, Any]) -> bool:
+    """Whether the record can name the credential: it has an owner, and no odd characters in its paths."""
+    return bool(options["owner"]) and placed_record.is_usual(Placement.of(options))
 
 
 def _is_present(options: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ is still owed in the next run.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -24,6 +25,10 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+# systemd.unit(5); a template needs an instance.
+_NAME = re.compile(r"[A-Za-z0-9:_.\\-][A-Za-z0-9:_.\\@-]*(?<!@)(?<!@\.service)")
+
+
 def read(given: list[Any], where: str) -> list[dict[str, str]]:
     """The option ``services`` with a dictionary for each service.
 
@@ -32,7 +37,7 @@ def read(given: list[Any], where: str) -> list[dict[str, str]]:
     services, check = [], Options(_OPTIONS)
     for number, one in enumerate(given):
         item = {"name": one} if isinstance(one, str) else one
-        if not isinstance(item, dict) or not item.get("name"):
+        if not isinstance(item, dict) or not _NAME.fullmatch(str(item.get("name") or "")):
             raise AnsibleActionFail(f"{where}services[{number}]: write the name of a service, or name and state.")
         services.append(check.complete(item, f"{where}services[{number}]: "))
     return services

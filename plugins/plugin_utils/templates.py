@@ -15,13 +15,17 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.utils.unsafe_proxy import wrap_var
 
-__all__ = ["UNREADABLE", "fill_lists"]
+from ansible_collections.grid.security.plugins.plugin_utils.action_base import plain
+
+__all__ = ["UNREADABLE", "fill_lists", "referred"]
 
 UNREADABLE = "__grid_security_unreadable"  # the key of an item that holds why the item could not be filled
 _EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
 _REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _MOST_REFERENCES = 8
-_KEPT = ("owner", "account", "name", "state")  # of an item that cannot be filled as a whole
+# Of an item that cannot be filled as a whole.
+_PATHS = ("directory", "cert_path", "privatekey_path", "other_certs_path")
+_KEPT = ("owner", "account", "state", *_PATHS)
 
 Fill = Callable[[Any], Any]
 
@@ -36,14 +40,14 @@ def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> d
     """
     filled: dict[str, list[Any]] = {}
     for name in names:
-        items = _items(_referred(variables.get(name), variables), fill)
+        items = _items(referred(variables.get(name), variables), fill)
         if items is not None:
             # What is filled must not be filled again: a passphrase may look like a template.
             filled[name] = [wrap_var(_filled(item, fill)) for item in items]
     return filled
 
 
-def _referred(value: Any, variables: dict[str, Any]) -> Any:
+def referred(value: Any, variables: dict[str, Any]) -> Any:
     """What a template is a mere reference to, through as many references as there are."""
     for _step in range(_MOST_REFERENCES):
         match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
@@ -78,19 +82,21 @@ def _like(template: str, text: str) -> str:
 
 def _filled(item: Any, fill: Fill) -> Any:
     try:
-        return fill(item)
+        return plain(fill(item))
     except AnsibleError as error:
         return {UNREADABLE: _cause(error), **_readable(item, fill)}
 
 
 def _readable(item: Any, fill: Fill) -> dict[str, Any]:
     """What can be filled of the item nevertheless."""
-    known = {}
+    known: dict[str, Any] = {"line": item} if isinstance(item, str) else {}
     for name in _KEPT:
         try:
-            known[name] = fill(_field(item, name))
+            known[name] = plain(fill(_field(item, name)))
         except (AnsibleError, KeyError):
             continue
+    if isinstance(item, dict) and any(name in item and name not in known for name in _PATHS):
+        known.pop("state", None)  # what is to be absent where is not known
     return known
 
 

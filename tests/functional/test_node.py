@@ -269,3 +269,45 @@ def test_verify_looks_at_crls_where_the_site_fetches_them(site: Any, day: dict[s
     exceptions = {"crl_updates_exclude": [{"alias": "ca", "reason": "it gave up publishing"}]}
     assert "failed=0" in verify(site, day, crl_updates_source="controller", **exceptions)
     assert "failed=0" in verify(site, day)
+
+
+def test_verify_tells_all_users_although_one_fails(site: Any, day: dict[str, Any]) -> None:
+    daemon, *others = day["user_credentials"]
+    day["user_credentials"] = [{**daemon, "passphrase": "wrong"}, *others]
+    (site.root / "node/bin/userkey.pem").unlink()
+    said = verify(site, day, user_credentials_verify_days_left=400)
+    assert "daemon.p12 for daemon: the import passphrase is wrong" in said
+    assert f"bin: {site.root}/node/bin/userkey.pem: private key missing" in said
+    assert f"mail: {site.root}/node/mail/usercert.pem: valid until" in said
+
+
+def test_verify_tells_a_wrong_number_of_days_and_all_else(site: Any, day: dict[str, Any]) -> None:
+    (site.root / "node/bin/userkey.pem").unlink()
+    said = verify(site, day, user_credentials_verify_days_left="soon", crl_updates_exclude="{{ nosuch }}")
+    assert "user_credentials_verify_days_left: 'soon' is no number of days" in said
+    assert "private key missing" in said
+    assert "'nosuch' is undefined" in said
+
+
+@pytest.mark.parametrize("reason", ["remote_src", "create_account"])
+def test_what_is_refused_late_is_not_mapped_either(site: Any, day: dict[str, Any], reason: str) -> None:
+    """Archives on the node, and accounts that are to be created, have credentials refused later in the run."""
+    (site.root / "daemon.p12").write_bytes(pki.issue("Mallory", issuer=AUTHORITY).archive())
+    other = {**day["user_credentials"][3], "owner": "uucp", "directory": str(site.root / "node/uucp")}
+    if reason == "remote_src":
+        other.update(src=str(site.root / "nosuch.p12"), remote_src=True)
+    else:
+        other.update(owner="no-such.account!", create_account=True)
+    output = run_day(site, {**day, "user_credentials": [*day["user_credentials"], other]})
+    assert "Mallory, but the certificate in place is for" in output.stdout
+    assert "Mallory" not in (site.root / "node/grid-mapfile").read_text()
+    assert mapped(site) == list(OWNERS)
+
+
+def test_the_last_user_is_purged_where_the_site_says_so(site: Any, day: dict[str, Any]) -> None:
+    record = {"user_credentials_record": str(site.root / "node/record.json"), "user_credentials_purge": True}
+    run_day(site, {**day, **record})
+    gone = {**day, **record, "user_credentials": [], "user_credentials_allow_shrink": True, "grid_mapfile_path": ""}
+    output = run_day(site, gone)
+    assert output.returncode == 0, output.stdout
+    assert not (site.root / "node/mail/usercert.pem").exists()

@@ -22,6 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     pkcs8,
     renderers,
 )
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
 DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
@@ -263,6 +264,14 @@ def test_paths_that_no_file_has_are_an_error_before_a_node_is_asked(tmp_path: Pa
     assert results[0]["msg"].startswith(f"alice.p12: {name}: ")
     assert results[0]["msg"].isprintable()
     assert node.calls == [(1, 0), (1, 2)]
+
+
+def test_an_item_without_readable_options_is_nobody_s_duplicate(tmp_path: Path) -> None:
+    home = tmp_path.resolve()
+    alice = options(home, "alice")
+    error = GridSecurityError("bad_options", "credentials[0]: wrong")
+    results, _node = run([{**alice, "error": error}, alice], {"alice.p12": pki.issue().archive()})
+    assert [one.get("kind") for one in results] == ["bad_options", None]
 
 
 def test_what_was_not_rendered_is_not_removed(tmp_path: Path) -> None:

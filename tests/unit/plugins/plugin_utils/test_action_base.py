@@ -18,7 +18,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils import credentials as options_of
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, node
+from ansible_collections.grid.security.plugins.plugin_utils import credentials, node, templates
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 
 
@@ -143,3 +143,39 @@ def test_content_that_is_no_text_form_of_anything(content: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         credentials._read(Action(VaultLib()), None, content, "content")
     assert caught.value.kind == "not_base64"
+
+
+class Vaulted:
+    """An inline vault string of ansible-core before 2.19."""
+
+    __ENCRYPTED__ = True
+
+    def __str__(self) -> str:
+        return "decrypted"
+
+
+def test_an_inline_vault_string_is_decrypted() -> None:
+    assert validated(options_of.OPTIONS, {"passphrase": Vaulted()})["passphrase"] == "decrypted"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"subject_dn": True},
+        {"subject_dn": ["/CN=A", 5]},
+        {"cert_path": ""},
+        {"privatekey_path": ""},
+        {"services": ["foo@"]},
+        {"services": ["a b"]},
+    ],
+)
+def test_an_odd_value_is_an_error_of_its_item(wrong: dict[str, Any]) -> None:
+    good, bad = credentials.read_options({"credentials": [{"src": "a.p12"}, {"src": "b.p12", "owner": "bob", **wrong}]})
+    assert "error" not in good
+    assert bad["error"].message.startswith("credentials[1] for bob: ")
+
+
+def test_an_item_that_is_to_be_absent_needs_no_template() -> None:
+    item = {"owner": "carol", "state": "absent", templates.UNREADABLE: "vault_carol is undefined"}
+    (options,) = credentials.read_options({"credentials": [item]})
+    assert (options["owner"], options["state"], "error" in options) == ("carol", "absent", False)

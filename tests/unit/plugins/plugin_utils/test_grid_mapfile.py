@@ -164,3 +164,51 @@ def test_a_file_that_cannot_be_read_is_not_replaced_while_somebody_fails(site: S
     result = site.run({**alice, "passphrase": "wrong"}, site.credential("bob"))
     assert result["kind"] == "unreadable_mapfile"
     assert site.lines == ["-----BEGIN PRIVATE KEY-----"]
+
+
+def test_a_line_that_cannot_be_filled_keeps_the_accounts_that_it_names(site: Site) -> None:
+    site.run(entries=[f'"{DN}Alice" alice,shift', f'"{DN}Bob" bob', f'"{DN}Leaver" leaver'])
+    unreadable = {UNREADABLE: "alice_dn is undefined", "line": '"{{ alice_dn }}" alice,shift'}
+    result = site.run(entries=[unreadable, f'"{DN}Bob" bob'])
+    assert site.lines == [f'"{DN}Alice" alice,shift', f'"{DN}Bob" bob']
+    assert result["not_mapped"][0]["accounts"] == ["alice", "shift"]
+
+
+@pytest.mark.parametrize("item", [{UNREADABLE: "x is undefined"}, {UNREADABLE: "x", "line": '"/CN=A" {{ account }}'}])
+def test_who_it_is_for_cannot_be_read_so_everybody_stays(site: Site, item: dict[str, Any]) -> None:
+    site.run(site.credential("alice"), entries=[f'"{DN}Bob" bob'])
+    result = site.run(site.credential("alice"), entries=[item])
+    assert site.lines == [f'"{DN}Alice" alice', f'"{DN}Bob" bob']
+    assert "What is in place stays for bob" in result["msg"]
+    result = site.run(site.credential("alice"), {UNREADABLE: "owner is undefined"})
+    assert f'"{DN}Bob" bob' in site.lines
+    assert "owner is undefined" in result["msg"]
+
+
+def test_an_item_that_names_no_owner_keeps_nobody(site: Site) -> None:
+    site.run(site.credential("alice"), entries=[f'"{DN}Leaver" leaver'])
+    result = site.run(site.credential("alice"), {**site.credential("bob"), "owner": None})
+    assert site.lines == [f'"{DN}Alice" alice']
+    assert "an item without owner maps nobody" in result["msg"]
+
+
+@pytest.mark.parametrize("item", [None, "alice", 5, []])
+def test_a_stray_item_costs_only_itself(site: Site, item: Any) -> None:
+    alice = site.credential("alice")
+    site.run(alice)
+    result = site.run(alice, item)
+    assert site.lines == [f'"{DN}Alice" alice']
+    assert "must be a dictionary" in result["msg"]
+
+
+def test_it_waits_until_the_credentials_of_the_node_are_reviewed(site: Site) -> None:
+    alice = site.credential("alice")
+    action = site.action(site.register, check_mode=False)
+    asking = grid_mapfile.place(action, {"path": str(site.path), "credentials": [alice]})
+    site.register.unreviewed = 1
+    (first,) = next(asking).sets
+    outcomes = file_set.converge([first], {}, False, False)
+    assert asking.send(outcomes).sets == []
+    assert asking.send([]).sets == []
+    site.register.unreviewed = 0
+    assert asking.send([]).contents

@@ -81,3 +81,16 @@ def test_the_error_of_the_whole_list_is_not_hidden() -> None:
         raise AnsibleError("broken")
 
     assert fill_lists(["users"], {"users": trusted("{{ users }}")}, fill) == {}
+
+
+def test_what_is_to_be_absent_can_be_removed_without_its_passphrase() -> None:
+    (item,) = filled([{**BOB, "state": "absent", "directory": trusted("/home/{{ alice }}")}]) or []
+    assert (item["state"], item["directory"]) == ("absent", "/home/alice")
+    (item,) = filled([{**BOB, "state": "absent", "directory": trusted("{{ nosuch }}")}]) or []
+    assert "state" not in item
+
+
+def test_of_a_line_the_text_is_kept() -> None:
+    line = '"{{ nosuch }}" alice'
+    (item,) = filled([trusted(line)]) or []
+    assert item["line"] == line

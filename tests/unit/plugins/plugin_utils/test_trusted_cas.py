@@ -31,7 +31,6 @@ from ansible_collections.grid.security.plugins.module_utils import credentials a
 from ansible_collections.grid.security.plugins.module_utils.identity import Register
 from ansible_collections.grid.security.plugins.plugin_utils import (
     ca_material,
-    credential_report,
     credentials,
     grid_mapfile,
     source_stamps,
@@ -84,12 +83,6 @@ class Site:
         self._patch.setattr(bounded, "run_all", counted_jobs)
         self._patch.setattr(chain, "judge", counted_chains)
         self._patch.setattr(ca_material, "collect", counted_reading)
-        # Of a failed task, only the failed credentials are told.
-        self._patch.setattr(credential_report, "combine", self.combine)
-
-    @staticmethod
-    def combine(results: list[dict[str, Any]], _as_list: bool, _diff: bool) -> dict[str, Any]:
-        return {"changed": False, "credentials": results}
 
     def begin_run(self) -> None:
         self._runs += 1
