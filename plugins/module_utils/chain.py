@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import functools
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -107,7 +108,8 @@ def judge(chains: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> list[
     verdicts: list[Verdict] = []
     for batch, outcome in zip(batches, outcomes):
         if isinstance(outcome, GridSecurityError):  # one of them broke the process: each gets a process of its own
-            verdicts += [_alone(one, trusted) for one in batch]
+            alone = bounded.run_all([_job([one], trusted) for one in batch])
+            verdicts += map(_of_one, alone)
         else:
             verdicts += outcome["verdicts"]
     return verdicts
@@ -117,8 +119,7 @@ def _job(batch: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> bounded
     return bounded.Job(lambda: {"verdicts": [_verdict(*one, trusted) for one in batch]}, _SECONDS, batch[0][0])
 
 
-def _alone(one: tuple[str, list[str]], trusted: dict[str, Any]) -> Verdict:
-    (outcome,) = bounded.run_all([_job([one], trusted)])
+def _of_one(outcome: dict[str, Any] | GridSecurityError) -> Verdict:
     if isinstance(outcome, GridSecurityError):
         return {"kind": outcome.kind, "message": outcome.message}
     verdict: Verdict = outcome["verdicts"][0]
@@ -304,7 +305,7 @@ class _Search:
         for one in present:
             if one["problem"]:
                 raise _Untrusted(f"the CRL {one['name']} of its issuer {one['problem']}", "Fetch that CRL again")
-        read = [crl.read(base64.b64decode(one["der"])) for one in present]
+        read = [_read_crl(one["der"]) for one in present]
         good = [one for one in read if not one.is_delta and _signed_crl(one, issuer)]
         if good:
             return sorted(good, key=lambda one: one.this_update)
@@ -315,6 +316,12 @@ class _Search:
                 "Fetch that CRL again",
             )
         return []
+
+
+@functools.lru_cache(maxsize=8)  # most credentials of a batch have the same issuer, and its CRL may have many MiB
+def _read_crl(encoded: str) -> crl.Crl:
+    """:param encoded: DER in Base64."""
+    return crl.read(base64.b64decode(encoded))
 
 
 def _is_root(one: _Certificate) -> bool:
