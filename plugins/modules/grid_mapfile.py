@@ -16,8 +16,8 @@ description:
   - The lines are in the order given, those of O(credentials) first. Globus takes the first line that fits.
   - Only credentials that pass all checks of M(grid.security.pkcs12_pem) are mapped. A credential that another task of the same run
     refused is not mapped.
-  - A credential or an entry that fails does not stop the others. Its account keeps the mapping that is in place, and the task fails
-    when all is done.
+  - A credential or an entry that fails does not stop the others. Its account keeps the mapping that is in place. If the account of an
+    item cannot be read either, all mappings stay that no good item replaces. In both cases the task fails when all is done.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
