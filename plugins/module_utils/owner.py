@@ -186,7 +186,7 @@ def guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
     except GridSecurityError as error:
         return _failure(error.kind, error.message)
     except OSError as error:
-        return _failure("os_error", f"{error.filename or 'a file'}: {error.strerror}. Mend the cause, then run again.")
+        return _failure("os_error", f"{error.filename or 'a file'}: {error.strerror}. Fix the cause, then run again.")
     except MemoryError:
         return _failure("no_memory", _NO_MEMORY)
 

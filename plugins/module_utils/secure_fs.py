@@ -75,7 +75,7 @@ _NOTHING_TO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
 INTACT = "What was there before is intact."
 WHOLE = "Every file is whole, the old one or the new one"
-_REMEDY = "Mend the cause (rights, owner, space, quota, read-only file system), then run again."
+_REMEDY = "Fix the cause (rights, owner, space, quota, read-only file system), then run again."
 
 
 @contextlib.contextmanager
