@@ -23,7 +23,8 @@ def iterations(data: bytes, privatekey: bytes | None = None, **changes: Any) -> 
 
 def archive(encryption: int, mac: int = 2048) -> bytes:
     data = pki.issue().archive(iterations=encryption)
-    assert data.endswith(MAC_OF_2048)
+    if not data.endswith(MAC_OF_2048):
+        pytest.skip("this version of cryptography gives the MAC a single iteration")
     return data[: -len(MAC_OF_2048)] + b"\x02\x02" + mac.to_bytes(2, "big")
 
 

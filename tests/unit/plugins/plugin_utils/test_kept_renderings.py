@@ -261,7 +261,9 @@ def _derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_page_costs_the_largest_iterations_of_key_archive_and_mac(
     controller: Controller, derived: list[int], stored: int, archive: int, largest: int
 ) -> None:
-    controller.archives["alice.p12"] = pki.issue("alice").archive(iterations=archive)
+    data = controller.archives["alice.p12"] = pki.issue("alice").archive(iterations=archive)
+    if largest == 2048 and not data.endswith(b"\x02\x02\x08\x00"):
+        pytest.skip("this version of cryptography gives the MAC a single iteration")
     for _run in range(2):
         controller.begin_run()
         controller.outlines(kdf_iterations=stored)
