@@ -74,13 +74,14 @@ def failed(run: Run, *messages: str) -> None:
 def test_another_user_a_copy_and_the_crls_fail(host: Host) -> None:
     renew(used(host), host)
     alice = {"src": "{{ pki }}/alice.p12", "owner": "alice", "passphrase": "typo", "privatekey_passphrase": "x"}
+    bob = {**alice, "src": "{{ pki }}/bob.p12", "owner": "bob", "passphrase": "import-bob"}
     crls = {"crl_updates_source": "controller", "crl_updates_path": "/etc/more", "crl_updates_required": True}
     run = site(
         "--limit",
         "se",
         *copies("nobody-such"),
         "--extra-vars",
-        json.dumps({"grid_mapfile_credentials": [alice], **crls}),
+        json.dumps({"grid_mapfile_credentials": [alice, bob], **crls}),
     )
     failed(run, "the import passphrase is wrong", "no account 'nobody-such'", "CAs without a valid CRL in place")
     assert set(used(host).values()) == {placed(host)}
