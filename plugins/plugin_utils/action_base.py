@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -17,8 +17,9 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
-from ansible_collections.grid.security.plugins.module_utils.identity import Register
-from ansible_collections.grid.security.plugins.plugin_utils import option_names, run_register
+
+if TYPE_CHECKING:
+    from ansible_collections.grid.security.plugins.module_utils.identity import Register
 
 __all__ = ["GridAction", "Options", "plain", "validated"]
 
@@ -108,7 +109,18 @@ class GridAction(ActionBase):
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
-        return option_names.translated(option_names.role_of(self._task), self._run())
+        return self._translated(self._run())
+
+    def _translated(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result with options in messages as the user wrote them: in a role, as its variables."""
+        told = any(result.get(name) for name in ("msg", "warnings", "crls"))
+        if not told or not getattr(self._task, "_role", None):
+            return result
+        # Most runs have no message.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils import option_names
+
+        return option_names.translated(option_names.role_of(self._task), result)
 
     def _run(self) -> dict[str, Any]:
         try:
@@ -148,6 +160,10 @@ class GridAction(ActionBase):
     @functools.cached_property
     def register(self) -> Register:
         """What this run knows about the owners of credentials."""
+        # Only credentials have owners.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils import run_register
+
         return run_register.load(self.host)
 
     @property
