@@ -190,7 +190,9 @@ def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[
 
 
 def _not_converted(options: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    message = f"{label(options)}: {result.get('msg', 'the module pkcs12_pem gave no result')}"
+    said = str(result.get("module_stderr", "")).strip().splitlines()  # the last line tells a crash or an exception
+    cause = ": ".join(text.strip().rstrip(".") for text in (str(result.get("msg", "no result")), *said[-1:]))
+    message = f"{label(options)}: the module pkcs12_pem gave no result on the node: {cause}. Mend this, and run again."
     return credentials.refused(options, GridSecurityError("not_converted", message))
 
 
