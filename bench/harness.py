@@ -28,7 +28,7 @@ class Case:
     :param changes: whether it has to change something on each host; None if that does not matter.
     :param about: what a plot wants to know: how many users, for instance.
     :param probe: gives more figures about the run that has just ended.
-    :param prints: whether the length of what it prints is a figure.
+    :param prints: whether the length of its output is a figure.
     """
 
     name: str

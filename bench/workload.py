@@ -51,7 +51,7 @@ def bundle(path: Path, items: list[dict[str, str]]) -> None:
 
 HOST_ARCHIVE = WORK / "archives/host.p12"
 HOST_PASSPHRASE = "import-host"
-AUTHORITY = WORK / "archives/authority.pem"  # who issued all of them
+AUTHORITY = WORK / "archives/authority.pem"  # the CA that issued all certificates
 
 
 def make_archives() -> None:
@@ -73,7 +73,7 @@ def make_archives() -> None:
 
 
 def _authority() -> pki.Credential:
-    """The one of earlier times, if some of what it issued is there."""
+    """Return the CA of earlier measurements, whose archives are used again, or make one."""
     path = AUTHORITY.with_suffix(".p12")
     if AUTHORITY.exists():
         key, certificate, _others = pkcs12.load_key_and_certificates(path.read_bytes(), None)

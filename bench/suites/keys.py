@@ -18,7 +18,7 @@ def comparisons() -> list[Comparison]:
 
 
 def _comparison(users: int) -> Comparison:
-    """On this machine alone, so that no node takes processor time from the controller."""
+    """Compare on this machine alone, so that no node takes processor time from the controller."""
     sequences = [_sequence(users, number) for number in ITERATIONS]
     title = f"{users} user{'s' if users > 1 else ''}, by iterations of the stored key"
     return Comparison(title, Case("ping", Site("keys", local(1)).play("ping")), sequences)

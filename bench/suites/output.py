@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much a run prints: 200 users on each node, of whom one has renewed, with -v."""
+"""How much a run with -v prints: 200 users on each node, one of whom has a renewed certificate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _case(name: str, before: Site, after: Site, role: str) -> Case:
 
 
 def _site(edition: str) -> Site:
-    """:param edition: of the first user's archive."""
+    """Describe nodes with all users. :param edition: of the first user's archive."""
     users = workload.credentials(USERS)
     users[0] = {**workload.credential("openssl", edition, workload.USERS[0]), "allow_older": True}
     return Site(f"output-{edition}", user_credentials=users, grid_mapfile_path="/etc/grid-security/grid-mapfile")
