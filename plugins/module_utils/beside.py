@@ -6,7 +6,7 @@
 The entry of the certificate lists the SHA-256 fingerprints that count. The entries that depend on it have ``beside``:
 
 - A file with ``beside`` is kept if it holds an encrypted private key: the user may have changed its passphrase.
-- An absence with ``beside`` is applied only beside one of these certificates: another one is the user's own.
+- An absence with ``beside`` is applied only if the certificate in place is listed. Otherwise the user placed it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def decide(steps: list[Step]) -> None:
 def _is_ours(step: Step) -> bool:
     """Whether the first certificate in the file, which is the one that clients use, is listed."""
     certificate = certificate_der.first(step.before.content or b"")
-    return bool(certificate) and hashlib.sha256(certificate or b"").hexdigest() in (step.entry.certificates or ())
+    listed = step.entry.certificates or ()
+    return certificate is not None and hashlib.sha256(certificate).hexdigest() in listed
 
 
 def _is_encrypted_key(step: Step) -> bool:

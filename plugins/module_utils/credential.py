@@ -18,10 +18,10 @@ FILES = ("certificate", "privatekey", "other_certs")
 
 
 def outline(rendered: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`rendering.render` returned, with ``files`` (digest and size by name) in place of their contents, and
-    with what the header of the private key's file says to everybody (``key``).
+    """Return the result of :func:`rendering.render` with digests and sizes in place of the contents of files.
 
-    ``chain`` is for :mod:`chain`.
+    ``files`` has the digest and the size of each file by name, ``key`` the public facts of the private key's file
+    (:func:`key_files.describe`). ``chain`` is for :mod:`chain`.
     """
     files = {}
     for name in FILES:
@@ -38,7 +38,7 @@ def contents(rendered: dict[str, Any]) -> dict[str, str]:
 
 
 def fingerprint(facts: dict[str, str]) -> str:
-    """The SHA-256 fingerprint as the engine compares it: lower case, without colons."""
+    """Return the SHA-256 fingerprint in the form that the engine compares: lower case, without colons."""
     return facts["sha256_fingerprint"].replace(":", "").lower()
 
 

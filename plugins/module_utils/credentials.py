@@ -91,7 +91,7 @@ class _Item:
     def take(self, outline: Outcome) -> None:
         if isinstance(outline, GridSecurityError):
             self.error = outline
-        elif outline is None:  # it must never be taken for a removal
+        elif outline is None:  # without an error it would count as placed
             self.error = GridSecurityError("internal", f"{label(self.options)}: it was not rendered. Report this.")
         else:
             self.outline = outline
@@ -106,8 +106,8 @@ def converge(
 ) -> Conversation:
     """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
 
-    :param options: of each credential. Those with an ``error`` have that result, and are left alone.
-    :param register: what the run knows about owners so far.
+    :param options: of each credential. A credential with an ``error`` gets that error as its result, and is not placed.
+    :param register: the owners of credentials in this run.
     :param reviewed: called when no credential can be refused any more, before contents travel.
     """
     register = register or identity.Register()
@@ -140,8 +140,8 @@ def converge(
 
 
 def _bad_path(options: dict[str, Any]) -> GridSecurityError | None:
-    """Why no file can have one of the paths."""
-    for name in ("directory", "cert_path", "privatekey_path", "other_certs_path"):
+    """Return an error if no file can have one of the paths."""
+    for name in ("directory", *_PATHS):
         try:
             given.check(options[name] or "", f"{label(options)}: {name}")
         except GridSecurityError as error:
@@ -168,7 +168,7 @@ def _render(items: list[_Item], renderer: Renderer) -> None:
 def _refuse_duplicates(items: list[_Item]) -> None:
     """Two credentials for the same files would replace each other in every run."""
     seen: set[tuple[Any, ...]] = set()
-    for item in [one for one in items if "error" not in one.options]:  # of the others, nobody knows the paths
+    for item in [one for one in items if "error" not in one.options]:  # the paths of unusable items are unknown
         place = tuple(item.options[name] for name in ("owner", "directory", "cert_path", "privatekey_path"))
         if place in seen and item.error is None:
             item.error = GridSecurityError(
@@ -198,7 +198,7 @@ def _file_set(item: _Item) -> dict[str, Any]:
 
 
 def _named_set(item: _Item, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The set of a credential, with the services that use its files."""
+    """Return the file set of a credential, with the services that use its files."""
     options = item.options
     named = {"name": label(options), "owner": options["owner"], "directory": _directory(options), "entries": entries}
     if not _services(item):
@@ -211,7 +211,7 @@ def _directory(options: dict[str, Any]) -> str:
 
 
 def _services(item: _Item) -> list[dict[str, str]]:
-    """The services that use a credential; nothing uses one that is to be absent."""
+    """Return the services that use a credential. No service uses an absent credential."""
     services: list[dict[str, str]] = item.options["services"]
     return services if item.options["state"] == "present" else []
 
@@ -244,14 +244,14 @@ def _file_entry(options: dict[str, Any], path: str, facts: dict[str, Any]) -> di
 def _exchange(items: list[_Item], watch: bool = False) -> Conversation:
     """Send the sets of all items without an error.
 
-    :param watch: also ask about the services of the other items: an earlier run may have left them a restart.
+    :param watch: also ask about the services of items with an error: an earlier run may not have restarted them.
     """
     ready = [item for item in items if item.error is None]
     watched = [item for item in items if watch and item.error is not None and _services(item)]
     contents = {digest: content for item in ready for digest, content in item.contents.items()}
     sets = [item.file_set for item in ready] + [_named_set(item, []) for item in watched]
     for item, outcome in zip(ready + watched, (yield Request(sets, contents))):
-        if outcome.get("failed"):  # perhaps too early to look at the services again
+        if outcome.get("failed"):  # perhaps before the engine looked at the services again
             known = item.outcome.get("services", [])
             outcome["services"] = [*known, *outcome.get("services", [])]
             item.error = item.error or GridSecurityError(outcome["kind"], f"{label(item.options)}: {outcome['msg']}")
@@ -310,7 +310,7 @@ def _why(item: _Item, check: bool) -> list[str]:
     paths = _paths(item)
     changes = [(entry["path"], change) for entry in item.outcome.get("entries", []) for change in entry["changes"]]
     why = [_explain(item, paths, *change, check) for change in changes]
-    return sorted(why, key=lambda line: not line.startswith(("certificate", "subject")))
+    return sorted(why, key=lambda line: not line.startswith(("certificate ", "subject ")))
 
 
 def _explain(item: _Item, paths: dict[str, str], path: str, change: str, check: bool) -> str:

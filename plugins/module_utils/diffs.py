@@ -19,7 +19,7 @@ _PRIVATE_KEY = re.compile(rf"{_KEY}.*?(?:{_KEY.replace('BEGIN', 'END')}|\Z)".enc
 
 
 def without_keys(content: bytes) -> str:
-    """The text of a file with a note in place of each private key, even of one that is cut off or encrypted."""
+    """Return the text of a file with a note in place of each private key, even of one that is cut off or encrypted."""
     return _PRIVATE_KEY.sub(b"# a private key is not shown", content).decode(errors="replace")
 
 

@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose certificate it is: what the option ``subject_dn`` says, and one subject for two owners.
+"""Check that a certificate belongs to its owner, by ``subject_dn`` and by comparing the subjects of all owners.
 
-An archive does not say for whom it is. Bob's archive, saved by mistake as ``dave.p12``, would give Dave the identity of
-Bob.
+An archive does not name the account that it is for. Bob's archive, saved by mistake as ``dave.p12``, would give Dave
+the identity of Bob.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import gridmap
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
 __all__ = ["Register", "check_shared", "identify"]
 
@@ -28,7 +29,7 @@ class Register:
     def __init__(self, owners: dict[str, list[str]] | None = None, here: Any = (), elsewhere: Any = ()) -> None:
         self.owners = owners or {}
         self.refused_here = {(one[0], one[1]) for one in here}
-        self.unreviewed = 0  # lists of credentials of this task that may still refuse one
+        self.unreviewed = 0  # lists of credentials in this task whose review has not ended
         self._refused_elsewhere = {(one[0], one[1]) for one in elsewhere}
 
     def add(self, options: dict[str, Any], subject_dn: str) -> None:
@@ -47,7 +48,7 @@ class Register:
             self.refused_here.add((options["owner"], facts["sha256_fingerprint"]))
 
     def accept(self, options: dict[str, Any], facts: dict[str, str]) -> None:
-        """Note that the certificate is in place, whatever an earlier task of the run did."""
+        """Note that the certificate is in place, even if an earlier task of the run refused it."""
         self.refused_here.discard((options["owner"], facts["sha256_fingerprint"]))
 
     def is_refused(self, options: dict[str, Any], facts: dict[str, str]) -> bool:
@@ -59,11 +60,12 @@ class Register:
 def identify(
     options: list[dict[str, Any]], outcomes: list[Any], register: Register, name: Callable[[dict[str, Any]], str]
 ) -> list[Any]:
-    """The outcomes, with an error in place of each that may belong to somebody else.
+    """Return the outcomes, with an error in place of each outline that may belong to somebody else.
 
-    :param options: of each credential. :param outcomes: of each its outline or an error; see
-        :class:`renderers.Renderer`.
-    :param register: gets the owners. :param name: what messages call a credential.
+    :param options: of each credential.
+    :param outcomes: an outline or an error for each credential; see :class:`renderers.Renderer`.
+    :param register: the owners are added to it.
+    :param name: returns the name of a credential for messages.
     """
     expected = [_unless(_check_expected, one, outcome, name(one)) for one, outcome in zip(options, outcomes)]
     for one, outcome in zip(options, expected):  # a wrong archive says nothing about the owner of its subject
@@ -106,7 +108,7 @@ def check_shared(options: dict[str, Any], subject_dn: str, register: Register, n
     """Refuse a credential whose subject another owner has, too, unless ``subject_dn`` says that it is right.
 
     :param options: of the credential. :param register: has all credentials of the run.
-    :param name: what messages call the credential.
+    :param name: the name of the credential in messages.
     :raises GridSecurityError: ``shared_subject``.
     """
     if not options["owner"] or options["allow_shared_subject"] or _expected(options):
@@ -115,7 +117,7 @@ def check_shared(options: dict[str, Any], subject_dn: str, register: Register, n
     if others:
         raise GridSecurityError(
             "shared_subject",
-            f"{name}: {options['owner']} and {', '.join(others)} would have the same subject, {subject_dn}. One of the"
+            f"{name}: {options['owner']} and {listed(others)} would have the same subject, {subject_dn}. One of the"
             " archives is probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share it,"
             " allow_shared_subject: true.",
         )

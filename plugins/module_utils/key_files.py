@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what a private key file in PEM says without its passphrase, with the standard library only.
+"""Read the public facts of a private key file in PEM, without its passphrase, with the standard library only.
 
-The result holds public facts: whether the key is encrypted, and the parameters of its key derivation. It never holds
-ciphertext or key bytes.
+The facts are whether the key is encrypted, and the parameters of its key derivation. The result never holds ciphertext
+or key bytes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["DAMAGED", "ENCRYPTED", "LARGEST", "NONE", "PLAIN", "describe"]
+__all__ = ["DAMAGED", "ENCRYPTED", "LARGEST", "MOST_ITERATIONS", "NONE", "PLAIN", "describe"]
 
 LARGEST = 1 << 16  # bytes of a file that is read; an RSA key of 16,384 bits takes 13 kB
+MOST_ITERATIONS = 1 << 31  # this number and larger ones are not believed
 
-# What describe() says about the key under ``kind``.
+# The values of ``kind`` in the result of describe().
 ENCRYPTED = "encrypted"
 PLAIN = "plain"
 DAMAGED = "damaged"
@@ -33,7 +34,6 @@ _PBKDF2 = "1.2.840.113549.1.5.12"
 _HMAC_SHA256 = "1.2.840.113549.2.9"
 _AES256_CBC = "2.16.840.1.101.3.4.1.42"
 _SALT_BYTES = 16
-_MOST_ITERATIONS = 1 << 31
 _LEAST_CIPHERTEXT = 32  # bytes; no private key is shorter
 
 
@@ -82,6 +82,6 @@ def _protection(parameters: der.Element) -> dict[str, Any]:
     values = derivation.child(1, der.SEQUENCE)
     salt, iterations = values.child(0, der.OCTET_STRING).octets(), values.child(1).integer()
     usual = len(values.children) == 3 and values.child(2, der.SEQUENCE).child(0).oid() == _HMAC_SHA256
-    if not usual or len(salt) != _SALT_BYTES or not 0 < iterations < _MOST_ITERATIONS:
+    if not usual or len(salt) != _SALT_BYTES or not 0 < iterations < MOST_ITERATIONS:
         return {}
     return {"salt": salt.hex(), "iterations": iterations}

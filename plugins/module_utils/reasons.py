@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say why a file of a credential changes, in sentences that are true.
+"""Say why a file of a credential changes.
 
-In check mode nothing has been done. So each reason has two forms: what a run did, and what a check found.
+Each reason has two forms: one for a run, which has changed the file, and one for check mode, which found a difference.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils import key_files
+
 __all__ = ["of_certificate", "of_file", "of_privatekey"]
 
-# The engine's words for what a run does, and what a check found.
+# The engine's words for a change, and the words for check mode.
 _FOUND = {
     "created": "missing",
     "removed": "still there",
@@ -25,7 +27,6 @@ _FOUND = {
     "SELinux label corrected": "wrong SELinux label",
     "leftover of an interrupted run cleared": "leftover of an interrupted run",
 }
-_MOST_ITERATIONS = 1 << 31
 
 
 def of_file(path: str, change: str, check: bool) -> str:
@@ -52,20 +53,20 @@ def of_privatekey(wanted: dict[str, Any], found: Any, same_certificate: bool, ch
     """Return the reason for a private key whose file differs.
 
     :param wanted: :func:`key_files.describe` of the file that the run places.
-    :param found: the same of the file in place, as the node says, which may say anything.
+    :param found: the same of the file in place. It comes from the node, so it may be anything.
     :param same_certificate: whether the certificate in place is the one that the key belongs to.
     """
     found = found if isinstance(found, dict) else {}
     kind = found.get("kind")
-    if kind == "plain" and wanted.get("kind") == "encrypted":
+    if kind == key_files.PLAIN and wanted.get("kind") == key_files.ENCRYPTED:
         return f"private key {'is' if check else 'was'} unencrypted"
-    if kind in ("none", "damaged"):
+    if kind in (key_files.NONE, key_files.DAMAGED):
         return f"private key {'is' if check else 'was'} missing or damaged"
     if "salt" in wanted and _protection(wanted) == _protection(found):
         return f"passphrase {'differs' if check else 'changed'}"
-    if not same_certificate or kind != "encrypted":
+    if not same_certificate or kind != key_files.ENCRYPTED:
         return f"private key {'differs' if check else 'replaced'}"
-    if kind == "encrypted" and wanted.get("kind") == "plain":
+    if wanted.get("kind") == key_files.PLAIN:
         return f"private key {'is' if check else 'was'} encrypted"
     return _of_protection(wanted, found, check)
 
@@ -76,7 +77,7 @@ def _protection(facts: dict[str, Any]) -> tuple[Any, Any]:
 
 def _of_protection(wanted: dict[str, Any], found: dict[str, Any], check: bool) -> str:
     before, after = found.get("iterations"), wanted.get("iterations")
-    if not isinstance(before, int) or isinstance(before, bool) or not 0 < before < _MOST_ITERATIONS:
+    if not isinstance(before, int) or isinstance(before, bool) or not 0 < before < key_files.MOST_ITERATIONS:
         return f"private key {'is' if check else 'was'} encrypted in another form"
     how = "other salt" if before == after else f"{before} → {after} iterations"
     return f"protection {'differs' if check else 'renewed'} ({how})"

@@ -58,7 +58,7 @@ class RenderEach:
     """The renderer that renders everything when it is asked first, and keeps it in memory.
 
     :param read: the source of a credential; it may raise :exc:`GridSecurityError`.
-    :param cas: what :mod:`chain` checks chains by, under the name that stands in ``trust_anchors`` of a credential.
+    :param cas: the CAs for :mod:`chain`, by the key that ``trust_anchors`` of a credential has.
     """
 
     def __init__(self, read: Callable[[dict[str, Any]], Source], cas: dict[str, Any] | None = None) -> None:

@@ -32,7 +32,7 @@ __all__ = ["job", "render"]
 
 _MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
 _FEW_ROUNDS = 100_000  # fewer are warned of
-_MOST_ISSUERS = 16  # of an archive, among which the chain to a CA is looked for
+_MOST_ISSUERS = 16  # taken from an archive to search for a chain to a CA
 _SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
 _ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
@@ -184,7 +184,7 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
 
 
 def _possible_issuers(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
-    """Those of the other certificates that may lead from ``leaf`` to a CA, by their names."""
+    """Return those ``others`` that may be on a path from ``leaf`` to a CA, chosen by subject and issuer."""
     by_subject: dict[bytes, list[x509.Certificate]] = {}
     for one in others:
         by_subject.setdefault(_canonical(one.subject), []).append(one)
@@ -198,7 +198,7 @@ def _possible_issuers(leaf: x509.Certificate, others: tuple[x509.Certificate, ..
 
 
 def _canonical(name: x509.Name) -> bytes:
-    """A name that is damaged is nobody's issuer."""
+    """Return :func:`names.canonical`, or nothing if the name is damaged."""
     try:
         with safe_x509.explained():
             return names.canonical(name.public_bytes())

@@ -197,7 +197,7 @@ CERTIFICATE = {
     "issuer_dn": {"type": "str", "required": True},
     "serial_number": {"type": "str", "required": True},
 }
-_WRONG = "Look whether it is the right directory."
+_REMEDY = "Check that it is the right directory."
 
 
 def main() -> None:
@@ -220,7 +220,7 @@ def main() -> None:
     except GridSecurityError as error:
         module.fail_json(msg=error.message, kind=error.kind)
     except answers.AnswerError as error:
-        module.fail_json(msg=f"{module.params['path']} is described by {error}. {_WRONG}", kind="bad_answer")
+        module.fail_json(msg=f"The result about {module.params['path']} has {error}. {_REMEDY}", kind="bad_answer")
     for warning in crl_store.warnings(crls) if module.params["warn"] else []:
         module.warn(warning)
     module.exit_json(changed=False, **answer)

@@ -522,7 +522,7 @@ def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
     items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
-    of_list = {**credentials.LIST_OPTIONS, "credentials": items}  # the action sees to them
+    of_list = {**credentials.LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
     specification = {**credentials.OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
     module = QuietModule(argument_spec=specification, supports_check_mode=True)
 

@@ -41,7 +41,7 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
 
 
 def shortened(result: Result) -> Result:
-    """The result of a task; if it failed, with the credentials that failed only: ansible shows all of it."""
+    """Return the result. If the task failed, only with the credentials that failed: ansible shows all of it."""
     failed = [one for one in result.get("credentials", []) if one.get("failed")]
     if result.get("failed") and "credentials" in result:
         result.update(credentials=failed)
@@ -67,8 +67,8 @@ def _located(result: Result, change: str) -> str:
 
 # How changes begin that do not begin with the file's name; see module_utils/credentials.py.
 _SUBJECTS = {
-    ("certificate", "subject"): "cert_path",
-    ("private key", "passphrase", "protection"): "privatekey_path",
+    ("certificate ", "subject "): "cert_path",
+    ("private key ", "passphrase ", "protection "): "privatekey_path",
 }
 
 

@@ -32,7 +32,7 @@ _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
-    """Bring the credentials in place (or away), create accounts that are missed if asked to, and return the result.
+    """Bring the credentials in place (or away), create missing accounts if asked to, and return the result.
 
     Services are left to :func:`restarts.carry_out`, which is called when everything else is done.
     """
@@ -54,7 +54,7 @@ def _list_options(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Review:
-    """Lets the grid-mapfile of the same node wait until no credential can be refused any more."""
+    """Makes the grid-mapfile of the same node wait until all credentials have been reviewed."""
 
     def __init__(self, register: identity.Register) -> None:
         self._register, self._is_open = register, True
@@ -69,7 +69,7 @@ class _Review:
 def _place_all(
     action: GridAction, options: list[dict[str, Any]], keeper: purge.Keeper, reviewed: Callable[[], None]
 ) -> Conversation:
-    """The results of all credentials, after accounts that were missed have been created."""
+    """Place all credentials, create missing accounts, place the credentials of these, and return all results."""
     results = yield from _place(action, options, keeper, reviewed)
     missing = [index for index, result in enumerate(results) if accounts.is_missing(options[index], result)]
     chosen = [(options[index], results[index]) for index in missing]
@@ -120,7 +120,7 @@ class _Reading:
         return trusted_cas.complete(options, given, self._shared, "")
 
     def item(self, index: int, item: Any) -> dict[str, Any]:
-        """The same of an item of the list; with an ``error`` if it cannot be used."""
+        """Return the same for an item of the list, with an ``error`` if the item cannot be used."""
         try:
             if not isinstance(item, dict):
                 raise AnsibleActionFail("it must be a dictionary of options.")
@@ -135,12 +135,18 @@ class _Reading:
             return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
 
     def check_defaults(self) -> None:
-        """:raises AnsibleActionFail: what is wrong with an item is wrong with all."""
+        """Check the services of the defaults.
+
+        :raises AnsibleActionFail: they are wrong, so all items are.
+        """
         restarts.read(self._check.complete(self._defaults)["services"], "")
 
 
 def _check_texts(options: dict[str, Any]) -> None:
-    """:raises AnsibleActionFail: a path is empty, or ``subject_dn`` is neither a DN nor a list of such."""
+    """Check paths and ``subject_dn``.
+
+    :raises AnsibleActionFail: a path is empty, or ``subject_dn`` is neither a DN nor a list of DNs.
+    """
     for name in ("cert_path", "privatekey_path"):
         if not options[name]:
             raise AnsibleActionFail(f"{name} is empty. Give a path, or leave {name} out.")
@@ -172,7 +178,7 @@ def _place(
 
 
 def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The result of each. The node checks the chains, with the CAs that this controller sends it."""
+    """Return a result for each credential. The node checks the chains, with the CAs that the controller sends."""
     check = trusted_cas.ChainCheck(action)
     sent: dict[int, dict[str, Any]] = {}
     cas: dict[str, Any] = {}
@@ -192,14 +198,14 @@ def _convert_on_node(action: GridAction, options: list[dict[str, Any]]) -> list[
 def _not_converted(options: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     said = str(result.get("module_stderr", "")).strip().splitlines()  # the last line tells a crash or an exception
     cause = ": ".join(text.strip().rstrip(".") for text in (str(result.get("msg", "no result")), *said[-1:]))
-    message = f"{label(options)}: the module pkcs12_pem gave no result on the node: {cause}. Mend this, and run again."
+    message = f"{label(options)}: the module pkcs12_pem gave no result on the node: {cause}. Fix this, then run again."
     return credentials.refused(options, GridSecurityError("not_converted", message))
 
 
 def _identified(
     action: GridAction, options: list[dict[str, Any]], results: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The results of a node's conversion, failed where two owners have one subject: only now that is known."""
+    """Return the results of a node's conversion. They fail if two owners have one subject, which is known only now."""
     for one, result in zip(options, results):
         if "subject_dn" in result and not result.get("failed"):
             action.register.add(one, result["subject_dn"])
@@ -233,7 +239,7 @@ def _place_with_accounts(
 
 
 def identify(action: GridAction, options: list[dict[str, Any]]) -> list[Outcome]:
-    """What each credential is, or why it is not believed, by the checks of :func:`place`.
+    """Return the outline of each credential, or the error by which :func:`place` refuses it.
 
     No archive is opened twice in a run with the same options.
     """
@@ -245,7 +251,7 @@ def identify(action: GridAction, options: list[dict[str, Any]]) -> list[Outcome]
 def subject(options: dict[str, Any], outcome: Outcome, register: identity.Register) -> str:
     """The OpenSSL one-line DN of a credential. :param outcome: of :func:`identify`.
 
-    :raises GridSecurityError: it is not believed, or was not allowed to replace the one in place.
+    :raises GridSecurityError: the credential is refused, or a task of this run did not replace another one by it.
     """
     if isinstance(outcome, GridSecurityError):
         raise outcome
@@ -261,7 +267,7 @@ def _renderer(action: GridAction) -> KeptRenderings:
 
     def read(options: dict[str, Any]) -> Source:
         name = label(options)
-        check.key(options)  # which says whether there are the sources of the CAs
+        check.key(options)  # fails if a source of the CAs is missing
         key = (options["privatekey_src"], options["privatekey_content"])
         data = _read(action, options["src"], options["content"], name)
         return Source(options, data, _read(action, *key, name) if any(key) else None)

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many iterations of PBKDF2-HMAC-SHA256 a guess at the passphrases of a credential costs, by its own files."""
+"""Compute from the files of a credential how many iterations of PBKDF2-HMAC-SHA256 a guess at its passphrases costs."""
 
 from __future__ import annotations
 

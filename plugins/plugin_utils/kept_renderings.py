@@ -47,7 +47,7 @@ _DECISIVE = (
     "check_privatekey",
 )
 _FEWEST, _MOST = 1000, 10_000_000  # iterations of credentials for which there is a ledger
-_PLACE = ("src", "owner", "directory", "cert_path", "privatekey_path")  # name a credential, whatever it holds
+_PLACE = ("src", "owner", "directory", "cert_path", "privatekey_path")  # they name a credential
 _PIECE = 8  # credentials, on average
 _LONGEST_PIECE = 4 * _PIECE
 
@@ -74,7 +74,7 @@ class KeptRenderings:
         return for_good_ones(self._outlines, self._sources)
 
     def _outlines(self, sources: list[Source]) -> list[Outcome]:
-        """Found out and judged once per run for all hosts with the same list."""
+        """Render and judge once per run for all hosts with the same list."""
         if not sources:
             return []
         parts = [b"judged", *(part for one in sources for part in _parts(one))]
@@ -99,10 +99,10 @@ class KeptRenderings:
 
 
 def _look(sources: list[Source], meanwhile: Callable[[], None]) -> _Known | None:
-    """What :func:`_remembered` finds. :param meanwhile: called while it looks."""
+    """Return what :func:`_remembered` finds. :param meanwhile: called during the search."""
     # Told apart from the memo of a rendering: of a single credential, that is asked for while this one is locked.
     parts = [b"remembered", *(part for one in sources for part in _parts(one))]
-    with ThreadPoolExecutor(1) as pool:  # it starts no process, which a thread must not do here
+    with ThreadPoolExecutor(1) as pool:  # _remembered starts no process: a thread must not
         looking = pool.submit(memo.memoize, parts, lambda: {"outlines": _remembered(sources)})
         meanwhile()
         remembered: _Known | None = looking.result()["outlines"]
@@ -118,7 +118,7 @@ def _parts(source: Source) -> list[bytes]:
 def _packed(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, GridSecurityError):
         return {"kind": outcome.kind, "message": outcome.message}
-    return {"outline": {name: value for name, value in outcome.items() if name != "chain"}}  # which was judged
+    return {"outline": {name: value for name, value in outcome.items() if name != "chain"}}  # it is judged already
 
 
 def _unpacked(packed: dict[str, Any]) -> Outcome:
@@ -177,7 +177,7 @@ def _remembered(sources: list[Source]) -> _Known | None:
 
 
 def _find_out(sources: list[Source], remembered: _Known | None) -> list[Outcome]:
-    """Render what no page knows, and write the pages."""
+    """Render the credentials that are on no page, and write the pages."""
     guards = _guard(sources)
     guarded = [one for one in guards if one]
     parts = _parts_of(guarded) if remembered is None else []
@@ -197,10 +197,10 @@ def _is_new(before: Any, now: Outcome) -> bool:
 
 
 def _guard(sources: list[Source]) -> list[_Guarded | None]:
-    """What a page must cost to find; None for a credential without a page.
+    """Return each source with the iterations that its page must cost; None for a credential without a page.
 
-    The ledger is for those only whose rendering takes longer than finding a page. It also has the iterations that the
-    archives say themselves: to look these up is faster than to read the archives.
+    A credential has a page only if rendering it takes longer than finding the page. The iterations of the archives have
+    a page, too, because reading this page is faster than reading the archives.
     """
     chosen = [one for one in sources if _may_have_page(one)]
     if not chosen:
@@ -260,7 +260,7 @@ def _pieces(guarded: list[_Guarded]) -> Iterator[slice]:
 
 
 def _keep(parts: list[_Part], good: _Known, new: list[_Guarded]) -> None:
-    """Write the pages, and remove the others about what was rendered now.
+    """Write the pages, and remove older pages about the credentials that were rendered now.
 
     An error is not kept but found out again, because its cause may lie outside of the files.
     """
@@ -271,7 +271,7 @@ def _keep(parts: list[_Part], good: _Known, new: list[_Guarded]) -> None:
 
 
 def _subject(guarded: list[_Guarded]) -> ledger.Subject:
-    """The derivation costs as much as the most expensive of the files: a page tells that all passphrases are right."""
+    """The derivation costs as much as the most expensive of the files: a page shows that all passphrases are right."""
     sources = [one.source for one in guarded]
     secret = [one.options[name] for one in sources for name in _SECRET]
     iterations = max(one.iterations for one in guarded)
@@ -279,7 +279,7 @@ def _subject(guarded: list[_Guarded]) -> ledger.Subject:
 
 
 def _names(sources: list[Source]) -> tuple[str, ...]:
-    """Digests of what names each credential, whatever its archive and its passphrases are."""
+    """Return a digest for each credential that does not depend on its archive and its passphrases."""
     places = [json.dumps([one.options[name] for name in _PLACE]) for one in sources]
     return tuple(hashlib.sha256(place.encode()).hexdigest()[:32] for place in places)
 

@@ -139,7 +139,7 @@ def _is_ours(status: os.stat_result) -> bool:
 
 
 def _read_own(path: Path) -> bytes:
-    """A page that only this account can have written, even if the directory was open to others once.
+    """Read a page that only this account can have written: the directory may have been open to others once.
 
     :raises OSError: it is missing, or somebody else's.
     """
@@ -151,7 +151,7 @@ def _read_own(path: Path) -> bytes:
 
 
 def _mark_used(path: Path) -> None:
-    """By the clock of this machine, which need not be that of a file server."""
+    """Set the time by the clock of this machine: a file server may have another."""
     os.utime(path, (time.time(), time.time()))
 
 
@@ -168,11 +168,11 @@ def _replace(path: Path, data: bytes) -> None:
         raise
 
 
-# --- what goes --------------------------------------------------------------------------------------------------------
+# --- removal of pages -------------------------------------------------------------------------------------------------
 
 
 def remove_superseded(about: set[str]) -> None:
-    """Remove older pages about any of these, after new ones are written.
+    """Remove older pages about any of these names, after new ones are written.
 
     Pages that this run has used or written stay: other hosts may have other lists that share credentials.
     """
@@ -184,7 +184,7 @@ def remove_superseded(about: set[str]) -> None:
 
 
 def _about(path: Path) -> list[str]:
-    """What a page says that it is about; nothing if other code wrote it."""
+    """Return what the page describes; nothing if other code wrote it."""
     rest = _read_own(path)[_MAC_BYTES:]
     ours = rest.startswith(_code()[:_CODE_BYTES])
     named: list[str] = json.loads(rest[_CODE_BYTES:])["about"] if ours else []
@@ -192,7 +192,7 @@ def _about(path: Path) -> list[str]:
 
 
 def _sweep_once(directory: Path) -> None:
-    """Remove pages that nobody needs: once per run, also if the run writes none."""
+    """Remove unused pages and pages of other code, once per run."""
     memo.memoize([b"ledger swept"], lambda: _sweep(directory))
 
 

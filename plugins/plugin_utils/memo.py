@@ -46,17 +46,25 @@ def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[s
     return known
 
 
-def recall(parts: list[bytes]) -> dict[str, Any] | None:
-    """The result for these inputs, if one is there already."""
+def recall(parts: list[bytes], wait: bool = False) -> dict[str, Any] | None:
+    """The result for these inputs, if one is there already.
+
+    :param wait: until no other worker writes it; otherwise a result that is half written counts as missing.
+    """
     try:
         with _open(parts) as stream:
+            if wait:
+                fcntl.flock(stream, fcntl.LOCK_SH)
             return _read(stream)
     except OSError:
         return None
 
 
 def update(parts: list[bytes], change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Replace what is known for these inputs by what ``change`` makes of it; at first that is an empty dictionary."""
+    """Replace the result for these inputs by ``change(result)``.
+
+    A missing result counts as an empty dictionary. Read it by ``recall(parts, wait=True)``.
+    """
     with contextlib.suppress(OSError), _open(parts) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         known = _read(stream) or {}

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of one run tell each other about the owners of credentials.
+"""Keep facts about the owners of credentials for the other tasks of the run.
 
 Bob's archive may come under Dave's name in another task. A grid-mapfile may be written by another task, or for another
 node, than the one that refused an archive.
@@ -20,15 +20,15 @@ _REFUSED = [b"refused credentials"]
 
 
 def load(host: str) -> Register:
-    """What earlier tasks know: the owners of the credentials of ``host``, and what was refused on which node."""
-    owners = memo.recall(_owners(host)) or {}
-    refused = memo.recall(_REFUSED) or {}
+    """Return the register of earlier tasks: owners of credentials of ``host``, and certificates that nodes refused."""
+    owners = memo.recall(_owners(host), wait=True) or {}
+    refused = memo.recall(_REFUSED, wait=True) or {}
     elsewhere = [one for node, found in refused.items() if node != host for one in found]
     return Register(owners, refused.get(host, ()), elsewhere)
 
 
 def save(host: str, register: Register) -> None:
-    """Let later tasks know."""
+    """Keep the register for later tasks."""
     memo.update(_owners(host), lambda _known: register.owners)
     memo.update(_REFUSED, lambda known: _with(known, host, register))
 

@@ -47,6 +47,14 @@ def test_the_error_names_both_and_the_remedy() -> None:
         assert part in caught.value.message
 
 
+def test_many_owners_are_counted_in_the_error() -> None:
+    register = Register()
+    for number in range(200):
+        register.add(options(f"user{number}"), BOB)
+    with pytest.raises(GridSecurityError, match="user1, .* and 189 more would have the same subject"):
+        identity.check_shared(options("user0"), BOB, register, "user0.p12")
+
+
 def test_who_is_named_by_subject_dn_is_believed() -> None:
     assert kinds([(options("bob", BOB), outcome(BOB)), (options("dave"), outcome(BOB))]) == [None, "shared_subject"]
 

@@ -47,6 +47,14 @@ def test_each_change_has_owner_and_path() -> None:
     assert list(changes({**good("bob", why=why[:1]), "owner": None})) == ["account created"]
 
 
+def test_file_whose_name_begins_like_a_reason_has_its_own_path() -> None:
+    why = ["certificates.pem: created", "subject-ca.pem: created"]
+    assert list(changes(good("bob", changed=True, why=why))) == [
+        "bob: /home/bob/.globus/certificates.pem: created",
+        "bob: /home/bob/.globus/subject-ca.pem: created",
+    ]
+
+
 def test_many_changes_are_counted() -> None:
     result = combine([changed(f"user{number}") for number in range(200)], True, False)
     assert result["summary"] == [

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
 from ansible import constants as C
 
-from ansible_collections.grid.security.plugins.plugin_utils import run_register
+from ansible_collections.grid.security.plugins.plugin_utils import memo, run_register
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +62,19 @@ def test_without_room_nothing_is_known_and_nothing_fails(tmp_path: Path, monkeyp
     monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path / "missing"))
     save("wn1", "alice", "aa:bb")
     assert run_register.load("wn1").owners == {}
+
+
+def test_register_that_another_task_is_writing_is_not_taken_for_empty() -> None:
+    save("wn1", "alice", "aa:bb")
+    found: list[bool] = []
+    reader = threading.Thread(target=lambda: found.append(refused("se1", "alice", "aa:bb")))
+    with memo._open(run_register._REFUSED) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        written = stream.read()
+        stream.truncate(0)
+        reader.start()
+        reader.join(0.2)
+        stream.write(written)
+    reader.join()
+    assert found == [True]
