@@ -287,7 +287,10 @@ def _result(item: _Item, check: bool) -> dict[str, Any]:
         result.update(failed=True, kind=item.error.kind, msg=item.error.message)
         return result
     result["changed"] = item.outcome["changed"]
-    result["why"] = _why(item, check)
+    changes = _changes(item, check)
+    owner = f"{item.options['owner']}: " if item.options["owner"] else ""
+    result["why"] = [reason for reason, _line in changes]
+    result["differences"] = [f"{owner}{line}" for _reason, line in changes]
     backups = [entry["backup_file"] for entry in item.outcome.get("entries", []) if "backup_file" in entry]
     if backups:
         result["backup_files"] = backups
@@ -305,20 +308,28 @@ def _paths(item: _Item) -> dict[str, str]:
     return dict(zip(used, item.outcome.get("paths") or [os.path.join(directory, item.options[name]) for name in used]))
 
 
-def _why(item: _Item, check: bool) -> list[str]:
-    """The engine's changes in words of certificates and keys; the certificate's first."""
-    paths = _paths(item)
+def _changes(item: _Item, check: bool) -> list[tuple[str, str]]:
+    """Return each change as its reason, and as a line with the path of its file; the certificate's first."""
+    cert_path = _paths(item).get("cert_path")
     changes = [(entry["path"], change) for entry in item.outcome.get("entries", []) for change in entry["changes"]]
-    why = [_explain(item, paths, *change, check) for change in changes]
-    return sorted(why, key=lambda line: not line.startswith(("certificate ", "subject ")))
+    first, others = [], []
+    for path, change in changes:
+        reason = _explain(item, path, change, check)
+        of_file = reasons.of_file(path, change, check)  # begins with the name of the file
+        if reason is None:
+            others.append((of_file, os.path.join(os.path.dirname(path), of_file)))
+        else:
+            (first if path == cert_path else others).append((reason, f"{path}: {reason}"))
+    return first + others
 
 
-def _explain(item: _Item, paths: dict[str, str], path: str, change: str, check: bool) -> str:
-    outline = item.outline
+def _explain(item: _Item, path: str, change: str, check: bool) -> str | None:
+    """Return the reason for a change of a certificate or a private key; None if the words for any file serve."""
+    outline, paths = item.outline, _paths(item)
     if outline is None or change not in ("created", "content replaced"):
-        return reasons.of_file(path, change, check)
+        return None
     if path not in (paths["cert_path"], paths["privatekey_path"]):
-        return reasons.of_file(path, change, check)
+        return None
     if change == "created" and check:
         return f"{'certificate' if path == paths['cert_path'] else 'private key'} missing"
     if path == paths["cert_path"]:

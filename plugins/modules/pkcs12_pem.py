@@ -390,6 +390,12 @@ credentials:
       type: list
       elements: str
       sample: ["certificate renewed: 2027-01-02 → 2028-01-02", "private key replaced"]
+    differences:
+      description: The same changes, each with the owner and the path.
+      returned: success
+      type: list
+      elements: str
+      sample: ["alice: /home/alice/.globus/userkey.pem: private key replaced"]
     subject:
       description: The subject, as of RFC 4514.
       returned: present
@@ -449,8 +455,8 @@ summary:
   elements: str
   sample: ["200 credentials, 1 changed: alice: certificate renewed: 2027-01-02 → 2028-01-02; private key replaced"]
 differences:
-  description: A line for each change, with the owner and the path.
-  returned: with O(credentials)
+  description: A line for each change of any credential, with the owner and the path.
+  returned: success
   type: list
   elements: str
 purged:

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
-__all__ = ["changes", "combine", "shortened"]
+__all__ = ["combine", "shortened"]
 
 Result = dict[str, Any]
 
@@ -31,10 +30,10 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
         one.pop("warnings", None)
     combined["credentials"] = results
     if diff and changed:
-        combined["diff"] = [{"prepared": "".join(f"{line}\n" for one in changed for line in changes(one))}]
+        combined["diff"] = [{"prepared": "".join(f"{line}\n" for one in changed for line in one["differences"])}]
     if as_list:
         combined["summary"] = [_summary(results, changed)]
-        combined["differences"] = [line for one in changed for line in changes(one)]
+        combined["differences"] = [line for one in changed for line in one["differences"]]
     if failed:
         combined.update(failed=True, msg=_message(results, failed) if as_list else failed[0]["msg"])
     return combined
@@ -47,29 +46,6 @@ def shortened(result: Result) -> Result:
         result.update(credentials=failed)
         result.pop("differences", None)
     return result
-
-
-def changes(result: Result) -> Iterable[str]:
-    """What changed of one credential, a line for each change, with its owner and its path."""
-    owner = f"{result['owner']}: " if result["owner"] else ""
-    return [f"{owner}{_located(result, change)}" for change in result["why"]]
-
-
-def _located(result: Result, change: str) -> str:
-    """A change with the path of its file."""
-    if change.startswith("account "):
-        return change
-    for words, path in _SUBJECTS.items():
-        if change.startswith(words):
-            return f"{result[path]}: {change}"
-    return os.path.join(os.path.dirname(result["cert_path"]), change)  # it begins with the file's name
-
-
-# How changes begin that do not begin with the file's name; see module_utils/credentials.py.
-_SUBJECTS = {
-    ("certificate ", "subject "): "cert_path",
-    ("private key ", "passphrase ", "protection "): "privatekey_path",
-}
 
 
 def _name(result: Result) -> str:

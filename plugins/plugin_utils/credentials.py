@@ -234,7 +234,9 @@ def _place_with_accounts(
             continue
         after = next(placed, {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")})
         account = f"account {'missing' if action.check_mode else 'created'}"
-        results.append({**after, "changed": True, "why": [account, *after.get("why", [])]})
+        why = [account, *after.get("why", [])]
+        differences = [f"{options['owner']}: {account}", *after.get("differences", [])]
+        results.append({**after, "changed": True, "why": why, "differences": differences})
     return results
 
 

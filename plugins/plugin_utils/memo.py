@@ -96,7 +96,7 @@ def _read(stream: io.FileIO) -> dict[str, Any] | None:
 
 
 def _keep(stream: io.FileIO, data: bytes) -> None:
-    """On a full disk nothing is kept, which costs time and nothing else."""
+    """Write a result. On a full disk nothing is kept, and a result that was there before is lost."""
     stream.truncate(0)
     try:
         whole = stream.write(data) == len(data)

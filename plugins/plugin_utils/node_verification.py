@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils.listing import listed
-from ansible_collections.grid.security.plugins.plugin_utils import credential_report
 
 __all__ = ["certificates", "of_crls", "of_freshness", "of_parts", "result"]
 
@@ -48,7 +47,7 @@ def _of_credential(one: Result, days: int) -> Iterator[str]:
     if one.get("failed"):
         yield str(one["msg"])
     elif one["changed"]:
-        yield from credential_report.changes(one)
+        yield from one["differences"]
     if one.get("days_left", days) < days:
         yield f"{_named(one)}: valid until {one['not_after'][:10]}, for {one['days_left']} days, and {days} are wanted"
 

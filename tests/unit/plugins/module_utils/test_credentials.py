@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +201,22 @@ def test_missing_and_damaged_files_are_told_as_such(alice: Alice) -> None:
         ["usercert.pem: still there", "userkey.pem: still there"],
         ["usercert.pem: removed", "userkey.pem: removed"],
     )
+
+
+def test_each_difference_has_owner_and_path(tmp_path: Path) -> None:
+    """The directory, and files whose names begin like a reason, have their own paths."""
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    alice, home = Alice(tmp_path), tmp_path / "alice"
+    names = {"owner": owner, "other_certs_path": "certificates.pem", "privatekey_path": "subject.key"}
+    until = alice.place(check=True, **names)["not_after"][:10]
+    assert sorted(alice.place(**names)["differences"]) == [
+        f"{owner}: {home}/certificates.pem: created",
+        f"{owner}: {home}/subject.key: private key installed",
+        f"{owner}: {home}/usercert.pem: certificate installed, valid until {until}",
+        f"{owner}: {home}: created",
+    ]
+    (home / "subject.key").chmod(0o644)
+    assert alice.place(**names)["differences"] == [f"{owner}: {home}/subject.key: mode 0644 → 0600"]
 
 
 def test_reasons_hold_no_byte_of_a_key(alice: Alice) -> None:
