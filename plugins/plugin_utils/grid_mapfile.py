@@ -164,8 +164,9 @@ def _accounts(entry: Any) -> list[str]:
     """Who an entry is for, also if the rest of it is wrong."""
     line = entry.get("line") if isinstance(entry, dict) else str(entry)
     given = entry.get("account") if isinstance(entry, dict) else None
-    if given is None and line:
-        given = str(line).split()[-1].split(",")
+    words = str(line or "").split()
+    if given is None and words:
+        given = words[-1].split(",")
     found = [str(account) for account in (given if isinstance(given, list) else [given]) if account]
     return [] if any("}" in account for account in found) else found
 
