@@ -89,19 +89,23 @@ def place(action: GridAction) -> Conversation:
 
 
 def _is_wanted(action: GridAction, part: Part) -> bool:
-    purge = part.purge and part.role in action.task_vars and action.template(action.task_vars.get(part.purge))
-    return boolean(purge or False, strict=False) or any(_is_set(action, one) for one in part.variables)
+    purges = bool(part.purge) and part.role in action.task_vars and _is_set(action, part.purge, _truth)
+    return purges or any(_is_set(action, one) for one in part.variables)
 
 
-def _is_set(action: GridAction, variable: str) -> bool:
-    """Whether the node wants a part. A variable that cannot be filled is one that somebody meant to set."""
+def _is_set(action: GridAction, variable: str, truth: Callable[[Any], bool] = bool) -> bool:
+    """Whether a variable asks for a part. A variable that cannot be filled does: its part then fails with the cause."""
     value = action.task_vars.get(variable)
     if isinstance(value, list):
         return bool(value)
     try:
-        return bool(action.template(value))
+        return truth(action.template(value))
     except AnsibleError:
         return True
+
+
+def _truth(value: Any) -> bool:
+    return bool(boolean(str(value), strict=False))
 
 
 def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
