@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in messages under the name that the user wrote: an option of a task, or a variable of a role.
+"""Name options in messages as the user wrote them: as an option of a task, or as a variable of a role.
 
-Messages call options as modules do. In a role of this collection the user sets variables, so each message is
-translated once, at the end. The role's own task says which variable becomes which option, and is read for that.
+Messages use the names of the modules' options. In a role of this collection the user sets variables, so each message is
+translated once, at the end. The role's own task is read to learn which variable becomes which option.
 Options are recognized by the words of our messages around them. Everything else stays: file names, DNs, and other text
 that a message quotes.
 """
@@ -26,7 +26,7 @@ __all__ = ["role_of", "spoken", "translated", "variables"]
 
 _COLLECTION = "grid.security."
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
-_TASKS = {"crl_updates": "tasks/controller.yml"}  # of the other roles it is main.yml
+_TASKS = {"crl_updates": "tasks/controller.yml"}  # all other roles: tasks/main.yml
 _ITEM = re.compile(r"^credentials\[(\d+)\]((?: for \S+)?: .*)")
 _MARK = "- "  # of a line in a list
 # What our messages have before and after an option. Names without an underscore are everyday words as well, so they
