@@ -95,8 +95,8 @@ def _readable(item: Any, fill: Fill) -> dict[str, Any]:
             known[name] = plain(fill(_field(item, name)))
         except (AnsibleError, KeyError):
             continue
-    if isinstance(item, dict) and any(name in item and name not in known for name in _PATHS):
-        known.pop("state", None)  # without all paths it is unknown which files should be absent
+    if isinstance(item, dict) and any(name in item and name not in known for name in ("owner", *_PATHS)):
+        known.pop("state", None)  # without owner and paths it is unknown which files should be absent
     return known
 
 
