@@ -46,7 +46,7 @@ class Mapping:
 
 
 def comparable(dn: str) -> str:
-    """The DN in a spelling that is equal for all DNs that Globus takes for the same."""
+    """Return the DN in one spelling. DNs that are the same to Globus give equal texts."""
     spelled = dn.translate(_LOWER)
     for spelling, usual in _SPELLINGS:
         spelled = spelled.replace(spelling, usual)
@@ -72,7 +72,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def read(text: str) -> list[Mapping]:
-    """The mappings of a file that exists. Comments, and lines that are damaged, are left out."""
+    """Return the mappings of a present file, without comments and damaged lines."""
     found = []
     for line in text.splitlines():
         try:
@@ -99,10 +99,10 @@ def validated(dn: Any, accounts: list[Any]) -> Mapping:
 
 
 def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapping]:
-    """The mappings to ``account`` that are in place and stay, because this run cannot tell what they should be.
+    """Return the mappings to ``account`` that stay, because this run could not compute new ones.
 
-    :param taken: the :func:`comparable` DNs that this run gives to others. It is known who has them, so a line in place
-        that says otherwise is wrong.
+    :param present: the mappings of the present file.
+    :param taken: the :func:`comparable` DNs that this run maps. The present mappings of these DNs do not stay.
     """
     return [
         Mapping(one.dn, (account,)) for one in present if account in one.accounts and comparable(one.dn) not in taken
@@ -110,7 +110,7 @@ def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapp
 
 
 def render(mappings: Iterable[Mapping]) -> str:
-    """The file, in the order given. A DN that is given more than once has one line with all its accounts, the first."""
+    """Return the file, in the order given. All accounts of a DN stand in one line, where the DN is first given."""
     lines: dict[str, tuple[str, dict[str, None]]] = {}
     for one in mappings:
         _dn, accounts = lines.setdefault(comparable(one.dn), (one.dn, {}))

@@ -13,11 +13,12 @@ description:
   - Writes the grid-mapfile, from which grid services learn which local account a certificate's subject is.
   - The lines come from the same list of credentials that M(grid.security.pkcs12_pem) places, so nobody copies a DN by hand, and from
     lines of the site's own. The file is exactly that; lines that were added to it by hand go.
-  - The lines are in the order given, those of O(credentials) first. Globus takes the first line that fits.
+  - The lines are in the order given, those of O(credentials) first. Globus takes the first line with the DN.
   - Only credentials that pass all checks of M(grid.security.pkcs12_pem) are mapped. A credential that another task of the same run
     refused is not mapped.
   - A credential or an entry that fails does not stop the others. Its account keeps the mapping that is in place. If the account of an
-    item cannot be read either, all mappings stay that no good item replaces. In both cases the task fails when all is done.
+    item is not known either, all mappings that are in place stay, except those of DNs that another item maps. In both cases the task
+    fails after all other items are done.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:

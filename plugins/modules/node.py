@@ -25,7 +25,7 @@ options:
   verify:
     description:
       - Whether to change nothing, and to fail unless the node is as its variables say. The message names each owner, file and date.
-      - It checks all files of all parts, owed restarts, and the days that certificates must be valid
+      - It checks all files of all parts, restarts that are still to be made, and the days that certificates must be valid
         (C(user_credentials_verify_days_left), C(host_credential_verify_days_left)). No certificate of these parts may be revoked by a CRL
         of the node. If C(crl_updates_source) is set, CRLs must be valid for C(crl_updates_verify_hours_left), except those in
         C(crl_updates_exclude).

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Places what VOMS clients need to reach the servers of a VO (C(vomses)) and what clients and services need to trust what these
     sign (LSC files), for the VOs that are named. Everything is checked on the controller before anything is sent.
-  - A VO in O(vos) that is defined wrongly does not stop the others. What is in place for it stays, and the task fails when all is done.
+  - A VO in O(vos) that is defined wrongly does not stop the others. Its files stay as they are, and the task fails after the other VOs are done.
   - A VO that is named is managed as a whole. Its file below O(vomses_path) is called after the VO, and its LSC files are those of
     its servers. Entries, LSC files and server certificates of that VO that came from elsewhere are removed, whatever the files
     are called. In a file that has entries of other VOs too, all else stays as it is.

@@ -36,10 +36,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """What one line comes from: a credential or an entry.
+    """The origin of one line: a credential or an entry.
 
-    :param accounts: who is mapped. :param mapping: gives the line, or raises an error.
-    :param is_known: whether the accounts are all; otherwise a template in their place could not be filled.
+    :param accounts: the accounts of the line, as far as they are known.
+    :param mapping: returns the line, or raises an error.
+    :param is_known: whether ``accounts`` is complete. It is not if a template in the accounts could not be filled.
     """
 
     accounts: list[str]
@@ -49,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Failure:
-    """A source without a line. :param kept: the lines in place that stay instead."""
+    """A source that gave no line. :param kept: the present lines that stay instead."""
 
     accounts: list[str]
     error: GridSecurityError
@@ -57,7 +58,7 @@ class Failure:
 
     @property
     def told(self) -> dict[str, Any]:
-        """As the result carries it."""
+        """Return the failure as an item of the result's ``not_mapped``."""
         return {
             "accounts": self.accounts,
             "kept": [one.dn for one in self.kept],
@@ -80,7 +81,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     while action.register.unreviewed:
         yield Request([])  # another part of this node may still refuse a credential
     before = _present(outcome, options["path"], first)
-    text, failures = _compose(sources, [])  # anew, for the same reason
+    text, failures = _compose(sources, [])  # again: more credentials may be refused now
     if failures:
         text, failures = _compose(sources, gridmap.read(_readable(before, options["path"])))
     _refuse_empty(text, options, failures)
@@ -109,7 +110,7 @@ def _raise_failure(outcome: dict[str, Any]) -> None:
 
 
 def _present(outcome: dict[str, Any], path: str, text: str) -> str | None:
-    """The file that is in place; None if it cannot be read. :param text: what was compared with it."""
+    """Return the present file; None if it cannot be read. :param text: the text that the node compared with it."""
     if not outcome.get("needs"):
         return text
     changes = {entry["path"]: entry["changes"] for entry in outcome["entries"]}
@@ -161,11 +162,12 @@ def _of_entry(entry: Any) -> Source:
 
 
 def _accounts(entry: Any) -> list[str]:
-    """Who an entry is for, also if the rest of it is wrong."""
+    """Return the accounts of an entry, even if the rest of the entry is wrong."""
     line = entry.get("line") if isinstance(entry, dict) else str(entry)
     given = entry.get("account") if isinstance(entry, dict) else None
-    if given is None and line:
-        given = str(line).split()[-1].split(",")
+    words = str(line or "").split()
+    if given is None and words:
+        given = words[-1].split(",")
     found = [str(account) for account in (given if isinstance(given, list) else [given]) if account]
     return [] if any("}" in account for account in found) else found
 
@@ -186,7 +188,7 @@ def _bad(message: str) -> GridSecurityError:
 
 
 def _compose(sources: list[Source], present: list[gridmap.Mapping]) -> tuple[str, list[Failure]]:
-    """The file, and the sources that gave it no line. :param present: the mappings that are in place."""
+    """Return the file, and the sources that gave no line. :param present: the mappings of the present file."""
     found = [(source, _mapping(source)) for source in sources]
     good = [one for _source, one in found if isinstance(one, gridmap.Mapping)]
     taken = {gridmap.comparable(one.dn) for one in good}
@@ -197,7 +199,7 @@ def _compose(sources: list[Source], present: list[gridmap.Mapping]) -> tuple[str
             lines.append(one)
             continue
         kept = [line for account in source.accounts for line in gridmap.kept(present, account, taken)]
-        if not source.is_known:  # it may be anybody's
+        if not source.is_known:  # it may be for any account
             kept = [line for line in present if gridmap.comparable(line.dn) not in taken]
         lines += kept
         failures.append(Failure(source.accounts, one, kept))
@@ -225,7 +227,7 @@ def _warnings(items: list[dict[str, Any]]) -> list[str]:
 
 
 def _difference(before: str, after: str) -> dict[str, list[str]]:
-    """The lines that are new and those that go; their order does not count here."""
+    """Return the added and the removed lines. The order of lines does not count."""
     old, new = dict.fromkeys(before.splitlines()), dict.fromkeys(after.splitlines())
     added = [line for line in new if line not in old]
     return {"added": added, "removed": [readable(line) for line in old if line not in new]}

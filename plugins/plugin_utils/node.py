@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": Fals
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
-# The variables that are lists of what may be one person's: a mistake in an item costs only that item.
+# Lists whose items belong to different persons: a mistake in an item costs only that item.
 _LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credentials", "grid_mapfile_entries")
 
 
@@ -49,8 +49,8 @@ _LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credential
 class Part:
     """What one role does.
 
-    :param variables: one of them has to be set for a node to want it.
-    :param purge: a variable with which an empty list of the role's name is wanted, too.
+    :param variables: the part is done on a node for which one of these is set.
+    :param purge: if this variable is true, the part is done for an empty list of the role's name, too.
     """
 
     role: str
@@ -89,25 +89,29 @@ def place(action: GridAction) -> Conversation:
 
 
 def _is_wanted(action: GridAction, part: Part) -> bool:
-    purge = part.purge and part.role in action.task_vars and action.template(action.task_vars.get(part.purge))
-    return boolean(purge or False, strict=False) or any(_is_set(action, one) for one in part.variables)
+    purges = bool(part.purge) and part.role in action.task_vars and _is_set(action, part.purge, _truth)
+    return purges or any(_is_set(action, one) for one in part.variables)
 
 
-def _is_set(action: GridAction, variable: str) -> bool:
-    """Whether the node wants a part. A variable that cannot be filled is one that somebody meant to set."""
+def _is_set(action: GridAction, variable: str, truth: Callable[[Any], bool] = bool) -> bool:
+    """Whether a variable asks for a part. A variable that cannot be filled does: its part then fails with the cause."""
     value = action.task_vars.get(variable)
     if isinstance(value, list):
         return bool(value)
     try:
-        return bool(action.template(value))
+        return truth(action.template(value))
     except AnsibleError:
         return True
 
 
-def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
-    """One part, in whose messages options have the names of the role's variables.
+def _truth(value: Any) -> bool:
+    return bool(boolean(str(value), strict=False))
 
-    Whatever is wrong with its variables is the failure of this part, and not of the task.
+
+def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
+    """Do one part. Its messages name the role's variables in place of options.
+
+    A mistake in its variables fails this part, and not the task.
     """
     try:
         stricter = _STRICTER.get(part.role, {}) if verify else {}
@@ -119,7 +123,7 @@ def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
         raise GridSecurityError("bad_options", str(error)) from error
     except GridSecurityError:
         raise
-    except Exception as error:  # pylint: disable=broad-except  # a mistake of ours costs one part, too
+    except Exception as error:  # pylint: disable=broad-except  # a bug in a part costs only that part
         where = traceback.extract_tb(error.__traceback__)[-1]
         place_of = f"{os.path.basename(where.filename)}, line {where.lineno}"
         raise GridSecurityError("internal", f"{type(error).__name__} in {place_of}. Report this.") from error
@@ -146,7 +150,7 @@ def _variable(action: GridAction, role: str, name: str) -> Any:
 
 def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     variables = {**defaults, **action.task_vars, **action.filled_variables}
-    # Compiling a template that is a mere reference takes each host longer than all else here.
+    # Following plain references saves ansible the compilation of a template for each of them.
     referred = {name: templates.referred(value, variables) for name, value in options.items()}
     filled: dict[str, Any] = action.template(referred, defaults)
     return filled

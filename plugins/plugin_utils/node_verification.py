@@ -95,7 +95,7 @@ def _known(parts: dict[str, Result]) -> list[Result]:
 
 
 def of_crls(answer: Result, parts: dict[str, Result]) -> Iterator[str]:
-    """What the node's CRLs say of the node's certificates. :param answer: of ``grid.security.crl_info``."""
+    """The certificates of the node that a CRL of the node revokes. :param answer: of ``grid.security.crl_info``."""
     revoked = {tuple(one[name] for name in _IDENTITY): one for one in answer["revoked"]}
     for one in _known(parts):
         found = revoked.get(tuple(one[name] for name in _IDENTITY))
@@ -105,7 +105,7 @@ def of_crls(answer: Result, parts: dict[str, Result]) -> Iterator[str]:
 
 
 def of_freshness(answer: Result) -> Iterator[str]:
-    """The CRLs that are not good for long enough. :param answer: of ``grid.security.crl_info``."""
+    """The CRLs that are missing, or not valid for long enough. :param answer: of ``grid.security.crl_info``."""
     yield from (_of_crl(one) for one in answer["crls"] if one["state"] != "fresh" and not one["excluded"])
 
 

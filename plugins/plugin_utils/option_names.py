@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in messages under the name that the user wrote: an option of a task, or a variable of a role.
+"""Name options in messages as the user wrote them: as an option of a task, or as a variable of a role.
 
-Messages call options as modules do. In a role of this collection the user sets variables, so each message is
-translated once, at the end. The role's own task says which variable becomes which option, and is read for that.
+Messages use the names of the modules' options. In a role of this collection the user sets variables, so each message is
+translated once, at the end. The role's own task is read to learn which variable becomes which option.
 Options are recognized by the words of our messages around them. Everything else stays: file names, DNs, and other text
 that a message quotes.
 """
@@ -26,13 +26,16 @@ __all__ = ["role_of", "spoken", "translated", "variables"]
 
 _COLLECTION = "grid.security."
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
-_TASKS = {"crl_updates": "tasks/controller.yml"}  # of the other roles it is main.yml
-_ITEM = re.compile(r"^credentials\[(\d+)\](?: for \S+)?: ")
+_TASKS = {"crl_updates": "tasks/controller.yml"}  # all other roles: tasks/main.yml
+_ITEM = re.compile(r"^credentials\[(\d+)\]((?: for \S+)?: .*)")
 _MARK = "- "  # of a line in a list
 # What our messages have before and after an option. Names without an underscore are everyday words as well, so they
 # need words on both sides.
 _VERB = r"\b(?:[Gg]ive|[Ss]et|[Cc]heck|[Cc]orrect|[Uu]se|[Ll]eave|[Nn]ame|raise|say|in|as|or|and|of) "
-_DISTINCTIVE = (rf"(?:^|[;.] |{_VERB})", r"[ .,;:\[]|$")  # "say allow_shrink: true"
+_DISTINCTIVE = (
+    (rf"(?:^|[;.] |\b(?:in)?to |{_VERB})", r"[ .,;:\[]|$"),  # "say allow_shrink: true", "add it to trust_anchors if"
+    (r": ", r": "),  # "alice.p12: trust_anchors: x cannot be read"
+)
 _EVERYDAY = (
     (r"^", r"(?:\[\d+\](?: for \S+)?)?: | is | must "),  # "path: x must be an absolute path", "sources is empty"
     (_VERB, r"[.,;]|$| (?:or|has|to the one|and content)\b"),  # "Check src.", "Give credentials or entries"
@@ -51,12 +54,15 @@ def role_of(task: Any) -> str | None:
 
 @functools.cache
 def variables(role: str) -> dict[str, str]:
-    """The variable behind each option of the role's task; empty for a role without such a task."""
+    """The variable behind each option of the role's task; empty for a role without such a task.
+
+    The role's own variables, and those of the role ``trust_anchors``, which other roles read as well.
+    """
     try:
         text = (_ROLES / role / _TASKS.get(role, "tasks/main.yml")).read_text(encoding="utf-8")
     except OSError:
         return {}
-    return dict(re.findall(rf'^    (\w+): "\{{\{{[^"]*?\b({role}\w*)\b', text, re.MULTILINE))
+    return dict(re.findall(rf'^    (\w+): "\{{\{{[^"]*?\b((?:{role}|trust_anchors)\w*)\b', text, re.MULTILINE))
 
 
 def translated(role: str | None, result: dict[str, Any]) -> dict[str, Any]:
@@ -95,10 +101,13 @@ def _translate_line(role: str, line: str) -> str:
     if line.startswith(_MARK):
         return _MARK + _translate_line(role, line[len(_MARK) :])
     item = _ITEM.match(line)
-    if item and role == "host_credential":  # whose own credential comes before the copies
-        number, line = int(item[1]), line[item.end() :]
-        return _translate_options(role, line) if number == 0 else f"host_credential_copies[{number - 1}]: {line}"
-    return _translate_options(role, line)
+    if not item:
+        return _translate_options(role, line)
+    number = int(item[1]) - (role == "host_credential")  # whose own credential comes before the copies
+    if number < 0:
+        return _translate_options(role, item[2].removeprefix(": "))
+    # An item of a list has options, not variables.
+    return f"{variables(role).get('credentials', 'credentials')}[{number}]{item[2]}"
 
 
 def _translate_options(role: str, line: str) -> str:
@@ -111,5 +120,6 @@ def _translate_options(role: str, line: str) -> str:
 @functools.cache
 def _patterns(role: str) -> list[re.Pattern[str]]:
     names = sorted(variables(role), key=len, reverse=True)
-    forms = [(*_DISTINCTIVE, [one for one in names if "_" in one]), *((*form, names) for form in _EVERYDAY)]
-    return [re.compile(rf"({before})({'|'.join(chosen)})(?={after})") for before, after, chosen in forms if chosen]
+    distinctive = [one for one in names if "_" in one]
+    forms = [*((form, distinctive) for form in _DISTINCTIVE), *((form, names) for form in _EVERYDAY)]
+    return [re.compile(rf"({form[0]})({'|'.join(chosen)})(?={form[1]})") for form, chosen in forms if chosen]

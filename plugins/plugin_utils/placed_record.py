@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of placed credentials: a file of root's on the node that says what was placed there, and for whom.
+"""The record of placed credentials: a file of root on the node with the placed credentials and their owners.
 
-From the record a run knows the credentials of users who have left the list. The node is not believed: a record without
-the expected form counts as damaged, and a record leads to removals on its own node only.
+A run finds the credentials of users who have left the list in the record. The node is not trusted: a record without the
+expected form counts as damaged, and a record leads to removals on its own node only.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Placement(NamedTuple):
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The files, whoever has them."""
+        """The directory, the certificate and the private key, without the owner."""
         return self[1:4]
 
     def removal_set(self, fingerprints: list[str]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ Record = dict[Placement, list[str]]
 
 
 def merged(record: Record, more: Record) -> Record:
-    """Everything that either of the two says."""
+    """Return a record with everything that is in either of the two."""
     result = dict(record)
     for placement, fingerprints in more.items():
         known = [one for one in record.get(placement, []) if one not in fingerprints]
@@ -74,7 +74,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(data: bytes) -> Record:
-    """What a record of a node says.
+    """Read the record of a node.
 
     :raises ValueError: it does not have the expected form.
     """

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep the record of placed credentials on a node, and remove the credentials of users who have left the list.
 
-The record shares the calls of the credentials: a run with nothing to do compares one digest more. It is never behind:
+The record shares the calls of the credentials: a run with nothing to do compares one digest more. The record has an
+entry for each placed credential at all times:
 
-1. Before anything is placed, it gets all that is about to be placed, beside what it says.
-2. Then credentials are placed, and those of users who have left are removed.
-3. Then it gets what was placed, without what was removed. In a run that removes nothing, that is part of the same call.
+1. The credentials that are about to be placed are added to the record.
+2. Credentials are placed, and those of users who have left are removed.
+3. Removed credentials are taken out of the record. In a run that removes nothing, the final record is part of the call
+   that places credentials.
 
-A run that is killed in between leaves a record that says too much, never one that says too little.
+A run that is killed in between leaves a record with too many entries, never with too few.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class _Removal:
 
     @property
     def is_done(self) -> bool:
-        """Whether the record may forget it."""
+        """Whether the credential can be taken out of the record."""
         return bool(self.outcome) and not self.outcome.get("failed")
 
     @property
@@ -79,11 +81,11 @@ class Keeper:
         _check_options(self._path, self._purge)
 
     def watched(self, renderer: Renderer) -> Renderer:
-        """A renderer whose outlines the record gets to know."""
+        """Return a renderer whose outlines are noted for the record."""
         return _Watched(renderer, self) if self._path else renderer
 
     def note(self, options: dict[str, Any], outcome: Outcome) -> None:
-        """Take down what a credential will be."""
+        """Note which certificate a credential will have."""
         if _can_be_recorded(options) and not isinstance(outcome, GridSecurityError):
             self._noted.setdefault(Placement.of(options), [credential.fingerprint(outcome["facts"])])
 
@@ -120,7 +122,7 @@ class Keeper:
             driven.answer(others)
 
     def _take(self, outcome: dict[str, Any]) -> None:
-        """Learn what the record says."""
+        """Read the record from the node's answer."""
         if outcome.get("failed"):
             self._problem = GridSecurityError(outcome["kind"], outcome["msg"])
             return
@@ -149,7 +151,7 @@ class Keeper:
             driven.answer(outcomes[len(before) : after])
 
     def _records_around(self, request: Request) -> tuple[_Writing, _Writing]:
-        """The record as it has to be while credentials are placed, and as it is afterwards if all goes well."""
+        """The record while credentials are placed, and the record after that if nothing fails."""
         if not request.contents or self._check or self._has_all:
             return _Writing(), _Writing()
         self._has_all = True
@@ -200,7 +202,7 @@ class Keeper:
             record.pop(placement, None)
         missing = any(result.get("kind") == "no_account" for result in results)
         for removal in self._removals:
-            # A node without its directory service knows nobody: that is no reason to forget anybody.
+            # If the directory service is down, accounts are missing. Their credentials stay in the record.
             if removal.is_done and not (missing and removal.has_no_account):
                 record.pop(removal.placement, None)
         return record
@@ -219,7 +221,7 @@ class Keeper:
         self._removals = [_Removal(placement) for placement in gone if placement.place not in places]
 
     def _cause_to_refuse(self, leavers: set[str]) -> str | None:
-        """Why a list is not believed: a mistake in an inventory must not take everybody's credentials away."""
+        """Why nothing is purged: a mistake in an inventory must not remove everybody's credentials."""
         if not all(one["owner"] for one in self._items):
             return "an item of the list has no owner that could be read, and might be for one of them. Give its owner."
         users = len({placement.owner for placement in self._recorded})
@@ -272,7 +274,7 @@ class Keeper:
         if self._was_damaged:
             told.append(
                 f"{self._path} is no record of placed credentials that can be read. It is kept as a backup, and a new"
-                " one is begun, which does not know who left the list before."
+                " record is started. Credentials of users who left the list before this run are not in it."
             )
         if self._problem and not self._purge and self._problem.kind != "not_root":
             told.append(f"there is no record of placed credentials: {self._problem.message}")

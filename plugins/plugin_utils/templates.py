@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of the inventory with their templates filled item by item, so that a mistake in one item costs only that item.
+"""Fill the templates in lists of the inventory item by item, so that a mistake in one item costs only that item.
 
-Ansible fills a list as a whole: one undefined variable in one user's item, and there is no list.
+Ansible fills a list as a whole: one undefined variable in one user's item fails the whole list.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNREADABLE = "__grid_security_unreadable"  # the key of an item that holds why t
 _EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
 _REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _MOST_REFERENCES = 8
-# Of an item that cannot be filled as a whole.
+# The fields that are filled one by one if an item cannot be filled as a whole.
 _PATHS = ("directory", "cert_path", "privatekey_path", "other_certs_path")
 _KEPT = ("owner", "account", "state", *_PATHS)
 
@@ -33,8 +33,8 @@ Fill = Callable[[Any], Any]
 def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> dict[str, list[Any]]:
     """The lists among the variables ``names``, filled.
 
-    An item that cannot be filled has the key :data:`UNREADABLE`, and its owner. A list that is not there, or cannot be
-    taken apart, is left out.
+    An item that cannot be filled has the key :data:`UNREADABLE`, and its owner. A list that is not set, or cannot be
+    split into items, is left out.
 
     :param fill: fills templates, or raises :exc:`AnsibleError`.
     """
@@ -42,13 +42,13 @@ def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> d
     for name in names:
         items = _items(referred(variables.get(name), variables), fill)
         if items is not None:
-            # What is filled must not be filled again: a passphrase may look like a template.
+            # Filled items must not be filled again: a passphrase may look like a template.
             filled[name] = [wrap_var(_filled(item, fill)) for item in items]
     return filled
 
 
 def referred(value: Any, variables: dict[str, Any]) -> Any:
-    """What a template is a mere reference to, through as many references as there are."""
+    """The value of a variable, if a template is only its name; followed through several such templates."""
     for _step in range(_MOST_REFERENCES):
         match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
         if not match or match.group(1) not in variables:
@@ -58,7 +58,7 @@ def referred(value: Any, variables: dict[str, Any]) -> Any:
 
 
 def _items(value: Any, fill: Fill) -> list[Any] | None:
-    """The items, not filled. Of an expression, such as the sum of two lists, templates for each of its items."""
+    """The items, not filled. For an expression, such as the sum of two lists, a template for each item."""
     if isinstance(value, list):
         return value
     match = _EXPRESSION.fullmatch(value) if isinstance(value, str) else None
@@ -66,7 +66,7 @@ def _items(value: Any, fill: Fill) -> list[Any] | None:
         return None
     try:
         number = int(fill(_like(value, f"{{{{ ({match.group(1)}) | length }}}}")))
-    except (AnsibleError, ValueError):  # ansible-core before 2.19 fills all items to tell their number
+    except (AnsibleError, ValueError):  # ansible-core before 2.19 fills all items to count them
         return None
     return [_like(value, f"{{{{ ({match.group(1)})[{index}] }}}}") for index in range(number)]
 
@@ -88,15 +88,15 @@ def _filled(item: Any, fill: Fill) -> Any:
 
 
 def _readable(item: Any, fill: Fill) -> dict[str, Any]:
-    """What can be filled of the item nevertheless."""
+    """The fields of the item that can be filled."""
     known: dict[str, Any] = {"line": item} if isinstance(item, str) else {}
     for name in _KEPT:
         try:
             known[name] = plain(fill(_field(item, name)))
         except (AnsibleError, KeyError):
             continue
-    if isinstance(item, dict) and any(name in item and name not in known for name in _PATHS):
-        known.pop("state", None)  # what is to be absent where is not known
+    if isinstance(item, dict) and any(name in item and name not in known for name in ("owner", *_PATHS)):
+        known.pop("state", None)  # without owner and paths it is unknown which files should be absent
     return known
 
 
@@ -111,7 +111,7 @@ def _field(item: Any, name: str) -> Any:
 
 
 def _cause(error: AnsibleError) -> str:
-    """The first line: what follows quotes the inventory."""
+    """The first line of the error. The other lines quote the inventory."""
     first = str(error).strip().splitlines()[0].rstrip(".")
     cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 says the same twice
     return f"a template in it cannot be filled: {cause}. Define what is missing, or correct the name."

@@ -49,7 +49,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
 
 
 def _with_failures(told: dict[str, Any], failures: list[str]) -> dict[str, Any]:
-    """The result, failed if there are VOs that are wrong. What is in place for those was left alone."""
+    """The result, failed if a VO is defined wrongly. The present files of these VOs were left as they are."""
     if not failures:
         return told
     first = f"{len(failures)} VOs are defined wrongly and left as they are; the others are done."
@@ -86,7 +86,8 @@ def gather(
     warnings: list[str] = []
     if options["import_vomses"]:
         sources = find(options["import_vomses"]), find(options["import_vomsdir"])
-        own = {str(one.get("name") if isinstance(one, dict) else one) for one in options["vos"]}  # the wrong ones, too
+        # Also those that are defined wrongly.
+        own = {str(one.get("name") if isinstance(one, dict) else one) for one in options["vos"]}
         imported, warnings = vo_import.read(*sources, options["import_vos"], own)
     named = [*defined, *imported]
     if not named and failures:
@@ -159,7 +160,10 @@ def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, 
 
 
 def _deed(before: set[str] | None) -> str:
-    """:param before: the entries, or the digest of the LSC file, or the kind of what had its name."""
+    """What happened to entries or to an LSC file.
+
+    :param before: the entries; or the digest of the LSC file, or its kind if it was no file; None if there was nothing.
+    """
     if before is None:
         return "added"
     return "now a file, was a link" if before == {"link"} else "replaced"

@@ -43,7 +43,7 @@ _COMMA = re.compile(r"(?<!\\),\s*")
 def define(given: list[Any], failures: list[str] | None = None) -> list[Vo]:
     """The VOs of the option ``vos``.
 
-    :param failures: gets the messages about VOs that are wrong, which are left out. Without it, the first is raised.
+    :param failures: a list to which a message is added for each wrong VO. If it is None, the first error is raised.
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     :raises GridSecurityError: ``bad_vo``: a client, or this module, could not do with it.
     """

@@ -158,7 +158,7 @@ def mapped(site: Any) -> list[str]:
     ],
 )
 def test_one_user_s_mistake_is_that_user_s(site: Any, day: dict[str, Any], mistake: dict[str, str], said: str) -> None:
-    daemon, binary, games, mail = day["user_credentials"]
+    daemon, binary, _games, mail = day["user_credentials"]
     (site.root / "mail.p12").write_bytes(pki.issue("mail", days=200, issuer=AUTHORITY).archive())
     (site.root / "host.p12").write_bytes(pki.issue("se.example.org", days=200, issuer=AUTHORITY).archive())
     users = [{**daemon, **mistake}, {"owner": "bin", "directory": binary["directory"], "state": "absent"}, mail]
@@ -167,13 +167,12 @@ def test_one_user_s_mistake_is_that_user_s(site: Any, day: dict[str, Any], mista
     assert output.returncode != 0
     assert said in output.stdout
     assert "1 of 3 credentials failed" in output.stdout
-    assert mapped(site) == ["daemon", "mail"]  # games was taken from the list
+    assert mapped(site) == ["daemon", "mail"]  # games is no longer in the list
     assert not (site.root / "node/bin/usercert.pem").exists()
     assert (site.root / "node/host/hostcert.pem").read_bytes() != before
     assert (site.root / "node/daemon/usercert.pem").exists()
     again = run_day(site, {**day, "user_credentials": users})
     assert "changed=0" in again.stdout
-    assert games["src"] == "games.p12"
 
 
 def test_a_part_whose_variables_cannot_be_filled_costs_only_itself(site: Any, day: dict[str, Any]) -> None:
@@ -188,6 +187,14 @@ def test_a_part_whose_variables_cannot_be_filled_costs_only_itself(site: Any, da
     assert "'nosuch-vo' is none of the VOs" in output.stdout
     assert (site.root / "node/vomses/cms").exists()
     assert (site.root / "node/host/hostcert.pem").read_bytes() != before
+
+
+def test_a_purge_variable_that_cannot_be_filled_costs_only_its_part(site: Any, variables: dict[str, Any]) -> None:
+    output = run_day(site, {**variables, "user_credentials_purge": "{{ nosuch }}"})
+    assert "user_credentials: " in output.stdout
+    assert "'nosuch' is undefined" in output.stdout
+    assert (site.root / "node/grid-mapfile").exists()
+    assert (site.root / "node/host/hostcert.pem").exists()
 
 
 def test_what_the_node_refuses_to_place_is_not_mapped(site: Any, day: dict[str, Any]) -> None:

@@ -145,6 +145,13 @@ def test_a_bad_entry_costs_only_itself(site: Site) -> None:
     assert len(result["not_mapped"]) == 3
 
 
+@pytest.mark.parametrize("entry", ["", " ", "\t\n", None, [], {}, 5, {UNREADABLE: "x is undefined", "line": " "}])
+def test_a_stray_entry_costs_only_itself(site: Site, entry: Any) -> None:
+    result = site.run(entries=[f'"{DN}Robot" robot', entry])
+    assert site.lines == [f'"{DN}Robot" robot']
+    assert [one["kind"] for one in result["not_mapped"]] == ["bad_mapping"]
+
+
 def test_an_empty_file_is_refused(site: Site) -> None:
     site.run(site.credential("alice"))
     assert site.run()["kind"] == "empty_mapfile"

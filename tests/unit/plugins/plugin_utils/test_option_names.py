@@ -33,7 +33,7 @@ def task_of(role: str) -> dict[str, Any]:
 @pytest.mark.parametrize("role", ROLES)
 def test_variables_are_those_of_the_role_s_task(role: str) -> None:
     """As a reader of YAML sees them, whatever its layout; each is documented by the role."""
-    named = {option: re.search(rf"\b{role}\w*", str(value)) for option, value in task_of(role).items()}
+    named = {option: re.search(rf"\b({role}|trust_anchors)\w*", str(value)) for option, value in task_of(role).items()}
     assert option_names.variables(role) == {option: found[0] for option, found in named.items() if found}
     specification = yaml.safe_load((node._ROLES / role / "meta/argument_specs.yml").read_text())
     assert set(option_names.variables(role).values()) <= set(specification["argument_specs"]["main"]["options"])
@@ -52,6 +52,8 @@ def test_variables_are_those_of_the_role_s_task(role: str) -> None:
         ("user_credentials", "credentials", "user_credentials"),
         ("user_credentials", "create_account", "user_credentials_create_accounts"),
         ("grid_mapfile", "allow_empty", "grid_mapfile_allow_empty"),
+        ("user_credentials", "trust_anchors", "trust_anchors_sources"),
+        ("host_credential", "trust_anchors_include", "trust_anchors_include"),
     ],
 )
 def test_variables(role: str, option: str, variable: str) -> None:
@@ -106,9 +108,45 @@ def test_options_of_messages_are_translated(role: str, message: str) -> None:
     assert option_names.translated(None, {"msg": plain})["msg"] == plain
 
 
+@pytest.mark.parametrize("role", ["user_credentials", "host_credential", "grid_mapfile"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "its issuer /CN=x is not among the CAs of <>. Ask for another, or add the issuer to <> if it is to be trusted.",
+        "x.p12 for x: its issuer /CN=x is among the CAs of <>, but cannot be used: it is damaged. Correct that source.",
+        "x.p12: the policy does not let it. Correct the policy in <>.",
+        "x.p12: the CRL expired. Put the CA's present CRL into <>, or remove the expired one.",
+        "ask the CA, and add its other certificate to <> only if the CA confirms the fingerprint.",
+        "x.p12: <>: could not find /nonexistent/ca.pem",
+        "<>[0]: give one of src, content and url.",
+        "argument '<>' is of type <class 'int'>",
+    ],
+)
+def test_trust_anchors_are_a_variable_of_another_role(role: str, message: str) -> None:
+    given, expected = (message.replace("<>", name) for name in ("trust_anchors", "trust_anchors_sources"))
+    told = option_names.translated(role, {"msg": given})["msg"]
+    assert re.sub(r"host_credential_(?=src)", "", told) == expected
+
+
 @pytest.mark.parametrize(
     ("role", "message", "expected"),
     [
+        (
+            "user_credentials",
+            "credentials[3] for bob: argument 'trust_anchors' is of type",
+            "user_credentials[3] for bob: argument 'trust_anchors' is of type",
+        ),
+        (
+            "user_credentials",
+            "credentials[3]: trust_anchors[0]: give one",
+            "user_credentials[3]: trust_anchors[0]: give one",
+        ),
+        (
+            "host_credential",
+            "credentials[2] for ftp: argument 'check_chain'",
+            "host_credential_copies[1] for ftp: argument 'check_chain'",
+        ),
+        ("host_credential", "credentials[0]: argument 'src' is", "argument 'host_credential_src' is"),
         ("user_credentials", "credentials[3]: value of state", "user_credentials[3]: value of state"),
         (
             "user_credentials",

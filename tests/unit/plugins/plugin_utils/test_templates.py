@@ -90,6 +90,11 @@ def test_what_is_to_be_absent_can_be_removed_without_its_passphrase() -> None:
     assert "state" not in item
 
 
+def test_nothing_is_removed_for_an_owner_that_cannot_be_filled() -> None:
+    (item,) = filled([{"owner": trusted("{{ nosuch }}"), "state": "absent", "directory": "/home/alice"}]) or []
+    assert set(item) == {UNREADABLE, "directory"}
+
+
 def test_of_a_line_the_text_is_kept() -> None:
     line = '"{{ nosuch }}" alice'
     (item,) = filled([trusted(line)]) or []
