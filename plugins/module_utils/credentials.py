@@ -312,7 +312,8 @@ def _changes(item: _Item, check: bool) -> list[tuple[str, str]]:
     """Return each change as its reason, and as a line with the path of its file; the certificate's first."""
     cert_path = _paths(item).get("cert_path")
     changes = [(entry["path"], change) for entry in item.outcome.get("entries", []) for change in entry["changes"]]
-    first, others = [], []
+    first: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
     for path, change in changes:
         reason = _explain(item, path, change, check)
         of_file = reasons.of_file(path, change, check)  # begins with the name of the file
