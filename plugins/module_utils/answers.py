@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door for answers of work on a user's files: behind it they are printable, and limited in size.
+"""Check the answers of processes that work on users' files: make them printable, and limit size and shape.
 
 Users choose the names, link targets and contents in their homes. Ansible refuses the whole result of a module if one of
 its strings is no valid Unicode, and keeps all of it in memory several times. So one user's odd link, or one enormous
@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable, Union
 
-__all__ = ["LARGEST", "USUAL", "AnswerError", "checked", "decode", "printable"]
+__all__ = ["LARGEST", "USUAL", "AnswerError", "Shape", "checked", "decode", "printable"]
+
+# Of a value: a type, a test, ``[shape]`` of a list, ``{str: shape}`` of a dictionary with any keys, or ``{name: shape}``
+# of a dictionary that has these keys, and perhaps others.
+Shape = Union[type, Callable[[Any], bool], list[Any], dict[Any, Any]]
 
 LARGEST = 32 << 20  # characters about one directory of root's: 20,000 files take some 10 MiB
 USUAL = 2 << 20  # characters about anything else; the Base64 of an archive has 1.4 MiB
@@ -41,7 +45,7 @@ def _escaped(character: str) -> str:
     return f"\\x{code - _UNDECODED.start + 0x80:02x}" if code in _UNDECODED else repr(character)[1:-1]
 
 
-def decode(data: bytes, most: int) -> dict[str, Any]:
+def decode(data: bytes, most: int, shape: dict[str, Shape] | None = None) -> dict[str, Any]:
     """The answer that ``data`` holds as JSON, as :func:`checked` returns it.
 
     :raises AnswerError: it is no answer, or too large.
@@ -50,20 +54,33 @@ def decode(data: bytes, most: int) -> dict[str, Any]:
         answer = json.loads(data)
     except (ValueError, RecursionError):
         raise AnswerError("what is no answer") from None
-    return checked(answer, most)
+    return checked(answer, most, shape)
 
 
-def checked(answer: Any, most: int) -> dict[str, Any]:
-    """The same answer with printable strings only.
+def checked(answer: Any, most: int, shape: dict[str, Shape] | None = None) -> dict[str, Any]:
+    """Return the same answer with printable strings only.
 
     :param most: how many characters it may have.
-    :raises AnswerError: it is no answer, or too large.
+    :param shape: of the values that the answer may have, by name. Values with other names are not checked.
+    :raises AnswerError: it is no answer, or too large, or a value has another shape.
     """
     if not isinstance(answer, dict) or (answer.get("failed") and not _explains(answer)):
         raise AnswerError("what is no answer")
     door = _Door(most)
     cleaned: dict[str, Any] = door.pass_through(answer, 0)
+    for name, wanted in (shape or {}).items():
+        if name in cleaned and not _fits(cleaned[name], wanted):
+            raise AnswerError(f"a value of {name} that cannot be used")
     return cleaned
+
+
+def _fits(value: Any, shape: Shape) -> bool:
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(one, shape[0]) for one in value)
+    if isinstance(shape, dict):
+        shapes = dict.fromkeys(value, shape[str]) if str in shape and isinstance(value, dict) else shape
+        return isinstance(value, dict) and all(name in value and _fits(value[name], shapes[name]) for name in shapes)
+    return isinstance(value, shape) if isinstance(shape, type) else shape(value)
 
 
 def _explains(answer: dict[str, Any]) -> bool:

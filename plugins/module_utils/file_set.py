@@ -70,7 +70,7 @@ def converge(
     for (index, job), result in zip(jobs, done):
         results[index] = _with_services(result, sets[index], job, known)
     return [
-        {"name": one["name"], "paths": expanded, "changed": False, **result}
+        {"changed": False, **result, "name": one["name"], "paths": expanded}
         for one, expanded, result in zip(sets, paths, results)
     ]
 
@@ -97,13 +97,36 @@ def _job(
         argument["watched"] = [_absolute(path, directory, account) for path in one["watched"]]
     limit = min(limit, _PROBE_LIMIT) if one.get("probe") else limit
     most = answers.LARGEST if account.is_caller else _most(entries, diff)
-    return owners.Job(account, argument, limit, most=most, look=None if secret else {**argument, "look": True})
+    look = None if secret else {**argument, "look": True}
+    return owners.Job(account, argument, limit, most=most, shape=_shape(entries), look=look)
 
 
 def _most(entries: list[dict[str, Any]], diff: bool) -> int:
     """How many characters an answer about these entries can have that belong to somebody else."""
     size = sum(entry.get("size") or 0 for entry in entries) if diff else 0
     return _MOST + _MOST_OF_ENTRY * len(entries) + _MOST_OF_BYTE * size
+
+
+def _shape(entries: list[dict[str, Any]]) -> dict[str, answers.Shape]:
+    """The shape of the values that callers rely on. A malformed answer must fail its own set only."""
+    digests = {entry["sha256"] for entry in entries if "sha256" in entry}
+    return {
+        "changed": bool,
+        "entries": [{"path": str, "changes": [str]}],
+        "needs": [lambda digest: isinstance(digest, str) and digest in digests],
+        "observed": {str: _is_base64},
+        "key_files": {str: dict},
+        "left": [str],
+        "diff": [dict],
+    }
+
+
+def _is_base64(value: Any) -> bool:
+    try:
+        base64.b64decode(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 # --- with whose rights ------------------------------------------------------------------------------------------------
@@ -351,11 +374,14 @@ def _more_facts(steps: list[Step]) -> dict[str, Any]:
 
 
 def _is_recalled(step: Step) -> bool:
-    """Whether the content is told: of a file of this user that differs, and is no key. A wrong path may lead to one."""
+    """Whether to tell the content of a file: it belongs to this user, differs, and holds no private key.
+
+    A wrong path may lead to a private key.
+    """
     before, content = step.before, step.before.content
-    differs = content is not None and before.sha256 != step.entry.sha256
-    is_key = b"PRIVATE KEY-----" in (content or b"")
-    return step.entry.recall and differs and before.uid == os.geteuid() and not is_key
+    if not step.entry.recall or content is None or before.sha256 == step.entry.sha256:
+        return False
+    return before.uid == os.geteuid() and not scanning.holds_private_key(content)
 
 
 def _text(content: bytes) -> str:
