@@ -170,7 +170,7 @@ def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward], ki
 
 
 def _admit(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    """The result of work in this process as it may leave, or a failure."""
+    """Return the checked result of work in this process, or a failure."""
     try:
         return answers.checked(result, job.most, job.shape)
     except answers.AnswerError as error:
@@ -313,8 +313,8 @@ _NO_PROCESS = (
     " Look at memory and at the limits on processes and open files, then run again."
 )
 _BAD_ANSWER = (
-    "the process working as {0} answered with {1}. Look at what lies where it works, and remove what does not belong"
-    " there; then run again."
+    "the process working as {0} answered with {1}. Look for odd files in the directories that the task handles, and"
+    " remove them; then run again."
 )
 _NO_MEMORY = f"the node has not enough memory. {secure_fs.WHOLE}. Free some, or raise the limit on it, then run again."
 
@@ -436,9 +436,10 @@ def _send(channel: socket.socket, value: dict[str, Any], deadline: float | None)
 
 
 def _read(channel: socket.socket, deadline: float | None, most: int | None = None) -> bytes:
-    """One message. :param most: its size; the process at the other end may be in the hands of somebody else.
+    """Return one message.
 
-    :raises AnswerError: it is larger, or says so.
+    :param most: bytes. A user may control the process at the other end.
+    :raises AnswerError: the message is larger.
     """
     size = int.from_bytes(_receive(channel, _PID_BYTES, deadline), "big")
     if most is not None and size > most:
