@@ -16,7 +16,7 @@ from typing import Any, Callable, Union
 
 __all__ = ["LARGEST", "USUAL", "AnswerError", "Shape", "checked", "decode", "printable"]
 
-# A type, or a test. ``[shape]`` is a list, ``{str: shape}`` a dictionary with any keys, and ``{name: shape}`` one that has
+# A type, or a test. ``[shape]`` is a list, ``{str: shape}`` a dictionary with any keys, and ``{name: shape}`` one with
 # at least these keys.
 Shape = Union[type, Callable[[Any], bool], list[Any], dict[Any, Any]]
 
@@ -78,8 +78,10 @@ def _fits(value: Any, shape: Shape) -> bool:
     if isinstance(shape, list):
         return isinstance(value, list) and all(_fits(one, shape[0]) for one in value)
     if isinstance(shape, dict):
-        shapes = dict.fromkeys(value, shape[str]) if str in shape and isinstance(value, dict) else shape
-        return isinstance(value, dict) and all(name in value and _fits(value[name], shapes[name]) for name in shapes)
+        if not isinstance(value, dict):
+            return False
+        wanted = {name: shape[str] for name in value} if str in shape else shape
+        return all(name in value and _fits(value[name], wanted[name]) for name in wanted)
     return isinstance(value, shape) if isinstance(shape, type) else shape(value)
 
 
