@@ -80,7 +80,7 @@ def _fits(value: Any, shape: Shape) -> bool:
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return False
-        wanted = {name: shape[str] for name in value} if str in shape else shape
+        wanted: dict[Any, Any] = dict.fromkeys(value, shape[str]) if str in shape else shape
         return all(name in value and _fits(value[name], wanted[name]) for name in wanted)
     return isinstance(value, shape) if isinstance(shape, type) else shape(value)
 
