@@ -1,20 +1,24 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door for answers of work on a user's files: behind it they are printable, and limited in size.
+"""Check the answers of processes that work on users' files: make them printable, and limit size and shape.
 
 Users choose the names, link targets and contents in their homes. Ansible refuses the whole result of a module if one of
-its strings is no valid Unicode, and keeps all of it in memory several times. So one user's odd link, or one enormous
-file, would keep everybody on the node from getting anything.
+its strings is no valid Unicode, and keeps all of it in memory several times. Without this check, one
+odd link or one enormous file of one user would fail the task for all users of the node.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable, Union
 
-__all__ = ["LARGEST", "USUAL", "AnswerError", "checked", "decode", "printable"]
+__all__ = ["LARGEST", "USUAL", "AnswerError", "Shape", "checked", "decode", "printable"]
+
+# A type, or a test. ``[shape]`` is a list, ``{str: shape}`` a dictionary with any keys, and ``{name: shape}`` one with
+# at least these keys.
+Shape = Union[type, Callable[[Any], bool], list[Any], dict[Any, Any]]
 
 LARGEST = 32 << 20  # characters about one directory of root's: 20,000 files take some 10 MiB
 USUAL = 2 << 20  # characters about anything else; the Base64 of an archive has 1.4 MiB
@@ -26,11 +30,11 @@ _UNDECODED = range(0xDC80, 0xDD00)  # what Python makes of bytes 0x80 to 0xFF th
 
 
 class AnswerError(ValueError):
-    """What is wrong with an answer, in words that fit behind "answered with"."""
+    """Say what is wrong with an answer. The message completes the sentence "the process answered with …"."""
 
 
 def printable(text: str, allowed: str = _ALLOWED) -> str:
-    r"""``text`` with everything that cannot be printed escaped; bytes of a file name that are no UTF-8 as ``\xff``."""
+    r"""Return ``text`` with unprintable characters escaped. Bytes of a file name that are not UTF-8 become ``\xff``."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in allowed else _escaped(one) for one in text)
@@ -41,38 +45,53 @@ def _escaped(character: str) -> str:
     return f"\\x{code - _UNDECODED.start + 0x80:02x}" if code in _UNDECODED else repr(character)[1:-1]
 
 
-def decode(data: bytes, most: int) -> dict[str, Any]:
-    """The answer that ``data`` holds as JSON, as :func:`checked` returns it.
+def decode(data: bytes, most: int, shape: dict[str, Shape] | None = None) -> dict[str, Any]:
+    """Return the answer that ``data`` holds as JSON, as :func:`checked` returns it.
 
     :raises AnswerError: it is no answer, or too large.
     """
     try:
-        answer = json.loads(data)
+        answer = json.loads(data, parse_int=_integer)
     except (ValueError, RecursionError):
-        raise AnswerError("what is no answer") from None
-    return checked(answer, most)
+        raise AnswerError("malformed data") from None
+    return checked(answer, most, shape)
 
 
-def checked(answer: Any, most: int) -> dict[str, Any]:
-    """The same answer with printable strings only.
+def checked(answer: Any, most: int, shape: dict[str, Shape] | None = None) -> dict[str, Any]:
+    """Return the same answer with printable strings only.
 
     :param most: how many characters it may have.
-    :raises AnswerError: it is no answer, or too large.
+    :param shape: of the values that the answer may have, by name. Values with other names are not checked.
+    :raises AnswerError: it is no answer, or too large, or a value has another shape.
     """
     if not isinstance(answer, dict) or (answer.get("failed") and not _explains(answer)):
-        raise AnswerError("what is no answer")
+        raise AnswerError("malformed data")
     door = _Door(most)
     cleaned: dict[str, Any] = door.pass_through(answer, 0)
+    for name, wanted in (shape or {}).items():
+        if name in cleaned and not _fits(cleaned[name], wanted):
+            raise AnswerError(f"a value of {name} that cannot be used")
     return cleaned
 
 
+def _fits(value: Any, shape: Shape) -> bool:
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(one, shape[0]) for one in value)
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return False
+        wanted: dict[Any, Any] = dict.fromkeys(value, shape[str]) if str in shape else shape
+        return all(name in value and _fits(value[name], wanted[name]) for name in wanted)
+    return isinstance(value, shape) if isinstance(shape, type) else shape(value)
+
+
 def _explains(answer: dict[str, Any]) -> bool:
-    """Whether a failure has the two texts that everything later relies on."""
+    """Tell whether a failure has ``kind`` and ``msg``, on which all callers rely."""
     return isinstance(answer.get("kind"), str) and isinstance(answer.get("msg"), str)
 
 
 class _Door:
-    """Counts what passes."""
+    """Copy one answer, and count its characters and values."""
 
     def __init__(self, most: int) -> None:
         self._characters = self._most = most
@@ -90,7 +109,7 @@ class _Door:
             return [self.pass_through(one, depth + 1) for one in value]
         if value is None or isinstance(value, float) or (isinstance(value, int) and _is_usual(value)):
             return value
-        raise AnswerError("what is no answer")
+        raise AnswerError("malformed data")
 
     def _pass_items(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
         for key, one in value.items():
@@ -101,6 +120,16 @@ class _Door:
         if self._characters < 0:
             raise AnswerError(f"more than {self._most} characters")
         return text
+
+
+def _integer(digits: str) -> int:
+    """Return the number, unless it is too long.
+
+    Python 3.9 before 3.9.14 and 3.10 before 3.10.7 have no limit: the time grows with the square of the length.
+    """
+    if len(digits) > _LARGEST_NUMBER:
+        raise ValueError("too many digits")
+    return int(digits)
 
 
 def _is_usual(number: int) -> bool:

@@ -48,8 +48,8 @@ class Entry:
 class Step:
     """What is to be done for an entry: nothing if ``changes`` is empty.
 
-    :param rewrite: the file is written anew. :param kept: with the content that it has.
-    :param left: the file is not removed; see :mod:`beside`.
+    :param rewrite: write the file anew. :param kept: keep its present content.
+    :param left: do not remove the file; see :mod:`beside`.
     """
 
     entry: Entry

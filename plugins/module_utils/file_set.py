@@ -35,8 +35,8 @@ from ansible_collections.grid.security.plugins.module_utils.set_options import T
 __all__ = ["converge", "work"]
 
 _LOOK_LIMIT = 5.0  # seconds to find out whose a directory is
-_PROBE_LIMIT = 10.0  # seconds to find out whether something is there
-# Characters of the answer about somebody else's files: of each set, of each of its entries, and in a diff of each byte.
+_PROBE_LIMIT = 10.0  # seconds to find out whether a path exists
+# The most characters of an answer about another user's files: per set, per entry, and in a diff per byte.
 _MOST, _MOST_OF_ENTRY, _MOST_OF_BYTE = 1 << 18, 1 << 14, 16
 
 
@@ -70,7 +70,7 @@ def converge(
     for (index, job), result in zip(jobs, done):
         results[index] = _with_services(result, sets[index], job, known)
     return [
-        {"name": one["name"], "paths": expanded, "changed": False, **result}
+        {"changed": False, **result, "name": one["name"], "paths": expanded}
         for one, expanded, result in zip(sets, paths, results)
     ]
 
@@ -78,7 +78,10 @@ def converge(
 def _job(
     one: dict[str, Any], whose: _Whose, contents: dict[str, str], run: tuple[bool, bool, bool], limit: float
 ) -> owners.Job:
-    """:param run: whether it is in check mode, with a diff, and with secrets in memory."""
+    """Return the job for one set.
+
+    :param run: whether the run is in check mode, shows a diff, and has secrets in memory.
+    """
     account, entries = whose
     check, diff, secret = run
     argument = {
@@ -97,13 +100,36 @@ def _job(
         argument["watched"] = [_absolute(path, directory, account) for path in one["watched"]]
     limit = min(limit, _PROBE_LIMIT) if one.get("probe") else limit
     most = answers.LARGEST if account.is_caller else _most(entries, diff)
-    return owners.Job(account, argument, limit, most=most, look=None if secret else {**argument, "look": True})
+    look = None if secret else {**argument, "look": True}
+    return owners.Job(account, argument, limit, most=most, shape=_shape(entries), look=look)
 
 
 def _most(entries: list[dict[str, Any]], diff: bool) -> int:
-    """How many characters an answer about these entries can have that belong to somebody else."""
+    """Return how many characters an answer about these entries of another user may have."""
     size = sum(entry.get("size") or 0 for entry in entries) if diff else 0
     return _MOST + _MOST_OF_ENTRY * len(entries) + _MOST_OF_BYTE * size
+
+
+def _shape(entries: list[dict[str, Any]]) -> dict[str, answers.Shape]:
+    """The shape of the values that callers rely on. A malformed answer must fail its own set only."""
+    digests = {entry["sha256"] for entry in entries if "sha256" in entry}
+    return {
+        "changed": bool,
+        "entries": [{"path": str, "changes": [str]}],
+        "needs": [lambda digest: isinstance(digest, str) and digest in digests],
+        "observed": {str: _is_base64},
+        "key_files": {str: dict},
+        "left": [str],
+        "diff": [dict],
+    }
+
+
+def _is_base64(value: Any) -> bool:
+    try:
+        base64.b64decode(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 # --- with whose rights ------------------------------------------------------------------------------------------------
@@ -235,7 +261,10 @@ def _services() -> Any:
 
 
 def _with_services(result: dict[str, Any], one: dict[str, Any], job: owners.Job, known: Any) -> dict[str, Any]:
-    """Add to the result of a set whether its services owe a restart. The worker, which a user controls, cannot."""
+    """Add to the result of a set whether its services owe a restart.
+
+    A user may control the worker, so what the worker says about services is dropped.
+    """
     changed = result.pop("change_times", None)
     result.pop("services", None)
     if one.get("services"):
@@ -247,7 +276,7 @@ def _with_services(result: dict[str, Any], one: dict[str, Any], job: owners.Job,
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """Do what is to be done for one set, and tell when its watched files changed, whether or not that failed."""
+    """Compare or apply one set. Add when its watched files changed, even if the set fails."""
     if not argument.get("watched"):
         return _work(argument)
     result = owners.guarded(_work, argument)
@@ -282,7 +311,7 @@ def _work(argument: dict[str, Any]) -> dict[str, Any]:
 
 
 def _probe(sought: dict[str, Any]) -> dict[str, Any]:
-    """Whether there is anything at a path: its owner finds it there, through whatever links, or does not."""
+    """Tell whether a path exists for the owner of the set. Links in the directory of the path are followed."""
     path = os.path.join(sought["directory"], sought["path"])
     try:
         os.lstat(path)
@@ -294,7 +323,7 @@ def _probe(sought: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(expected: dict[str, Any]) -> dict[str, Any]:
-    """What is found is told only if it differs; then the directory is read again for what its files say."""
+    """Compare a directory by its digest. If it differs, read it again and return the facts about its files."""
     place, patterns, bundle = expected["directory"], expected["patterns"], expected.get("bundle")
     found = scanning.scan(place, patterns, told=bool(bundle))
     lacking = scanning.missing(found, bundle) if bundle else []
@@ -328,15 +357,15 @@ def _report(steps: list[Step], contents: dict[str, bytes], argument: dict[str, A
 
 
 def _certificate(step: Step) -> bytes:
-    """The first certificate of the present file, in PEM, and nothing else: many keep the private key beside it."""
+    """Return only the first certificate of the present file, in PEM: many files hold the private key, too."""
     certificate = certificate_der.first(step.before.content or b"")
     return pem.encode(certificate_der.PEM_LABEL, certificate) if certificate else b""
 
 
 def _more_facts(steps: list[Step]) -> dict[str, Any]:
-    """Facts for the controller beside the changes.
+    """Return facts for the controller that are not changes.
 
-    - ``key_files``: what the headers of private keys say that are about to be replaced.
+    - ``key_files``: facts from the headers of the private keys that are about to be replaced.
     - ``stored``: contents of files that the controller itself placed and wants to see again.
     - ``left``: paths that are not removed because of the certificate beside them.
     """
@@ -351,11 +380,14 @@ def _more_facts(steps: list[Step]) -> dict[str, Any]:
 
 
 def _is_recalled(step: Step) -> bool:
-    """Whether the content is told: of a file of this user that differs, and is no key. A wrong path may lead to one."""
+    """Whether to tell the content of a file: it belongs to this user, differs, and holds no private key.
+
+    A wrong path may lead to a private key.
+    """
     before, content = step.before, step.before.content
-    differs = content is not None and before.sha256 != step.entry.sha256
-    is_key = b"PRIVATE KEY-----" in (content or b"")
-    return step.entry.recall and differs and before.uid == os.geteuid() and not is_key
+    if not step.entry.recall or content is None or before.sha256 == step.entry.sha256:
+        return False
+    return before.uid == os.geteuid() and not scanning.holds_private_key(content)
 
 
 def _text(content: bytes) -> str:
@@ -363,13 +395,16 @@ def _text(content: bytes) -> str:
 
 
 def _diff(step: Step, contents: dict[str, bytes], theirs: bool) -> dict[str, str]:
-    """:param theirs: whether the file is in a place of somebody else, of whom only what is public is shown."""
+    """Return the diff of one file.
+
+    :param theirs: whether the set belongs to another user; then only certificates of the old content are shown.
+    """
     entry = step.entry
     summary = "".join(f"# {change}\n" for change in step.changes)
     if entry.state == "file" and step.rewrite and not entry.secret:
         public = _certificate(step) if theirs or entry.observe else step.before.content or b""
         if (step.before.content or b"") != public:
-            summary += "# of what was there, only certificates are shown\n"
+            summary += "# of the old content, only certificates are shown\n"
         before, after = (diffs.without_keys(text) for text in (public, contents.get(str(entry.sha256), b"")))
         return {"prepared": summary + "".join(diffs.unified(before, after, entry.path))}
     return {"prepared": f"{entry.path}\n{summary}"}

@@ -11,7 +11,7 @@ __all__ = ["check"]
 
 
 def check(path: str, option: str, errors: str = "strict") -> str:
-    """``path``, if a file can have it.
+    """Return ``path``, if a file can have it.
 
     Line breaks are left alone, because real names have them. The system ends a name at a NUL byte, and Python raises
     errors of its own for that and for characters without an encoding.

@@ -20,5 +20,5 @@ def new_name() -> str:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file is called like those that a killed run leaves, all of which can be printed."""
+    """Tell whether a file has a name that killed runs leave. Such names are always printable."""
     return name.isprintable() and name.startswith(_PREFIX) and name.endswith(_SUFFIX)

@@ -16,7 +16,7 @@ fresh socket pair to the steward (``SCM_RIGHTS``), the steward forks the worker 
 result then travel between engine and worker only. When the engine's memory holds anything that is for one owner only,
 contents or passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
 
-Each result passes :mod:`answers`, which makes it printable and refuses what is too large.
+Each result passes :mod:`answers`, which makes it printable, and refuses results that are too large or malformed.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Job:
     :param limit: seconds the worker may take.
     :param apart: in a process of its own even if this one has the rights, because it may hang.
     :param most: characters of the result, at most.
+    :param shape: of the values that the result may have; see :func:`answers.checked`.
     :param look: an argument with which the handler changes nothing. If it then returns :data:`UNFINISHED`, or fails, a
         worker does the job; otherwise that is the result.
     """
@@ -80,6 +81,7 @@ class Job:
     limit: float
     apart: bool = False
     most: int = answers.USUAL
+    shape: dict[str, answers.Shape] | None = None
     look: dict[str, Any] | None = None
 
 
@@ -168,9 +170,9 @@ def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward], ki
 
 
 def _admit(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    """The result of work in this process as it may leave, or a failure."""
+    """Return the checked result of work in this process, or a failure."""
     try:
-        return answers.checked(result, job.most)
+        return answers.checked(result, job.most, job.shape)
     except answers.AnswerError as error:
         return _bad_answer(job, error)
 
@@ -260,7 +262,7 @@ class _Steward:
         deadline = time.monotonic() + job.limit
         try:
             _send(channel, {"account": vars(job.account), "argument": job.argument}, deadline)
-            return answers.decode(_read(channel, deadline, job.most), job.most)
+            return answers.decode(_read(channel, deadline, job.most), job.most, job.shape)
         except answers.AnswerError as error:
             return _bad_answer(job, error)
         except TimeoutError:
@@ -311,8 +313,8 @@ _NO_PROCESS = (
     " Look at memory and at the limits on processes and open files, then run again."
 )
 _BAD_ANSWER = (
-    "the process working as {0} answered with {1}. Look at what lies where it works, and remove what does not belong"
-    " there; then run again."
+    "the process working as {0} answered with {1}. Look for odd files in the directories that the task handles, and"
+    " remove them; then run again."
 )
 _NO_MEMORY = f"the node has not enough memory. {secure_fs.WHOLE}. Free some, or raise the limit on it, then run again."
 
@@ -434,9 +436,10 @@ def _send(channel: socket.socket, value: dict[str, Any], deadline: float | None)
 
 
 def _read(channel: socket.socket, deadline: float | None, most: int | None = None) -> bytes:
-    """One message. :param most: its size; the process at the other end may be in the hands of somebody else.
+    """Return one message.
 
-    :raises AnswerError: it is larger, or says so.
+    :param most: bytes. A user may control the process at the other end.
+    :raises AnswerError: the message is larger.
     """
     size = int.from_bytes(_receive(channel, _PID_BYTES, deadline), "big")
     if most is not None and size > most:

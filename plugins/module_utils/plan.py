@@ -80,7 +80,7 @@ def _has_leftovers(path: str) -> bool:
 
 def _look(directory: int, entry: Entry) -> secure_fs.Observed:
     with secure_fs.explained(entry.path, "looked at"):
-        return secure_fs.observe(directory, os.path.basename(entry.path) or ".", _limit(entry))  # of / it is empty
+        return secure_fs.observe(directory, os.path.basename(entry.path) or ".", _limit(entry))  # / has no name
 
 
 def _limit(entry: Entry) -> int | None:

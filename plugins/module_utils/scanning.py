@@ -32,11 +32,11 @@ _WRONG_DIRECTORY = "Look whether it is the right directory."
 
 def scan(path: str, patterns: list[str], observe: bool = False, told: bool = True) -> dict[str, dict[str, Any]]:
     """What is in the directory ``path`` under names that match one of ``patterns`` (as of fnmatch), and what killed
-    runs left there. Names that cannot be printed are left out: nothing here is called so.
+    runs left there. Unprintable names are left out: no run writes files with such names.
 
     :param observe: whether to add the ``content`` of files up to 1 MiB, in Base64; only of those that everybody may
         read and that hold no private key, because a directory that is given by mistake may hold keys.
-    :param told: whether to add what files say of themselves; a comparison by digest needs none of that.
+    :param told: whether to add facts from the contents of files; a comparison by digest does not need them.
     """
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
     try:
@@ -59,7 +59,7 @@ def scan(path: str, patterns: list[str], observe: bool = False, told: bool = Tru
 
 @dataclass
 class _Scan:
-    """One file after the other, so that no two are in memory at the same time."""
+    """Read the files one by one, so that only one of them is in memory."""
 
     path: str
     directory: int
@@ -90,7 +90,7 @@ class _Scan:
         return {**facts, **self._content(seen), "certificate": _fingerprint(content), **_kind(content), **_crl(content)}
 
     def _led_to(self, name: str, seen: secure_fs.Observed) -> dict[str, Any]:
-        """What a link holds that is called like a certificate and leads to a file beside it."""
+        """Return facts about the file in the same directory that a link called ``*.pem`` leads to."""
         target = seen.target or "/"
         if not name.endswith(".pem") or "/" in target:
             return {}
@@ -132,12 +132,12 @@ def _read(path: str) -> bytes:
 
 
 def holds_private_key(content: bytes) -> bool:
-    """Whether there is a private key in PEM in it, in whatever form, and be it cut off."""
+    """Tell whether ``content`` holds a private key in PEM, of any format, even if it is truncated."""
     return b"PRIVATE KEY-----" in content or b"PRIVATE KEY BLOCK-----" in content
 
 
 def _kind(content: bytes) -> dict[str, Any]:
-    """Whether the file holds a CA's certificate, or a private key; nothing of what it does not hold."""
+    """Tell whether a file holds a CA's certificate or a private key. The result has only the facts that are true."""
     certificate = certificate_der.first(content)
     facts = {"ca": bool(certificate and certificate_der.is_ca(certificate)), "private_key": holds_private_key(content)}
     return {name: True for name, holds in facts.items() if holds}

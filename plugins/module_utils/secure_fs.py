@@ -137,7 +137,7 @@ def open_directory(path: str) -> Iterator[int]:
 
 
 def change_times(paths: list[str]) -> dict[str, int]:
-    """When each file changed (ctime, in nanoseconds); without those that cannot be looked at."""
+    """Return when each file changed (ctime, in nanoseconds). Files that cannot be looked at are left out."""
     found = {}
     for path in paths:
         directory, name = os.path.split(path)
@@ -173,7 +173,7 @@ def is_roots(path: str) -> bool:
 
 @contextlib.contextmanager
 def parent_directory(path: str) -> Iterator[tuple[int, str]]:
-    """A descriptor for the directory that holds ``path``, and the name of ``path`` in it. ``/`` is a dot in itself."""
+    """A descriptor for the directory that holds ``path``, and the name of ``path`` in it. ``/`` has the name ``.``."""
     parent, name = os.path.split(path.rstrip("/"))
     with open_directory(parent or "/") as descriptor:
         yield descriptor, name or "."

@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
         return {plain(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
-    # The latter is an inline vault string, which ansible-core before 2.19 decrypts when it is asked for its text.
+    # Inline vault strings of ansible-core before 2.19 have __ENCRYPTED__, and are decrypted by str().
     return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
 
 
@@ -135,9 +135,9 @@ class GridAction(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _shortened(self, result: dict[str, Any]) -> dict[str, Any]:
-        """The result, of which -v shows no more than its summary: that of hundreds of users is longer than all else."""
+        """Make -v show only the summary of the result: with hundreds of users, the whole result is very long."""
         if "summary" in result and not result.get("failed") and self._display.verbosity < _SHOW_ALL:
-            result["_ansible_verbose_override"] = True  # ansible's word for facts, which are long, too
+            result["_ansible_verbose_override"] = True  # as ansible does for facts, which are long, too
             for line in result["summary"]:
                 self._display.v(line, host=self.host)
         return result
@@ -159,7 +159,7 @@ class GridAction(ActionBase):
 
     @functools.cached_property
     def register(self) -> Register:
-        """What this run knows about the owners of credentials."""
+        """Return what this run knows about the owners of credentials."""
         # Only credentials have owners.
         # pylint: disable-next=import-outside-toplevel
         from ansible_collections.grid.security.plugins.plugin_utils import run_register
@@ -171,7 +171,7 @@ class GridAction(ActionBase):
         return bool(self._task.check_mode)
 
     def change_nothing(self) -> None:
-        """Go on as in check mode, whatever the task says."""
+        """Continue in check mode, whether or not the task is in check mode."""
         self._task.check_mode = True  # which the modules on the node are told
 
     @property
@@ -186,9 +186,9 @@ class GridAction(ActionBase):
         return result
 
     def prepare(self) -> None:
-        """Do beforehand, once, what the first execution of the engine needs whatever it is asked; both are kept for it.
+        """Make the temporary directory and build the engine's module, once. The first execution of it uses both.
 
-        This fills the time that a derivation takes on another processor.
+        Call this while another processor derives a key.
         """
         if self._is_prepared:
             return

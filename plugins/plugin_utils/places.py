@@ -81,9 +81,11 @@ def entry(path: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
-    """In what a file or link differs from what should be there; None where there is none, or none should be.
+    """Say how a file or link differs from the wanted state.
 
     The words hold before the change and after it, so that check mode and the run say the same.
+
+    :param before: None if nothing is there. :param after: None if nothing should be there.
     """
     return ", ".join(_words(before, after))
 

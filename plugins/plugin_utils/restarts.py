@@ -46,7 +46,7 @@ def read(given: list[Any], where: str) -> list[dict[str, str]]:
 def take(results: list[dict[str, Any]], check_mode: bool) -> list[dict[str, Any]]:
     """The services of all credentials, each once, and whether they owe a restart.
 
-    :param results: of the credentials. What the engine said of services is taken out of them.
+    :param results: of the credentials. What the engine said about services is removed from them.
     """
     found: dict[str, dict[str, Any]] = {}
     for result in results:
@@ -87,7 +87,7 @@ def _verb(service: dict[str, Any]) -> str:
 
 
 def carry_out(action: GridAction, result: dict[str, Any]) -> dict[str, Any]:
-    """Restart the services that owe it, and return the task's result with what came of that.
+    """Restart the services that owe it, and return the task's result with the outcome.
 
     :param result: of a task, or of a part; ``services`` as :func:`take` returned them.
     """

@@ -13,7 +13,7 @@ _NAME = "certificates"
 
 
 def compare_sets(accounts: list[str]) -> list[dict[str, Any]]:
-    """A set for each account that asks, with that account's rights, whether there is such a directory; yes or no."""
+    """A set for each account that asks, with that account's rights, whether there is such a directory."""
     return [
         {
             "name": account,
@@ -27,7 +27,7 @@ def compare_sets(accounts: list[str]) -> list[dict[str, Any]]:
 
 
 def warnings(outcomes: list[dict[str, Any]], path: str) -> list[str]:
-    """One line for all who have one, and one for all of whom that is not known.
+    """Return a line about all accounts with such a directory, and a line about all accounts that could not be asked.
 
     :param path: the trust directory that their clients do not see.
     """

@@ -85,7 +85,7 @@ class Controller:
         return path
 
     def results(self, run: subprocess.Popen[str]) -> Any:
-        """The credentials that failed, or all if none did; or what else was kept."""
+        """Return the credentials that failed, or all if none failed; or another value that was kept."""
         output, _errors = run.communicate(timeout=120)
         assert run.returncode == 0, output
         return json.loads((self.root / "result.json").read_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much memory the largest process of a command takes, those that outlive their parents included.
+"""Measure the memory of the largest process of a command, including processes that outlive their parents.
 
 As a script, in place of an interpreter: ``peak.py NOTES COMMAND...`` runs the command and adds a line to the file.
 """
@@ -17,7 +17,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def command(notes: Path) -> tuple[str, ...]:
-    """What to put before a command to have its largest process noted."""
+    """Return the words to put before a command, so that the memory of its largest process is noted."""
     return sys.executable, "-I", "-S", __file__, str(notes)
 
 
@@ -29,12 +29,12 @@ def interpreter(path: Path, notes: Path, python: str) -> Path:
 
 
 def largest(notes: Path) -> int:
-    """KiB of the largest process noted so far."""
+    """Return the KiB of the largest process noted so far."""
     return max(int(line) for line in notes.read_text().splitlines())
 
 
 def _run(notes: str, words: list[str]) -> int:
-    """The command's exit status, after everything that it has started has ended, too."""
+    """Return the command's exit status, when all processes that it started have ended."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     first = os.fork()
     if first == 0:

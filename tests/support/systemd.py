@@ -52,7 +52,7 @@ class Systemd:
         self._state.write_text(json.dumps(units))
 
     def calls(self) -> list[str]:
-        """What was asked for since the last time, but for mere looks."""
+        """Return the calls since this method was called last, without ``show``."""
         lines = self._calls.read_text().splitlines()
         self._calls.write_text("")
         return [line for line in lines if not line.startswith("show")]
@@ -103,7 +103,7 @@ def _begin(command: str, unit: dict[str, Any]) -> int:
 
 
 def _kill_ansible() -> None:
-    """Kill all processes above this one that are ansible's."""
+    """Kill all ancestors of this process that are processes of ansible."""
     process = os.getppid()
     while process > 1:
         words = Path(f"/proc/{process}/cmdline").read_bytes()

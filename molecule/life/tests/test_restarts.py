@@ -31,7 +31,7 @@ exec /usr/bin/systemctl "$@"
 
 
 def renew(serials: dict[str, str], host: Host) -> None:
-    """Another archive for the storage element; that of before is in use, and nothing is owed."""
+    """Check that the services use the certificate in place, and issue another archive for the storage element."""
     assert set(serials.values()) == {placed(host)}
     authority("se.p12", "se.grid.test", "300", "import-host")
 
@@ -49,7 +49,7 @@ def used(host: Host) -> dict[str, str]:
 
 
 def copies(owner: str) -> list[str]:
-    """Options with one more copy."""
+    """Return options that add one more copy of the host credential."""
     known = yaml.safe_load((INVENTORY / "group_vars/storage.yml").read_text())["host_credential_copies"]
     return [
         "--extra-vars",
@@ -58,7 +58,7 @@ def copies(owner: str) -> list[str]:
 
 
 def settle(host: Host) -> None:
-    """A run that makes what is owed and a second one that has nothing to do."""
+    """Check that a run restarts the services, and that a second run has nothing to do."""
     again = play(NODE, "--limit", "se")
     assert again.is_good, again.output
     assert again.changed == {"se": 1}, again.output
@@ -105,7 +105,7 @@ def test_a_restart_fails_once(host: Host) -> None:
 
 @pytest.fixture(name="blocked")
 def _blocked(host: Host) -> Iterator[None]:
-    """No restart gets further than to systemctl, which says that it was called, and waits."""
+    """Replace systemctl: a restart notes its process id in a file, and waits forever."""
     with host.sudo():
         host.check_output("printf %s %s >%s && chmod 755 %s", "%s", BLOCKING, SYSTEMCTL, SYSTEMCTL)
         yield
@@ -113,7 +113,7 @@ def _blocked(host: Host) -> Iterator[None]:
 
 
 def killed_at_the_restart(host: Host, mark: str) -> None:
-    """A run that is killed, with all that it started, when it has placed everything and begins to restart."""
+    """Kill a run, and all processes that it started, when it has placed everything and begins to restart services."""
     command = ["ansible-playbook", "--inventory", str(INVENTORY), "--limit", "se", NODE]
     environment = {**os.environ, MARK: mark}
     run = subprocess.Popen(command, cwd=ROOT / "molecule", env=environment, stdout=subprocess.DEVNULL)
@@ -127,7 +127,7 @@ def killed_at_the_restart(host: Host, mark: str) -> None:
 
 
 def processes(mark: str) -> Iterator[int]:
-    """Those that carry the mark in their environment."""
+    """Yield the ids of all processes that have the mark in their environment."""
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             if f"{MARK}={mark}\0".encode() in path.read_bytes():

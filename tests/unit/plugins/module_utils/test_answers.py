@@ -71,6 +71,12 @@ def test_what_is_no_answer_or_too_large_does_not_pass(data: bytes) -> None:
         answers.decode(data, 1000)
 
 
+def test_long_numbers_are_refused_before_they_are_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_is_usual", lambda _number: True)  # which looks at numbers after their conversion
+    with pytest.raises(answers.AnswerError):
+        answers.decode(b'{"a": 1%s}' % (b"0" * 300), answers.USUAL)
+
+
 def test_what_no_json_has_does_not_pass() -> None:
     with pytest.raises(answers.AnswerError):
         answers.checked({"bytes": b"secret"}, answers.USUAL)

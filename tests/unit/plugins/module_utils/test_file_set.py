@@ -605,3 +605,47 @@ def test_no_worker_has_a_say_in_what_services_are_restarted(home: Path, monkeypa
     outcome = converge(home, key())
     assert "services" not in outcome
     assert "change_times" not in outcome
+
+
+ENTRY = {"path": "/x", "changes": ["created"]}
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"changed": 1},
+        {"entries": 7},
+        {"entries": [["path", "changes"]]},
+        {"entries": [{"path": "/x"}]},
+        {"entries": [{**ENTRY, "changes": 7}]},
+        {"entries": [{**ENTRY, "path": ["/x"]}]},
+        {"needs": DIGEST},
+        {"needs": [hashlib.sha256(b"another user's").hexdigest()]},
+        {"needs": [[DIGEST]]},
+        {"observed": ["text"]},
+        {"observed": {"/x": "a"}},
+        {"observed": {"/x": None}},
+        {"key_files": "text"},
+        {"left": [None]},
+        {"diff": {"prepared": "text"}},
+    ],
+    ids=str,
+)
+def test_a_malformed_answer_fails_its_own_set_only(
+    home: Path, monkeypatch: pytest.MonkeyPatch, claim: dict[str, Any]
+) -> None:
+    good = {"changed": True, "entries": [ENTRY], "needs": [DIGEST], "observed": {"/x": "YQ=="}}
+    said = iter([{**good, **claim}, good])
+    monkeypatch.setattr(file_set, "work", lambda _argument: next(said))
+    sets = [{"name": name, "directory": str(home), "entries": [{"state": "file", **key()}]} for name in ("bad", "good")]
+    bad, other = file_set.converge(sets, {}, False, False)
+    assert (bad["kind"], bad["changed"]) == ("bad_answer", False)
+    assert f"answered with a value of {next(iter(claim))} that cannot be used" in bad["msg"]
+    assert other == {**good, "name": "good", "paths": [str(home / "key")]}
+
+
+def test_an_answer_cannot_pass_for_that_of_another_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = {"changed": False, "entries": [], "name": "root", "paths": ["/etc/passwd"]}
+    monkeypatch.setattr(file_set, "work", lambda _argument: dict(claim))
+    outcome = converge(home, key())
+    assert (outcome["name"], outcome["paths"]) == ("test", [str(home / "key")])
