@@ -165,7 +165,8 @@ class _Search:
         self._loaded: dict[str, list[_Certificate]] = {}
         for ca in trusted["cas"]:
             self._cas.setdefault(ca["subject"], []).append(ca)
-        self.leaf, *self._others = map(self._known, chain)
+        self.leaf, *others = map(self._known, chain)
+        self._others = [one for one in others if one.ca is None and not _is_root(one)]
         self.objections: list[_Objection] = []
 
     def path(self) -> list[_Certificate] | None:
@@ -235,9 +236,8 @@ class _Search:
         return _Certificate(certificate, subject, issuer, same[0].ca if same else None)
 
     def _issuers(self, child: _Certificate) -> list[_Certificate]:
-        """The trusted CAs of the issuer's name, then what the archive has of that name; its roots count for nothing."""
-        others = (one for one in self._others if one.subject == child.issuer and one.ca is None)
-        return [*self._usable(child.issuer), *(one for one in others if not _is_root(one))]
+        """The trusted CAs of the issuer's name, then the intermediates of that name in the archive."""
+        return [*self._usable(child.issuer), *(one for one in self._others if one.subject == child.issuer)]
 
     def _usable(self, subject: str) -> list[_Certificate]:
         """The trusted CAs of a name."""

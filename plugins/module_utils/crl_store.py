@@ -153,12 +153,19 @@ class _Store:
     now: datetime.datetime
     bytes_left: int  # that may still be read
 
+    def __post_init__(self) -> None:
+        self._present = frozenset(self.listed)
+        self._crls: dict[str, list[str]] = {}  # names of files by the hash in the name
+        self._known: dict[bytes, dict[str, Any]] = {}  # facts by subject
+        for name in filter(_CRL_NAME.fullmatch, self.listed):
+            self._crls.setdefault(name.partition(".")[0], []).append(name)
+
     def authorities(self) -> Iterator[Authority]:
         """Each certificate once, by its alias rather than by a hash that leads to it."""
         stems = {name.rpartition(".")[0] for name in self.listed if name.endswith((".info", ".crl_url"))}
         seen = set()
-        for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self.listed, stem)):
-            certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self.listed), None)
+        for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self._present, stem)):
+            certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self._present), None)
             if certificate and anchor_info.crl_urls(self.read(f"{stem}.info"), self.read(f"{stem}.crl_url")):
                 data = self.read(certificate)
                 digest = hashlib.sha256(data).digest()
@@ -179,17 +186,21 @@ class _Store:
         if subject is None:
             cause = f"the certificate of {authority.alias} in {self.path} is damaged"
             return {"alias": authority.alias, "issuer": None, **self._describe(Found("", "damaged", cause=cause), [])}
+        if subject not in self._known:
+            self._known[subject] = self._facts_by_subject(subject)
+        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **self._known[subject]}
+
+    def _facts_by_subject(self, subject: bytes) -> dict[str, Any]:
+        """The facts about the CRL of the CAs with this name."""
         styles = [
             [one for one in self._candidates(digest) if _is_of(one, subject)]
             for digest in dict.fromkeys(names.der_hashes(subject))
         ]
         worst = max((_best(style) for style in styles), key=lambda one: one.rank)
-        told = self._describe(worst, [one for style in styles for one in style])
-        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **told}
+        return self._describe(worst, [one for style in styles for one in style])
 
     def _candidates(self, digest: str) -> list[Found]:
-        pattern = re.compile(rf"{digest}\.r[0-9]+")
-        return [self._look(name) for name in self.listed if pattern.fullmatch(name)]
+        return [self._look(name) for name in self._crls.get(digest, [])]
 
     def _look(self, name: str) -> Found:
         path, data = os.path.join(self.path, name), self.read(name, crl.LARGEST)

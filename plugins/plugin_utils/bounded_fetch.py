@@ -73,7 +73,11 @@ def _check_url(url: str, schemes: tuple[str, ...]) -> None:
         if len(schemes) > 1:
             raise FetchError("is neither http nor https, which is all that is fetched here", "not_https")
         raise FetchError("is not https, which is all that is fetched here", "not_https")
-    if "@" in urllib.parse.urlsplit(url).netloc:
+    try:
+        place = urllib.parse.urlsplit(url).netloc
+    except ValueError as error:
+        raise FetchError(f"is no URL: {_quoted(str(error))}") from error
+    if "@" in place:
         raise FetchError("has a user name before its host, and no credentials are sent to servers")
 
 

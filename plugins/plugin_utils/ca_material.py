@@ -136,13 +136,13 @@ def _crls(groups: list[Group], found: list[Anchor]) -> Iterator[dict[str, Any]]:
         digest = hashlib.sha256(data).digest()
         if digest in seen:
             continue
-        seen.add(digest)
         try:
             one = crl.read(data)
         except crl.CrlError as error:
             for issuer in _named(name, found):
                 yield {"name": name, "issuer": issuer, "der": "", "problem": str(error)}
-        else:
+        else:  # the same damaged content, such as nothing, may be the file of several CAs
+            seen.add(digest)
             issuer = names.canonical(one.issuer).hex()
             yield {"name": name, "issuer": issuer, "der": base64.b64encode(one.der).decode(), "problem": ""}
 

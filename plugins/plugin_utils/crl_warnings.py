@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +78,7 @@ def _places(urls: list[str]) -> str:
     """The URLs, or the servers if there are many."""
     if len(urls) <= _MOST_URLS:
         return listed(urls)
-    parts = map(urllib.parse.urlsplit, urls)
-    servers = list(dict.fromkeys(f"{one.scheme}://{one.netloc}" for one in parts))
+    servers = list(dict.fromkeys("/".join(url.split("/")[:3]) for url in urls))  # urlsplit refuses some URLs
     return f"{len(urls)} URLs of {listed(servers, _MOST_URLS)}"
 
 
