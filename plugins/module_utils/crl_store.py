@@ -100,7 +100,7 @@ def _excluded(authority: Authority, exclusions: list[Exclusion]) -> dict[str, An
 
 
 def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
-    """The path and the content of each CRL file in the directory ``path`` that clients can read, one at a time.
+    """Yield the path and the content of each CRL file in the directory ``path`` that clients can read.
 
     :raises GridSecurityError: as :func:`survey`.
     """
@@ -174,7 +174,7 @@ class _Store:
                 seen |= {digest} if data else set()
 
     def read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
-        """A file of the directory; hard links to one large file may lie there in any number."""
+        """Return the content of a file. There may be many hard links to one large file, so the total is limited."""
         data = _read(os.path.join(self.path, name), limit)
         self.bytes_left -= len(data)
         if self.bytes_left < 0:
@@ -191,7 +191,7 @@ class _Store:
         return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **self._known[subject]}
 
     def _facts_by_subject(self, subject: bytes) -> dict[str, Any]:
-        """The facts about the CRL of the CAs with this name."""
+        """Return the facts about the CRL of all CAs with this name."""
         styles = [
             [one for one in self._candidates(digest) if _is_of(one, subject)]
             for digest in dict.fromkeys(names.der_hashes(subject))
@@ -244,7 +244,7 @@ def _read(path: str, limit: int) -> bytes:
 
 
 def _subject(data: bytes) -> tuple[bytes | None, bytes]:
-    """The DER of the subject of the first certificate in PEM, and that of the certificate."""
+    """Return the DER of the first certificate's subject, or None if it is damaged, and the DER of the certificate."""
     certificate = pem.first(data, "CERTIFICATE") or b""
     try:
         fields = der.read(certificate).child(0).children
@@ -265,7 +265,7 @@ def _best(style: list[Found]) -> Found:
 
 
 def warnings(crls: list[dict[str, Any]]) -> list[str]:
-    """One line for each kind of trouble, with the aliases of those that have it and are not excluded."""
+    """Return one line for each kind of trouble, with the aliases of the CAs that have it and are not excluded."""
     kinds = {
         "expired": "clients refuse everything that these CAs signed. Renew them, or see whether the CAs still publish",
         "not_yet_valid": "clients refuse everything that these CAs signed. Set this node's clock",
