@@ -182,7 +182,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         return super().do_open(connect, req, **arguments)  # type: ignore[arg-type]
 
     def _connect_to_proxy(self, place: tuple[str, int], *_timeout: Any) -> socket.socket:
-        """Connect to the proxy of the site, at any address. The proxy resolves the names of servers, and must judge them."""
+        """Connect to the proxy of the site, at any address. The proxy resolves and judges the names of servers."""
         self._local_allowed = False
         return self._connected(place[0], _resolved(*place))
 
