@@ -19,16 +19,16 @@ _BASIC_CONSTRAINTS = "2.5.29.19"
 
 
 def first(content: bytes) -> bytes | None:
-    """The DER of the first certificate in PEM, or of the one in DER, as :func:`alone` returns it."""
+    """Return the DER of the first certificate in ``content`` (PEM or DER), as :func:`alone` does."""
     if b"-----BEGIN " not in content:
         return alone(content)
     return alone(next((block.data for block in pem.blocks(content) if block.label in _LABELS), b""))
 
 
 def alone(data: bytes) -> bytes | None:
-    """The certificate at the start of ``data``, without what follows it; None if there is none.
+    """Return the certificate at the start of ``data``, without the bytes after it; None if there is none.
 
-    Other things that are kept in DER, private keys above all, have other parts.
+    Private keys and other objects in DER are refused: they have other parts.
     """
     try:
         certificate = der.first(data)
@@ -40,9 +40,9 @@ def alone(data: bytes) -> bytes | None:
 
 
 def is_ca(certificate: bytes) -> bool:
-    """Whether a certificate in DER says that it is a CA's; one that says nothing is, if it is self-issued.
+    """Return whether a certificate in DER belongs to a CA: by basicConstraints, or else because it is self-issued.
 
-    The roots of the grid's first years say nothing.
+    Old roots of the grid have no basicConstraints.
     """
     try:
         fields = list(der.split(next(der.split(next(der.split(certificate)).content)).content))

@@ -56,7 +56,7 @@ _BATCH = 50  # credentials that one process checks
 _FORGEABLE = ("md2", "md4", "md5")
 _PROXIES = ("1.3.6.1.5.5.7.1.14", "1.3.6.1.4.1.3536.1.222")  # RFC 3820, and its draft
 _OLD_PROXIES = ("proxy", "limited proxy")
-# What an intermediate of an archive may have: nothing else that restricts it is evaluated here.
+# Critical extensions that an intermediate of an archive may have. Others are not evaluated here.
 _KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 33, 35, 36, 37, 54))
 _NAME_CONSTRAINTS = "2.5.29.30"
 _EXTENSIONS = 0xA3  # of TBSCertificate
@@ -69,7 +69,7 @@ class _Untrusted(Exception):
 
 @dataclass(frozen=True)
 class _Certificate:
-    """One certificate of a path. :param ca: which of the trusted CAs it is, if it is one of them."""
+    """One certificate of a path. :param ca: the entry of this certificate among the trusted CAs, or None."""
 
     certificate: x509.Certificate
     subject: str
@@ -87,7 +87,7 @@ class _Certificate:
 
 @dataclass(order=True)
 class _Objection:
-    """Why a path ended. The largest one is told: that about a trusted CA, then that farthest up."""
+    """Why a path ended. The message has the largest: objections to a trusted CA first, then those of longer paths."""
 
     is_about_trusted: bool
     depth: int
@@ -97,17 +97,17 @@ class _Objection:
 
 
 def judge(chains: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> list[Verdict]:
-    """The verdict on each chain: ``until`` when it holds, or ``kind`` and ``message`` of an error.
+    """Return the verdict on each chain: ``until`` when it holds, or ``kind`` and ``message`` of an error.
 
     The work is done in processes with limits, because the certificates are made by others.
 
-    :param chains: what messages call each credential, and its certificates (DER in Base64), its own first.
+    :param chains: the name of each credential in messages, and its chain (DER in Base64), its own certificate first.
     """
     batches = [chains[start : start + _BATCH] for start in range(0, len(chains), _BATCH)]
     outcomes = bounded.run_all([_job(batch, trusted) for batch in batches])
     verdicts: list[Verdict] = []
     for batch, outcome in zip(batches, outcomes):
-        if isinstance(outcome, GridSecurityError):  # one of them broke the process: each gets a process of its own
+        if isinstance(outcome, GridSecurityError):  # one chain broke the process: check each in a process of its own
             alone = bounded.run_all([_job([one], trusted) for one in batch])
             verdicts += map(_of_one, alone)
         else:
@@ -130,7 +130,7 @@ def _verdict(name: str, chain: list[str], trusted: dict[str, Any]) -> Verdict:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of cryptography, about real CAs
-            # Not safe_x509.load: the text of another certificate within one would be taken for it.
+            # Not safe_x509.load: it would read the PEM text of another certificate inside an extension.
             found = [x509.load_der_x509_certificate(base64.b64decode(one)) for one in chain]
             return {"until": times.iso(verify(name, found, trusted, times.now()))}
     except GridSecurityError as error:
@@ -140,9 +140,9 @@ def _verdict(name: str, chain: list[str], trusted: dict[str, Any]) -> Verdict:
 def verify(
     name: str, chain: list[x509.Certificate], trusted: dict[str, Any], now: datetime.datetime
 ) -> datetime.datetime:
-    """Find a path from the first certificate to a trusted root; the moment when it has to be looked for again.
+    """Find a path from the first certificate to a trusted root. Return when the path has to be searched again.
 
-    :param name: what messages call the credential. :param chain: its certificate, then any others that may help.
+    :param name: of the credential, for messages. :param chain: its certificate, then possible issuers.
     :raises GridSecurityError: ``untrusted``: there is no such path.
     """
     search = _Search(chain, trusted, now)
@@ -165,11 +165,12 @@ class _Search:
         self._loaded: dict[str, list[_Certificate]] = {}
         for ca in trusted["cas"]:
             self._cas.setdefault(ca["subject"], []).append(ca)
-        self.leaf, *self._others = map(self._known, chain)
+        self.leaf, *others = map(self._known, chain)
+        self._others = [one for one in others if one.ca is None and not _is_root(one)]
         self.objections: list[_Objection] = []
 
     def path(self) -> list[_Certificate] | None:
-        """The certificates from the credential's own to a trusted root."""
+        """Return the certificates from the credential's own to a trusted root."""
         try:
             _refuse_proxy(self.leaf)
         except _Untrusted as reason:
@@ -178,7 +179,7 @@ class _Search:
         return self._search([self.leaf])
 
     def next_updates(self, path: list[_Certificate]) -> Iterator[datetime.datetime]:
-        """When the CRLs that say that nothing in this path is revoked expire."""
+        """Return when each CRL expires that was checked for this path."""
         for issuer in path[1:]:
             found = self._crls_of(issuer)
             if found and found[-1].next_update:
@@ -199,7 +200,7 @@ class _Search:
         return None
 
     def _is_issued(self, path: list[_Certificate], issuer: _Certificate) -> bool:
-        """Whether ``issuer`` issued the last certificate of the path, and may have."""
+        """Return whether ``issuer`` issued the last certificate of the path and was allowed to."""
         self._steps += 1
         is_signed = False
         try:
@@ -226,7 +227,7 @@ class _Search:
     # --- who may have issued it ---------------------------------------------------------------------------------------
 
     def _known(self, certificate: x509.Certificate) -> _Certificate:
-        """The certificate, and which trusted CA it is."""
+        """Return the certificate, with its entry among the trusted CAs."""
         with safe_x509.explained():
             subject, issuer = (
                 names.canonical(one.public_bytes()).hex() for one in (certificate.subject, certificate.issuer)
@@ -235,9 +236,8 @@ class _Search:
         return _Certificate(certificate, subject, issuer, same[0].ca if same else None)
 
     def _issuers(self, child: _Certificate) -> list[_Certificate]:
-        """The trusted CAs of the issuer's name, then what the archive has of that name; its roots count for nothing."""
-        others = (one for one in self._others if one.subject == child.issuer and one.ca is None)
-        return [*self._usable(child.issuer), *(one for one in others if not _is_root(one))]
+        """The trusted CAs of the issuer's name, then the intermediates of that name in the archive."""
+        return [*self._usable(child.issuer), *(one for one in self._others if one.subject == child.issuer)]
 
     def _usable(self, subject: str) -> list[_Certificate]:
         """The trusted CAs of a name."""
@@ -246,7 +246,7 @@ class _Search:
         return self._loaded[subject]
 
     def _object_unusable(self, path: list[_Certificate]) -> bool:
-        """Name the CA that would be the issuer if it could be read; whether there is one."""
+        """Add an objection for each issuer that cannot be read. Return whether there is such an issuer."""
         unusable = [ca for ca in self._cas.get(path[-1].issuer, []) if ca["problem"]]
         for ca in unusable:
             text = f"its issuer {ca['dn']} is among the CAs of trust_anchors, but cannot be used: {ca['problem']}"
@@ -258,7 +258,8 @@ class _Search:
     def _is_allowed(self, path: list[_Certificate]) -> bool:
         """Whether the signing policies allow all subjects.
 
-        The policy of a trusted CA holds for what it issued, and for all that CAs issued that only the archive has.
+        The policy of a trusted CA holds for the certificates that it issued, and for all certificates below its
+        intermediates that only the archive has.
         """
         for number, one in enumerate(path):
             above = next((other.ca for other in path[number + 1 :] if other.ca), None)
@@ -297,9 +298,9 @@ class _Search:
                 raise _Untrusted(f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new one")
 
     def _crls_of(self, issuer: _Certificate) -> list[crl.Crl]:
-        """The CRLs that this CA signed, the newest last. There may be several: a CA may divide its CRL.
+        """Return the CRLs that this CA signed, the newest last. A CA may divide its CRL into several.
 
-        :raises _Untrusted: there is one under its name, and none that is signed by a CA of that name.
+        :raises _Untrusted: a CRL has the name of this CA, and no CA of that name signed it.
         """
         present = [one for one in self._crls if one["issuer"] == issuer.subject]
         for one in present:
@@ -325,7 +326,10 @@ def _read_crl(encoded: str) -> crl.Crl:
 
 
 def _is_root(one: _Certificate) -> bool:
-    """A CA that gets another key signs the new one with the old: such a certificate is self-issued, and no root."""
+    """Return whether the certificate is signed with its own key.
+
+    A CA that changes its key signs the new one with the old key. That certificate is self-issued, and no root.
+    """
     if not one.is_self_issued:
         return False
     with contextlib.suppress(InvalidSignature, TypeError, safe_x509.CertificateError), safe_x509.explained():
@@ -349,7 +353,7 @@ def _missing(child: _Certificate) -> _Untrusted:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """Whatever cryptography raises, as the reason why a certificate is not trusted."""
+    """Turn every error of cryptography into a reason why a certificate is not trusted."""
     try:
         with safe_x509.explained():
             yield
@@ -375,7 +379,7 @@ def _refuse_proxy(leaf: _Certificate) -> None:
 
 
 def _extension_oids(certificate: x509.Certificate) -> set[str]:
-    """Which extensions it has. cryptography would refuse all of them if one is not as it should be."""
+    """Return the OIDs of all extensions. cryptography refuses all extensions if one of them is malformed."""
     fields = der.read(certificate.tbs_certificate_bytes).children
     extensions = [one.child(0).children for one in fields if one.tag == _EXTENSIONS]
     return {one.child(0).oid() for one in (extensions[0] if extensions else ())}
@@ -387,7 +391,7 @@ def _check_signature(child: _Certificate, issuer: _Certificate) -> None:
         raise _Untrusted(f"it is signed with {used.name.upper()}, which others can forge", "Ask the CA for a new one")
     try:
         _verify_signature(child.certificate, issuer.certificate.public_key())
-    except (InvalidSignature, TypeError):  # the latter of a key of another type than the signature
+    except (InvalidSignature, TypeError):  # TypeError: the key is of another type than the signature
         where = f"the CA {issuer.dn} ({issuer.ca['alias']})" if issuer.ca else issuer.dn
         raise _Untrusted(
             f"it names {where} as its issuer, but is not signed with that CA's key",
@@ -413,7 +417,7 @@ def _verify_signature(certificate: x509.Certificate, key: Any) -> None:
 
 
 def _check_issuer(issuer: _Certificate, path: list[_Certificate], now: datetime.datetime) -> None:
-    """Check that it is a CA that may issue the last certificate of the path, and is valid now."""
+    """Check that ``issuer`` is a CA that may issue the last certificate of the path, and is valid now."""
     constraints = _extension(issuer, x509.BasicConstraints)
     is_old_root = constraints is None and issuer.ca is not None and issuer.is_self_issued  # of X.509 version 1
     if not is_old_root and not (constraints and constraints.ca):
@@ -442,7 +446,7 @@ def _check_times(issuer: _Certificate, now: datetime.datetime) -> None:
 
 
 def _refuse_restrictions(issuer: _Certificate) -> None:
-    """An intermediate that only the archive has must have no restrictions that are not evaluated here."""
+    """Refuse an intermediate of the archive with restrictions that are not evaluated here."""
     for one in issuer.certificate.extensions:
         oid = one.oid.dotted_string
         if oid == _NAME_CONSTRAINTS or (one.critical and oid not in _KNOWN_EXTENSIONS):

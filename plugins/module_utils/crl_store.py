@@ -100,7 +100,7 @@ def _excluded(authority: Authority, exclusions: list[Exclusion]) -> dict[str, An
 
 
 def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
-    """The path and the content of each CRL file in the directory ``path`` that clients can read, one at a time.
+    """Yield the path and the content of each CRL file in the directory ``path`` that clients can read.
 
     :raises GridSecurityError: as :func:`survey`.
     """
@@ -153,12 +153,19 @@ class _Store:
     now: datetime.datetime
     bytes_left: int  # that may still be read
 
+    def __post_init__(self) -> None:
+        self._present = frozenset(self.listed)
+        self._crls: dict[str, list[str]] = {}  # names of files by the hash in the name
+        self._known: dict[bytes, dict[str, Any]] = {}  # facts by subject
+        for name in filter(_CRL_NAME.fullmatch, self.listed):
+            self._crls.setdefault(name.partition(".")[0], []).append(name)
+
     def authorities(self) -> Iterator[Authority]:
         """Each certificate once, by its alias rather than by a hash that leads to it."""
         stems = {name.rpartition(".")[0] for name in self.listed if name.endswith((".info", ".crl_url"))}
         seen = set()
-        for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self.listed, stem)):
-            certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self.listed), None)
+        for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self._present, stem)):
+            certificate = next((stem + ending for ending in _ENDINGS if stem + ending in self._present), None)
             if certificate and anchor_info.crl_urls(self.read(f"{stem}.info"), self.read(f"{stem}.crl_url")):
                 data = self.read(certificate)
                 digest = hashlib.sha256(data).digest()
@@ -167,7 +174,7 @@ class _Store:
                 seen |= {digest} if data else set()
 
     def read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
-        """A file of the directory; hard links to one large file may lie there in any number."""
+        """Return the content of a file. There may be many hard links to one large file, so the total is limited."""
         data = _read(os.path.join(self.path, name), limit)
         self.bytes_left -= len(data)
         if self.bytes_left < 0:
@@ -179,17 +186,21 @@ class _Store:
         if subject is None:
             cause = f"the certificate of {authority.alias} in {self.path} is damaged"
             return {"alias": authority.alias, "issuer": None, **self._describe(Found("", "damaged", cause=cause), [])}
+        if subject not in self._known:
+            self._known[subject] = self._facts_by_subject(subject)
+        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **self._known[subject]}
+
+    def _facts_by_subject(self, subject: bytes) -> dict[str, Any]:
+        """Return the facts about the CRL of all CAs with this name."""
         styles = [
             [one for one in self._candidates(digest) if _is_of(one, subject)]
             for digest in dict.fromkeys(names.der_hashes(subject))
         ]
         worst = max((_best(style) for style in styles), key=lambda one: one.rank)
-        told = self._describe(worst, [one for style in styles for one in style])
-        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **told}
+        return self._describe(worst, [one for style in styles for one in style])
 
     def _candidates(self, digest: str) -> list[Found]:
-        pattern = re.compile(rf"{digest}\.r[0-9]+")
-        return [self._look(name) for name in self.listed if pattern.fullmatch(name)]
+        return [self._look(name) for name in self._crls.get(digest, [])]
 
     def _look(self, name: str) -> Found:
         path, data = os.path.join(self.path, name), self.read(name, crl.LARGEST)
@@ -233,7 +244,7 @@ def _read(path: str, limit: int) -> bytes:
 
 
 def _subject(data: bytes) -> tuple[bytes | None, bytes]:
-    """The DER of the subject of the first certificate in PEM, and that of the certificate."""
+    """Return the DER of the first certificate's subject, or None if it is damaged, and the DER of the certificate."""
     certificate = pem.first(data, "CERTIFICATE") or b""
     try:
         fields = der.read(certificate).child(0).children
@@ -254,7 +265,7 @@ def _best(style: list[Found]) -> Found:
 
 
 def warnings(crls: list[dict[str, Any]]) -> list[str]:
-    """One line for each kind of trouble, with the aliases of those that have it and are not excluded."""
+    """Return one line for each kind of trouble, with the aliases of the CAs that have it and are not excluded."""
     kinds = {
         "expired": "clients refuse everything that these CAs signed. Renew them, or see whether the CAs still publish",
         "not_yet_valid": "clients refuse everything that these CAs signed. Set this node's clock",

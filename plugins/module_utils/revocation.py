@@ -15,11 +15,11 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 __all__ = ["revoked", "revoked_on"]
 
 _LONG_LENGTH = b"\x30\x81"  # of a SEQUENCE of 128 bytes or more; one length octet follows
-_LONGEST_TIME = 32  # bytes, with what stands before it
+_LONGEST_TIME = 32  # bytes of a time with its header
 
 
 def revoked(path: str, certificates: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """The certificates that a CRL in the directory ``path`` lists, each with ``revoked_on`` and ``file``.
+    """Return the certificates that a CRL in the directory ``path`` lists, each with ``revoked_on`` and ``file``.
 
     :param certificates: each with ``issuer_dn`` (an OpenSSL one-line DN) and ``serial_number`` (hexadecimal).
     :raises GridSecurityError: as :func:`crl_store.survey`.
@@ -47,10 +47,10 @@ def _number(serial_number: str) -> int:
 
 
 def revoked_on(encoded: bytes, serial_number: int) -> datetime.datetime | None:
-    """When the certificate with this serial number was revoked, or None.
+    """Return when the certificate with this serial number was revoked, or None.
 
-    A list may have a million entries, so they are not read one by one: the bytes of the serial number are looked for,
-    and what stands around them must be an entry.
+    A CRL may have a million entries, so they are not read one by one. The bytes of the serial number are searched, and
+    the bytes around them must form an entry.
 
     :param encoded: the DER of a CRL whose issuer is that of the certificate.
     """
@@ -71,13 +71,13 @@ def _occurrences(encoded: bytes, wanted: bytes) -> Iterator[int]:
 
 
 def _begins_entry(encoded: bytes, start: int) -> bool:
-    """Whether the header of a SEQUENCE stands before ``start``."""
+    """Return whether the header of a SEQUENCE stands before ``start``."""
     short = encoded[start - 2 : start - 1] == bytes([der.SEQUENCE]) and encoded[start - 1] < 0x80
     return short or encoded[start - 3 : start - 1] == _LONG_LENGTH
 
 
 def _time(following: bytes) -> datetime.datetime | None:
-    """The time that an entry has behind its serial number."""
+    """Return the time that follows the serial number of an entry."""
     try:
         return crl.time_of(next(der.split(following)))
     except (ValueError, StopIteration):

@@ -62,7 +62,7 @@ def parse(text: str) -> dict[str, list[str]]:
 
 
 def allows(patterns: list[str], dn: str) -> bool:
-    """Whether Globus finds that the subject matches one of the patterns.
+    """Return whether Globus finds that the subject matches one of the patterns.
 
     As in Globus, only the last ``*`` of a pattern stands for other characters, at least one of them.
     """
@@ -70,7 +70,7 @@ def allows(patterns: list[str], dn: str) -> bool:
 
 
 def is_same_dn(first: str, second: str) -> bool:
-    """Whether Globus takes two DNs for the same: the case does not count, nor how Email and UID are spelled."""
+    """Return whether Globus treats two DNs as equal. It ignores case and the spelling of Email and UID."""
     return _folded(first) == _folded(second)
 
 

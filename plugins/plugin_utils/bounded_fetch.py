@@ -6,8 +6,8 @@
 Each request has a time and a size that it cannot exceed. A redirect leads to this machine or its links only if the URL
 itself does. Credentials are never sent.
 
-Ansible's ``open_url`` reads netrc, installs its opener for the whole process, so it is not for several threads at once,
-and its timeout starts anew with each byte that drips in.
+Ansible's ``open_url`` does not fit: it reads netrc, its opener is shared by all threads, and its timeout starts anew
+with each byte.
 """
 
 from __future__ import annotations
@@ -73,7 +73,11 @@ def _check_url(url: str, schemes: tuple[str, ...]) -> None:
         if len(schemes) > 1:
             raise FetchError("is neither http nor https, which is all that is fetched here", "not_https")
         raise FetchError("is not https, which is all that is fetched here", "not_https")
-    if "@" in urllib.parse.urlsplit(url).netloc:
+    try:
+        place = urllib.parse.urlsplit(url).netloc
+    except ValueError as error:
+        raise FetchError(f"is no URL: {_quoted(str(error))}") from error
+    if "@" in place:
         raise FetchError("has a user name before its host, and no credentials are sent to servers")
 
 
@@ -95,7 +99,7 @@ def _explained(error: Exception) -> str:
 
 
 def _quoted(text: str) -> str:
-    """What a server says, as it may be printed: its status line may be anything of 64 KiB."""
+    """Return the printable start of a text from a server. A status line may have 64 KiB."""
     return readable(text[:_MOST_QUOTED])
 
 
@@ -178,12 +182,12 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         return super().do_open(connect, req, **arguments)  # type: ignore[arg-type]
 
     def _connect_to_proxy(self, place: tuple[str, int], *_timeout: Any) -> socket.socket:
-        """The proxy is the site's choice, wherever it is; it resolves names, so it has to judge addresses."""
+        """Connect to the proxy of the site, at any address. The proxy resolves and judges the names of servers."""
         self._local_allowed = False
         return self._connected(place[0], _resolved(*place))
 
     def _connect(self, place: tuple[str, int], *_timeout: Any) -> socket.socket:
-        """Resolve once, and connect to an address of these: a second answer of the resolver could be another."""
+        """Resolve the name once, check the addresses, and connect to one of them."""
         found = _resolved(*place)
         allowed = found if self._local_allowed else [one for one in found if not _is_local(one[1][0])]
         if not allowed:
@@ -196,7 +200,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         return connection
 
     def _connected(self, host: str, found: list[tuple[int, Any]]) -> socket.socket:
-        """A connection to the first address that answers; the time that is left is for all of them."""
+        """Connect to the first address that answers. All addresses share the time that is left."""
         failure: OSError = OSError(f"{host} has no address")
         for number, (family, address) in enumerate(found):
             left = self._deadline - time.monotonic()
@@ -221,12 +225,12 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
 
 def _resolved(host: str, port: int) -> list[tuple[int, Any]]:
-    """Family and address of each way to the host."""
+    """Return the family and the address of each way to the host."""
     return [(one[0], one[4]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _is_local(text: str) -> bool:
-    """Whether an address, in whatever form, is of this machine's loopback or of its links."""
+    """Return whether an address, in any notation, is a loopback or link-local address of this machine."""
     address: Any = ipaddress.ip_address(text.partition("%")[0])
     if address.version == 6:
         inner = address.ipv4_mapped or address.sixtofour

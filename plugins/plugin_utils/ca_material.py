@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the sources of trust anchors hold, in the form in which :mod:`chain` checks credentials by it.
 
-A CA that cannot be read costs only itself: it is left out, and named in the message about a certificate that would be
-its own.
+A CA that cannot be read is left out. Messages about certificates in the name of this CA tell why.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ except ImportError:  # ansible-core brings it; ansible-test imports this file wi
 __all__ = ["collect", "from_groups"]
 
 _ENDINGS = ("pem", "crt")
-_BESIDE = ("signing_policy", "info")  # of the files beside a certificate, what says something about the CA
-_SUBJECT = 4  # which field of a certificate it is, without the version
+_BESIDE = ("signing_policy", "info")  # endings of the files beside a certificate that are needed here
+_SUBJECT = 4  # index of the subject among the fields of a certificate, without the version
 _CRL_MARK = b"-----BEGIN X509 CRL-----"
 
 
 def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any]) -> dict[str, Any]:
-    """``cas`` and ``crls``, as :func:`chain.judge` takes them.
+    """Read the sources, and return ``cas`` and ``crls`` as :func:`chain.judge` takes them.
 
     :param filters: ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` of trust_anchors.
     :raises GridSecurityError: whatever is wrong with reading the sources.
@@ -44,7 +43,7 @@ def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any])
 
 
 def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
-    """The same of sources that are read.
+    """Return ``cas`` and ``crls`` of sources that were read before.
 
     :raises GridSecurityError: whatever :func:`anchors.select` raises.
     """
@@ -65,7 +64,7 @@ def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(group: Group) -> Iterator[Anchor | dict[str, Any]]:
-    """Each CA of a group, or as much of it as a message needs if it cannot be read."""
+    """Yield each CA of a group. A CA that cannot be read is a dictionary with the parts that a message needs."""
     named = {data for name, data in group.files.items() if name.endswith((".pem", ".crt"))}
     for name, data in group.files.items():
         stem, _dot, ending = name.rpartition(".")
@@ -84,7 +83,7 @@ def _read(group: Group) -> Iterator[Anchor | dict[str, Any]]:
 
 
 def _read_bundle(group: Group, blocks: list[pem.Block]) -> Iterator[Anchor | dict[str, Any]]:
-    """The certificates of a bundle one by one, because not all of them can be read."""
+    """Read the certificates of a bundle one by one, because not all of them can be read."""
     for block in blocks:
         piece = dataclasses.replace(group, files={"inline.pem": block.text}, alias=None, crls={})
         try:
@@ -94,7 +93,7 @@ def _read_bundle(group: Group, blocks: list[pem.Block]) -> Iterator[Anchor | dic
 
 
 def _unreadable(alias: str, blocks: list[pem.Block], error: GridSecurityError) -> Iterator[dict[str, Any]]:
-    """A CA that only its name is known of, as far as that can be read."""
+    """Yield a CA that cannot be used, by its name; nothing if the name cannot be read either."""
     try:
         (block,) = blocks
         fields = [one for one in der.read(block.data).child(0).children if one.tag != der.CONTEXT_0]
@@ -106,7 +105,7 @@ def _unreadable(alias: str, blocks: list[pem.Block], error: GridSecurityError) -
 
 
 def _content(element: der.Element) -> bytes:
-    """The contents octets, in DER even if they were read from BER."""
+    """Return the contents octets in DER. The element may have been read from BER."""
     return b"".join(der.encode(one.tag, _content(one)) for one in element.children) or element.content
 
 
@@ -130,19 +129,19 @@ def _ca(anchor: Anchor) -> dict[str, Any]:
 
 
 def _crls(groups: list[Group], found: list[Anchor]) -> Iterator[dict[str, Any]]:
-    """Each CRL once: clients look for the same one under two names."""
+    """Yield each CRL once. The same CRL often has two file names, one for each kind of hash."""
     seen = set()
     for name, data in (pair for group in groups for pair in _crl_files(group)):
         digest = hashlib.sha256(data).digest()
         if digest in seen:
             continue
-        seen.add(digest)
         try:
             one = crl.read(data)
         except crl.CrlError as error:
             for issuer in _named(name, found):
                 yield {"name": name, "issuer": issuer, "der": "", "problem": str(error)}
-        else:
+        else:  # only here: several CAs may have the same damaged file, for example an empty one
+            seen.add(digest)
             issuer = names.canonical(one.issuer).hex()
             yield {"name": name, "issuer": issuer, "der": base64.b64encode(one.der).decode(), "problem": ""}
 
@@ -155,7 +154,7 @@ def _crl_files(group: Group) -> Iterator[tuple[str, bytes]]:
 
 
 def _named(name: str, found: list[Anchor]) -> set[str]:
-    """The subjects of the CAs whose CRL has that file name: their alias or one of their hashes, and an ending."""
+    """Return the subjects of the CAs whose CRL has this file name: alias or hash, and an ending."""
     stem = name.rpartition(".")[0]
     return {
         names.canonical(anchor.certificate.subject.public_bytes()).hex()

@@ -1,12 +1,11 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CRLs that could not be had or placed, told in one line for each cause, however many CAs have it."""
+"""Warn of CRLs that could not be fetched or placed, in one line for each cause."""
 
 from __future__ import annotations
 
 import re
-import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,15 @@ from ansible_collections.grid.security.plugins.module_utils.listing import liste
 __all__ = ["Trouble", "lines"]
 
 _MOST_URLS = 3
-# What differs from CA to CA though the cause is the same: times, and the number and time of a CRL.
+# Parts of a cause that differ from CA to CA: times, and the number and time of a CRL.
 _PARTICULAR = re.compile(r" \(number [^)]*\)|(?: on)? \d{4}-\d\d-\d\dT[0-9:]+Z")
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A CRL that could not be had or placed.
+    """A CRL that could not be fetched or placed.
 
-    :param causes: a URL each, and what is wrong with it. :param state: of the CRL in place, as of :mod:`crl_store`.
+    :param causes: pairs of a URL and the error. :param state: of the CRL in place, as of :mod:`crl_store`.
     :param known: what the CRL in place says of itself: ``this_update`` and ``next_update``.
     """
 
@@ -34,7 +33,7 @@ class Trouble:
 
     @property
     def message(self) -> str:
-        """What happened, and what follows."""
+        """The causes and the consequence."""
         causes = "; ".join(f"{url} {words}" for url, words in self.causes)
         return f"{causes}. {self._consequence}"
 
@@ -59,7 +58,7 @@ class Trouble:
 
 
 def lines(troubles: list[Trouble]) -> list[str]:
-    """Return a line for each cause and consequence: what a single CA has in full, what several have in common."""
+    """Return a line for each cause and consequence. CAs with the same cause share a line."""
     groups: dict[tuple[tuple[str, ...], str], list[Trouble]] = {}
     for one in troubles:
         key = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in one.causes)), one.state
@@ -76,11 +75,10 @@ def _line(causes: tuple[str, ...], state: str, group: list[Trouble]) -> str:
 
 
 def _places(urls: list[str]) -> str:
-    """The URLs, or the servers if there are many."""
+    """Return the URLs, or their servers if there are many URLs."""
     if len(urls) <= _MOST_URLS:
         return listed(urls)
-    parts = map(urllib.parse.urlsplit, urls)
-    servers = list(dict.fromkeys(f"{one.scheme}://{one.netloc}" for one in parts))
+    servers = list(dict.fromkeys("/".join(url.split("/")[:3]) for url in urls))  # urlsplit refuses some URLs
     return f"{len(urls)} URLs of {listed(servers, _MOST_URLS)}"
 
 

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detached signatures, judged by the status lines of gpg.
+"""Check detached signatures with gpg and its status lines.
 
 The exit status of gpg is 0 for a good signature by a key that is revoked or has expired. Only the status lines tell.
 """
@@ -47,7 +47,7 @@ class SignatureError(Exception):
 def verify(data: bytes, signature: str, keyring: str) -> None:
     """Return if all signatures in the file are good, by keys in the keyring that are valid now.
 
-    gpg has a home directory of its own, so that nobody's own keys count.
+    gpg has a home directory of its own, so that the keys of users do not count.
 
     :param signature: path of the detached signature. :param keyring: path of the public keys, armoured or not.
     :raises NoGpgError: gpg is not installed. :raises SignatureError: the signature does not count.
@@ -132,9 +132,9 @@ def _limit_memory(pid: int) -> None:
 
 
 def _read(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """What the process writes to both of its outputs until it ends.
+    """Return the standard output and the standard error of the process.
 
-    :raises SignatureError: it takes too long, or says too much.
+    :raises SignatureError: it takes too long, or writes too much.
     """
     deadline = time.monotonic() + _TIMEOUT
     output = {process.stdout: bytearray(), process.stderr: bytearray()}

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell without reading them whether sources of trust anchors are still what they were."""
+"""Tell whether sources of trust anchors changed, without reading them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Status = tuple[str, int, int, int, int]
 
 @dataclass(frozen=True)
 class Stamp:
-    """Digests over path, size, inode and times of each file: while they stay, so does what the files hold.
+    """Digests over path, size, inode and times of each file. They change when the content of a file changes.
 
     :param anchors: of CA certificates and the files beside them. :param crls: of CRLs.
     :param changed: when the last file changed, in nanoseconds.
@@ -41,12 +41,12 @@ class Stamp:
 
     @property
     def is_fresh(self) -> bool:
-        """What changed just now could change again within the tick of the clock, and nothing would tell."""
+        """Whether a file changed just now. A second change within the same tick of the clock would not be seen."""
         return time.time_ns() - self.changed < _TICK
 
 
 def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
-    """The stamp of all sources, once per task. Of a URL nothing is needed: its checksum says what it has to answer.
+    """Return the stamp of all sources, taken once per task. URLs have none: their checksums fix the content.
 
     :param action: the task's action, whose ``find`` finds files of the controller.
     :raises GridSecurityError: ``no_source``.
@@ -88,19 +88,19 @@ def _statuses(path: str) -> Iterator[_Status]:
 
 
 def files(path: str) -> Iterator[str]:
-    """The files of CAs and the CRLs in a directory, and in the directories in it."""
+    """Return the CA files and CRLs in a directory and its subdirectories."""
     return filter(os.path.isfile, _named(path))  # no FIFO
 
 
 def _named(path: str) -> Iterator[str]:
-    """What is called as such a file. IGTF's releases have a directory for each profile."""
+    """Yield the paths that are named like CA files or CRLs. IGTF's releases have a directory for each profile."""
     for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
         for name in sorted(filter(is_of_interest, os.listdir(directory))):
             yield os.path.join(directory, name)
 
 
 def is_of_interest(name: str) -> bool:
-    """Whether it is a file of a CA or a CRL, by its ending."""
+    """Return whether this is a file of a CA or a CRL, by its ending."""
     return is_anchor_file(name) or is_crl(name)
 
 

@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials must be issued by certain CAs: the options that name these, and the check on the controller.
+"""Check on the controller that trusted CAs issued the credentials, and read the options for this check.
 
-A chain that was found good stays good until a certificate or a CRL in it expires, or the sources change. So a run with
-nothing to do reads no CA: it compares the stamps of the source files, and looks the verdicts up.
+A good verdict holds until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing to
+do reads no CA. It compares the stamps of the source files, and takes the verdicts from the ledger.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FILTERS = ("profiles", "include", "exclude", "exclude_expired")
 _NAMES = ("trust_anchors", *(f"trust_anchors_{name}" for name in _FILTERS), "check_chain")
 OPTIONS: dict[str, dict[str, Any]] = {name: credentials.OPTIONS[name] for name in _NAMES}
 _MOST_VERDICTS = 10_000  # that are kept for one set of sources
-_LARGEST_FOR_NODE = 8 << 20  # characters of CRLs, which a node gets to check the archives that lie there
+_LARGEST_FOR_NODE = 8 << 20  # characters of the CRLs that are sent to a node, for the archives on the node
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class TrustedCas:
 
 
 def take_out(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Remove this module's options from ``arguments``, and return them complete: they are read once for all items.
+    """Remove this module's options from ``arguments``, and return them with defaults, for all items.
 
     :raises AnsibleActionFail: an option is of the wrong type.
     """
@@ -49,7 +49,7 @@ def take_out(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def complete(options: dict[str, Any], item: dict[str, Any], shared: dict[str, Any], where: str) -> dict[str, Any]:
-    """The options of one credential, with a :class:`TrustedCas` or None as ``trust_anchors``.
+    """Return the options of one credential, with a :class:`TrustedCas` or None as ``trust_anchors``.
 
     :param options: all. :param item: as the user wrote it. :param shared: of :func:`take_out`.
     """
@@ -76,7 +76,7 @@ class ChainCheck:
         self._material: dict[str, dict[str, Any]] = {}
 
     def key(self, options: dict[str, Any]) -> str:
-        """A digest of all that the verdict depends on beside the credential; empty if its chain is not checked.
+        """Return a digest of the CAs, CRLs and filters that decide the verdict; empty if the chain is not checked.
 
         :raises GridSecurityError: ``no_source``.
         """
@@ -90,7 +90,7 @@ class ChainCheck:
         return self._keys[id(cas)]
 
     def judge(self, sources: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
-        """The outlines, with an error in place of each whose certificate is not trusted."""
+        """Return the outcomes, with an error in place of each outline whose certificate is not trusted."""
         judged = list(outcomes)
         for key in dict.fromkeys(self.key(one.options) for one in sources):
             numbers = [
@@ -105,7 +105,7 @@ class ChainCheck:
         return judged
 
     def for_node(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The options of a credential whose archive a node opens, and the CAs by the key that stands in the options.
+        """Return the options of a credential whose archive a node opens, and the CAs by the key in these options.
 
         :raises GridSecurityError: whatever is wrong with the sources.
         """
@@ -122,7 +122,7 @@ class ChainCheck:
         return {**options, "trust_anchors": [key]}, {key: trusted}
 
     def _check(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> dict[int, GridSecurityError]:
-        """What is wrong with which of the items. Most verdicts are known from earlier runs."""
+        """Return the error of each bad item, by its number. Most verdicts are known from earlier runs."""
         page = ledger.Page(ledger.Subject(b"chains" + key.encode()))
         now = times.iso(times.now())
         known = {digest: until for digest, until in (page.read() or {}).items() if until > now}
@@ -148,7 +148,7 @@ class ChainCheck:
         return chain.judge([(label(one), outline["chain"]) for one, outline in items], trusted)
 
     def _trusted(self, options: dict[str, Any], key: str) -> dict[str, Any]:
-        """What the sources hold, as :mod:`chain` takes it; read once per run."""
+        """Read the sources once per run, and return CAs and CRLs as :mod:`chain` takes them."""
         cas: TrustedCas = options["trust_anchors"]
 
         def produce() -> dict[str, Any]:

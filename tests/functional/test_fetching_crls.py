@@ -148,6 +148,8 @@ def test_bad_answers(servers: tuple[str, str, list[str]], path: str, message: st
         ("ftp://localhost/root.crl", "neither http nor https"),
         ("http://localhost:no/root.crl", "cannot be fetched: nonnumeric port"),
         ("http://", "cannot be fetched: no host given"),
+        ("http://[::1/root.crl", "is no URL: Invalid IPv6 URL"),
+        ("http://a\u2100b.example.org/", "is no URL: .*invalid characters"),
     ],
 )
 def test_bad_urls(url: str, message: str) -> None:

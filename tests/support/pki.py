@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -25,6 +26,12 @@ from ansible_collections.grid.security.plugins.module_utils import der
 CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
+# Functions that generate a private key of each type.
+KEYS: dict[str, Callable[[], Any]] = {
+    "ec": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "rsa": lambda: rsa.generate_private_key(65537, 2048),
+}
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,20 @@ def test_what_is_read_is_limited(store: Path, monkeypatch: pytest.MonkeyPatch) -
     assert caught.value.kind == "too_large"
 
 
+def test_each_list_is_read_once_however_many_cas_have_its_name(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place(store, GOOD)
+    for number in range(20):
+        (store / f"copy{number}.pem").write_bytes(ROOT.pem + str(number).encode())
+        (store / f"copy{number}.crl_url").write_text("http://example.org/root.crl\n")
+    paths: list[str] = []
+    read = crl_store._read
+    monkeypatch.setattr(crl_store, "_read", lambda path, limit: (paths.append(path), read(path, limit))[1])
+    found = crl_store.survey(str(store), 24, NOW)
+    assert [one["state"] for one in found] == ["fresh"] * 21
+    lists = [path for path in paths if path.endswith(".r0")]
+    assert sorted(lists) == sorted(str(store / f"{digest}.r0") for digest in HASHES)
+
+
 def test_bytes_are_not_kept(store: Path) -> None:
     """Any number of hard links may lead to one list of many MiB."""
     place(store, pki.revoke(ROOT, list(range(1, 2000)), number=5))

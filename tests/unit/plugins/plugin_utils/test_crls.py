@@ -397,6 +397,12 @@ def test_many_dead_urls_of_one_server_are_one_line(site: Site) -> None:
     assert required["msg"].splitlines() == ["CAs without a valid CRL in place:", warning]
 
 
+def test_urls_that_cannot_be_read_are_told(site: Site) -> None:
+    many(site, 4, "http://[::1/{}.crl")
+    (warning,) = site.place()["warnings"]
+    assert ": 4 URLs of http://[::1: cannot be fetched: " in warning
+
+
 def test_causes_and_consequences_apart_are_lines_apart(site: Site) -> None:
     many(site, 6, "http://example.org/{}.crl")
     site.web.update({f"http://example.org/{one}.crl": b"<html>" for one in range(2)})

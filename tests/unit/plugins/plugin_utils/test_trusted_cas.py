@@ -320,6 +320,16 @@ def test_a_damaged_crl_costs_only_the_users_of_its_ca(site: Site) -> None:
     assert f"the CRL {crl_name(OTHER)} of its issuer is truncated" in results[1]["msg"]
 
 
+def test_empty_crls_of_two_cas_count_for_both(site: Site) -> None:
+    """A full disk leaves several empty files."""
+    (site.sources / "other.pem").write_bytes(OTHER.pem)
+    for one in (ROOT, OTHER):
+        (site.sources / crl_name(one)).write_bytes(b"")
+    results = site.place(site.item("alice"), site.item("bob"))
+    for one, told in zip((ROOT, OTHER), results):
+        assert f"the CRL {crl_name(one)} of its issuer is no CRL but empty" in told["msg"]
+
+
 def test_the_size_of_crls_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.sources / crl_name(ROOT)).write_bytes(pki.revoke(ROOT, list(range(1, 1000))))
     assert kinds(site.place(site.item("alice"))) == [None]
