@@ -59,6 +59,7 @@ _OLD_PROXIES = ("proxy", "limited proxy")
 # Critical extensions that an intermediate of an archive may have. Others are not evaluated here.
 _KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 33, 35, 36, 37, 54))
 _NAME_CONSTRAINTS = "2.5.29.30"
+_NAMES_OF_EXTENSIONS = {_NAME_CONSTRAINTS: "nameConstraints"}
 _EXTENSIONS = 0xA3  # of TBSCertificate
 _ASK = "Ask for a certificate of one of these CAs, or add the issuer to trust_anchors if it is to be trusted"
 
@@ -419,10 +420,10 @@ def _verify_signature(certificate: x509.Certificate, key: Any) -> None:
 def _check_issuer(issuer: _Certificate, path: list[_Certificate], now: datetime.datetime) -> None:
     """Check that ``issuer`` is a CA that may issue the last certificate of the path, and is valid now."""
     constraints = _extension(issuer, x509.BasicConstraints)
-    is_old_root = constraints is None and issuer.ca is not None and issuer.is_self_issued  # of X.509 version 1
-    if not is_old_root and not (constraints and constraints.ca):
-        raise _Untrusted(f"its issuer {issuer.dn} is no CA", _ASK)
     usage = _extension(issuer, x509.KeyUsage)
+    is_ca = constraints.ca if constraints else _is_old_root(issuer, usage)
+    if not is_ca:
+        raise _Untrusted(f"its issuer {issuer.dn} is no CA", _ASK)
     if usage is not None and not usage.key_cert_sign:
         raise _Untrusted(f"its issuer {issuer.dn} may not sign certificates (keyUsage)", _ASK)
     below = sum(not one.is_self_issued for one in path[1:])
@@ -431,6 +432,13 @@ def _check_issuer(issuer: _Certificate, path: list[_Certificate], now: datetime.
     _check_times(issuer, now)
     if issuer.ca is None:
         _refuse_restrictions(issuer)
+
+
+def _is_old_root(issuer: _Certificate, usage: Any) -> bool:
+    """Return whether a certificate without basicConstraints is a CA, as OpenSSL decides it (check_ca in v3_purp.c)."""
+    if issuer.ca is None or not issuer.is_self_issued:
+        return False
+    return issuer.certificate.version is x509.Version.v1 or usage is not None
 
 
 def _check_times(issuer: _Certificate, now: datetime.datetime) -> None:
@@ -451,7 +459,8 @@ def _refuse_restrictions(issuer: _Certificate) -> None:
         oid = one.oid.dotted_string
         if oid == _NAME_CONSTRAINTS or (one.critical and oid not in _KNOWN_EXTENSIONS):
             raise _Untrusted(
-                f"its issuer {issuer.dn} has the extension {oid}, which is not evaluated here",
+                f"its issuer {issuer.dn} has the extension {_NAMES_OF_EXTENSIONS.get(oid, oid)}, which is not"
+                " evaluated here",
                 "Add that CA to trust_anchors if it is to be trusted",
             )
 
