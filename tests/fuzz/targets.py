@@ -51,7 +51,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     guessing,
     placed_record,
     places,
-    source_stamps,
+    source_files,
     trust_anchors,
     trust_store,
     vo_import,
@@ -205,7 +205,7 @@ def _chain(data: bytes) -> Iterator[str]:
     """What an archive holds, checked by what the sources of a site hold."""
     files = mutations.split(data)
     blocks = [block for block in pem.blocks(files.pop("chain", b"")) if block.label == "CERTIFICATE"]
-    crls = {name: content for name, content in files.items() if source_stamps.is_crl(name)}
+    crls = {name: content for name, content in files.items() if source_files.is_crl(name)}
     rest = {name: content for name, content in files.items() if name not in crls}
     trusted = ca_material.from_groups([anchor_sources.Group("bundle", "classic", rest, crls=crls)], _ANY)
     try:
