@@ -31,7 +31,7 @@ _PKCS7_LEVELS = 4  # of ASN.1, down to the single certificates
 _START = 32  # bytes, among which the type of PKCS#7 is named
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _CERTIFICATE_FIELDS = (der.INTEGER, *(der.SEQUENCE,) * 5)  # serial number, algorithm, issuer, validity, subject, key
-_ALWAYS_READ = (".pem", ".crt")
+_LATER = ((".cer", ".der"), (".p7b", ".p7c"))  # read after all others
 _PACKAGE = "policy-"  # IGTF's files about a whole profile are named so
 _SHOWN = 10  # files in a warning
 
@@ -59,12 +59,12 @@ def ca_files(files: Mapping[str, bytes]) -> list[str]:
     named = [name for name in files if source_files.is_certificate(name)]
     present = {files[name] for name in named}
     numbered = [name for name in files if source_files.is_numbered(name, files) and files[name] not in present]
-    return sorted([*named, *numbered], key=_is_other_form)
+    return sorted([*named, *numbered], key=_rank)
 
 
-def _is_other_form(name: str) -> bool:
-    """The same certificate is often there in PEM and in DER. The PEM file comes first: it is placed as it is."""
-    return source_files.is_certificate(name) and not name.endswith(_ALWAYS_READ)
+def _rank(name: str) -> int:
+    """The same certificate is often there in several forms. The first is placed: PEM as it is, and bundles come last."""
+    return next((rank for rank, endings in enumerate(_LATER, start=1) if name.lower().endswith(endings)), 0)
 
 
 def warnings(groups: Iterable[Group]) -> list[str]:

@@ -41,11 +41,11 @@ def in_der(one: pki.Credential) -> bytes:
 
 
 def test_files_with_certificates() -> None:
-    """Of the same certificate in several forms, the first is placed: PEM comes before the others."""
+    """Of the same certificate in several forms, the first is placed: PEM comes first, PKCS#7 last."""
     names = ["a.der", "b.P7B", "c.cer", "d.0", "d.info", "e.7", "e.signing_policy", "f.pem", "g.crt", "01234567.3"]
     others = ["h.0", "h.namespaces", "i.crl_url", "README", "0123456x.0", "j.info", "k.²"]
     found = certificate_files.ca_files({name: name.encode() for name in (*names, *others)})
-    assert found == ["f.pem", "g.crt", "d.0", "e.7", "01234567.3", "a.der", "b.P7B", "c.cer"]
+    assert found == ["f.pem", "g.crt", "d.0", "e.7", "01234567.3", "a.der", "c.cer", "b.P7B"]
 
 
 def test_links_are_read_once() -> None:
