@@ -63,7 +63,7 @@ def ca_files(files: Mapping[str, bytes]) -> list[str]:
 
 
 def _rank(name: str) -> int:
-    """The same certificate is often there in several forms. The first is placed: PEM as it is, and bundles come last."""
+    """The same certificate is often there in several forms. The first is placed: PEM comes first, PKCS#7 last."""
     return next((rank for rank, endings in enumerate(_LATER, start=1) if name.lower().endswith(endings)), 0)
 
 

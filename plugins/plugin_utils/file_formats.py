@@ -41,7 +41,10 @@ _PACKED: tuple[tuple[int, bytes, str], ...] = (
 )
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 _LABEL = re.compile(rb"-----BEGIN ([ -~]{1,64}?)-----")
+_WITHOUT = "is PKCS#7 without certificates. Ask for one with certificates, or for PEM."
 _LABELS = {
+    "PKCS7": _WITHOUT,
+    "CMS": _WITHOUT,
     "TRUSTED CERTIFICATE": "holds a certificate in a form that only OpenSSL reads (TRUSTED CERTIFICATE). Convert it:"
     " openssl x509 -in FILE -out NEW.pem",
     "X509 CRL": "holds a CRL and no certificate. Name the certificate of the CA.",
@@ -69,7 +72,7 @@ _STRUCTURES: tuple[tuple[tuple[int, ...], str], ...] = (
         f" of Java. {_KEYSTORE}",
     ),
     ((der.SEQUENCE, der.BIT_STRING), _LABELS["PUBLIC KEY"]),
-    ((der.OBJECT_IDENTIFIER,), "is PKCS#7 without certificates. Ask for one with certificates, or for PEM."),
+    ((der.OBJECT_IDENTIFIER,), _WITHOUT),
 )
 
 

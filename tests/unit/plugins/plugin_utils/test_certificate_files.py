@@ -259,7 +259,7 @@ MESSAGES: dict[str, tuple[bytes, str]] = {
         "holds a private key",
     ),
     "PKCS#7 without certificates": (pki.certificates_only(), "is PKCS#7 without certificates."),
-    "PKCS7 without certificates": (pem.encode("PKCS7", pki.certificates_only()), "holds no certificate but PKCS7."),
+    "PKCS7 without certificates": (pem.encode("PKCS7", pki.certificates_only()), "is PKCS#7 without certificates."),
     "truncated PEM": (ONE.pem[:-40], "is truncated. Fetch it again."),
     "truncated PKCS7": (pem.encode("PKCS7", pki.certificates_only(*BOTH))[:-40], "is truncated. Fetch it again."),
     "truncated DER": (in_der(ONE)[:-1], "is truncated. Fetch it again."),
