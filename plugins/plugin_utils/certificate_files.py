@@ -96,17 +96,26 @@ def read(data: bytes) -> list[Certificate]:
     :raises GridSecurityError: ``not_pem``: there is none, or the file is truncated. The message is the rest of a
         sentence that begins with the name of the file.
     """
-    if _TRUSTED not in data and len(_blocks(data)) != len(_BEGIN.findall(data)):
-        raise GridSecurityError("not_pem", "is truncated. Fetch it again.")
-    found = [] if _TRUSTED in data else complete(data)
+    if not file_formats.is_der(data) and not file_formats.recognize(data):
+        _check_text(data)
+    found = complete(data)
     if not found:
         raise GridSecurityError("not_pem", file_formats.describe(data))
     return found
 
 
+def _check_text(data: bytes) -> None:
+    if _TRUSTED in data:
+        raise GridSecurityError("not_pem", file_formats.describe(data))
+    if len(_blocks(data)) != len(_BEGIN.findall(data)):
+        raise GridSecurityError("not_pem", "is truncated. Fetch it again.")
+
+
 def complete(data: bytes) -> list[Certificate]:
     """Return the certificates that are there in whole, whatever is wrong with the rest of the file."""
-    return [] if file_formats.recognize(data) else _in_pem(data) or _in_der(data)
+    if file_formats.recognize(data):
+        return []
+    return _in_der(data) if file_formats.is_der(data) else _in_pem(data)
 
 
 def _in_pem(data: bytes) -> list[Certificate]:

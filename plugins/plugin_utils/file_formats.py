@@ -9,7 +9,7 @@ import re
 
 from ansible_collections.grid.security.plugins.module_utils import der
 
-__all__ = ["describe", "recognize"]
+__all__ = ["describe", "is_der", "recognize"]
 
 _FETCH = "Fetch it again."
 _TARBALL = "If it is a tarball, give it a name that ends in"
@@ -93,7 +93,12 @@ def describe(data: bytes) -> str:
     """The same of a file in which no certificate was found, whatever it is."""
     if not data.strip():
         return f"is empty. {_FETCH}"
-    return recognize(data) or _in_pem(data) or _in_der(data) or _in_text(data)
+    return recognize(data) or (None if is_der(data) else _in_pem(data)) or _in_der(data) or _in_text(data)
+
+
+def is_der(data: bytes) -> bool:
+    """Return whether the file begins as each certificate in DER or BER does (128 bytes or more), and as no text does."""
+    return data[:1] == bytes([der.SEQUENCE]) and data[1:2] >= b"\x80"
 
 
 def _in_pem(data: bytes) -> str | None:
@@ -106,7 +111,7 @@ def _in_der(data: bytes) -> str | None:
     try:
         whole = der.read(data, _LEVELS)
     except der.Truncated:
-        return f"is truncated. {_FETCH}" if data[0] == der.SEQUENCE else None
+        return f"is truncated. {_FETCH}" if is_der(data) else None
     except der.DerError:
         return None
     tags = tuple(part.tag for part in whole.children)

@@ -194,7 +194,7 @@ def crl_in_der() -> bytes:
     return block.data
 
 
-RSA = pki.issue("RSA", key=pki.KEYS["rsa"]()).key
+RSA_KEY = pki.KEYS["rsa"]().private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 PUBLIC = ONE.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 MESSAGES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty. Fetch it again."),
@@ -254,12 +254,11 @@ MESSAGES: dict[str, tuple[bytes, str]] = {
     "private key, PKCS#8": (key(PrivateFormat.PKCS8), "holds a private key, which has no place among trust anchors."),
     "private key, encrypted": (key(PrivateFormat.PKCS8, b"secret"), "holds a private key"),
     "private key, EC": (key(PrivateFormat.TraditionalOpenSSL), "holds a private key"),
-    "private key, RSA": (
-        RSA.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
-        "holds a private key",
-    ),
+    "private key, RSA": (RSA_KEY, "holds a private key"),
     "PKCS#7 without certificates": (pki.certificates_only(), "is PKCS#7 without certificates."),
     "PKCS7 without certificates": (pem.encode("PKCS7", pki.certificates_only()), "is PKCS#7 without certificates."),
+    "PKCS#7 with PEM in the message": (pki.certificates_only(message=ONE.pem), "is PKCS#7 without certificates."),
+    "private key before a certificate": (RSA_KEY + ONE.pem, "holds a private key"),
     "truncated PEM": (ONE.pem[:-40], "is truncated. Fetch it again."),
     "truncated PKCS7": (pem.encode("PKCS7", pki.certificates_only(*BOTH))[:-40], "is truncated. Fetch it again."),
     "truncated DER": (in_der(ONE)[:-1], "is truncated. Fetch it again."),
