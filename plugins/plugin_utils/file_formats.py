@@ -97,7 +97,7 @@ def describe(data: bytes) -> str:
 
 
 def is_der(data: bytes) -> bool:
-    """Return whether the file begins as each certificate in DER or BER does (128 bytes or more), and as no text does."""
+    """Return whether the file begins as each certificate in DER or BER does, which no text does."""
     return data[:1] == bytes([der.SEQUENCE]) and data[1:2] >= b"\x80"
 
 
