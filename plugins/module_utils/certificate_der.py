@@ -12,7 +12,6 @@ __all__ = ["PEM_LABEL", "alone", "first", "is_ca"]
 PEM_LABEL = "CERTIFICATE"
 _LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
-_BIT_STRING = 0x03
 _EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
@@ -35,7 +34,7 @@ def alone(data: bytes) -> bytes | None:
         parts = [one.tag for one in der.split(next(der.split(certificate)).content)]
     except (der.DerError, StopIteration):
         return None
-    usual = parts == [der.SEQUENCE, der.SEQUENCE, _BIT_STRING] and len(certificate) <= _LARGEST
+    usual = parts == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING] and len(certificate) <= _LARGEST
     return certificate if usual else None
 
 

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, java_truststore, system_store, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchors,
+    certificate_files,
+    java_truststore,
+    system_store,
+    trust_store,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts
@@ -37,7 +43,7 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     places = [directory, *_copies(chosen, options, family)]
     return {
         "places": [asdict(place) for place in places],
-        "warnings": anchors.warnings(chosen),
+        "warnings": [*anchors.warnings(chosen), *certificate_files.warnings(groups)],
         "anchors": len(chosen),
         "until": anchors.next_change(known),
     }

@@ -16,12 +16,12 @@ from ansible_collections.grid.security.plugins.module_utils import (
     anchor_info,
     certificates,
     names,
-    pem,
     safe_x509,
     signing_policy,
     times,
 )
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import certificate_files, source_files
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
 try:
@@ -35,7 +35,6 @@ except ImportError:  # ansible-core brings it; ansible-test imports this file wi
 
 __all__ = ["Anchor", "check", "collect", "next_change", "select", "warnings"]
 
-COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
 _MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
 _LONGEST_NAME = 200  # characters of an alias, which becomes the name of a file
 _SOON = 30  # days
@@ -44,7 +43,7 @@ _WEAK_RSA = 2048  # bits
 
 @dataclass
 class Anchor:
-    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`COMPANIONS`)."""
+    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`source_files.COMPANIONS`)."""
 
     alias: str
     certificate: x509.Certificate
@@ -103,26 +102,23 @@ def _anchors(group: Group) -> Iterator[Anchor]:
                 f"{group.where}: {name} holds a private key, which has no place among trust anchors. Remove it from the"
                 " source, and consider that key as known to others.",
             )
-    named = {data for name, data in group.files.items() if name.endswith((".pem", ".crt"))}
-    for name, data in group.files.items():
-        stem, _dot, ending = name.rpartition(".")
-        if ending in ("pem", "crt") or (ending.isdigit() and data not in named):  # HASH.0 is most often a link
-            yield from _read_certificates(group, name, stem, data)
+    for name in certificate_files.ca_files(group.files):
+        yield from _read_certificates(group, name, name.rpartition(".")[0], group.files[name])
 
 
 def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Iterator[Anchor]:
-    blocks = [block.text for block in pem.blocks(data) if block.label == "CERTIFICATE"]
-    if not blocks or len(blocks) != data.count(b"-----BEGIN CERTIFICATE-----"):
-        kind = "is truncated" if b"-----BEGIN CERT" in data else f"is no PEM certificate but {_guess(data)}"
-        raise GridSecurityError("not_pem", f"{group.where}: {name} {kind}. Fetch it again.")
-    files = {end: group.files[f"{stem}.{end}"] for end in COMPANIONS if f"{stem}.{end}" in group.files}
+    try:
+        blocks = certificate_files.read(data)
+    except GridSecurityError as error:
+        raise GridSecurityError(error.kind, f"{group.where}: {name} {error.message}") from None
+    files = {end: group.files[f"{stem}.{end}"] for end in source_files.COMPANIONS if f"{stem}.{end}" in group.files}
     info = anchor_info.parse(files.get("info", b""))
     for block in blocks:
-        certificate = _load(group, name, block)
+        certificate = _load(group, name, block.text)
         single = len(blocks) == 1
         # Of a bundle, neither the file's name nor the files beside it say anything about one certificate.
         named = (group.alias or info.get("alias") or ("" if stem == "inline" else stem)) if single else ""
-        text = data if single and files else certificate.public_bytes(Encoding.PEM)
+        text = block.text if single and files else certificate.public_bytes(Encoding.PEM)
         alias = _safe(named or _common_name(certificate))
         own = dict(files) if single else {}
         anchor = Anchor(alias, certificate, text, own, _profiles(group, info), f"{group.where}: {name}")
@@ -130,11 +126,6 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         if group.crl_urls:
             anchor.files.setdefault("crl_url", "".join(f"{url}\n" for url in group.crl_urls).encode())
         yield anchor
-
-
-def _guess(data: bytes) -> str:
-    start = data.lstrip()[:20].lower()
-    return "a web page" if start.startswith((b"<!doctype", b"<html")) else "something else"
 
 
 def _load(group: Group, name: str, block: bytes) -> x509.Certificate:

@@ -16,9 +16,10 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import crl, der, names, pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, trust_anchors
+from ansible_collections.grid.security.plugins.plugin_utils import anchors, certificate_files, trust_anchors
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
+from ansible_collections.grid.security.plugins.plugin_utils.certificate_files import Certificate
 
 try:
     from cryptography.hazmat.primitives.serialization import Encoding
@@ -27,7 +28,6 @@ except ImportError:  # ansible-core brings it; ansible-test imports this file wi
 
 __all__ = ["collect", "from_groups"]
 
-_ENDINGS = ("pem", "crt")
 _BESIDE = ("signing_policy", "info")  # endings of the files beside a certificate that are needed here
 _SUBJECT = 4  # index of the subject among the fields of a certificate, without the version
 _CRL_MARK = b"-----BEGIN X509 CRL-----"
@@ -65,24 +65,21 @@ def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
 
 def _read(group: Group) -> Iterator[Anchor | dict[str, Any]]:
     """Yield each CA of a group. A CA that cannot be read is a dictionary with the parts that a message needs."""
-    named = {data for name, data in group.files.items() if name.endswith((".pem", ".crt"))}
-    for name, data in group.files.items():
-        stem, _dot, ending = name.rpartition(".")
-        if ending not in _ENDINGS and not (ending.isdigit() and data not in named):  # HASH.0 is most often a link
-            continue
+    for name in certificate_files.ca_files(group.files):
+        stem, data = name.rpartition(".")[0], group.files[name]
         beside = {f"{stem}.{end}": group.files[f"{stem}.{end}"] for end in _BESIDE if f"{stem}.{end}" in group.files}
-        blocks = [block for block in pem.blocks(data) if block.label == "CERTIFICATE"]
         piece = dataclasses.replace(group, files={name: data, **beside}, crls={})
         try:
             yield from anchors.collect([piece])
         except GridSecurityError as error:
+            blocks = certificate_files.complete(data)
             if len(blocks) > 1:
                 yield from _read_bundle(group, blocks)
             else:
                 yield from _unreadable(stem, blocks, error)
 
 
-def _read_bundle(group: Group, blocks: list[pem.Block]) -> Iterator[Anchor | dict[str, Any]]:
+def _read_bundle(group: Group, blocks: list[Certificate]) -> Iterator[Anchor | dict[str, Any]]:
     """Read the certificates of a bundle one by one, because not all of them can be read."""
     for block in blocks:
         piece = dataclasses.replace(group, files={"inline.pem": block.text}, alias=None, crls={})
@@ -92,11 +89,11 @@ def _read_bundle(group: Group, blocks: list[pem.Block]) -> Iterator[Anchor | dic
             yield from _unreadable("", [block], error)
 
 
-def _unreadable(alias: str, blocks: list[pem.Block], error: GridSecurityError) -> Iterator[dict[str, Any]]:
+def _unreadable(alias: str, blocks: list[Certificate], error: GridSecurityError) -> Iterator[dict[str, Any]]:
     """Yield a CA that cannot be used, by its name; nothing if the name cannot be read either."""
     try:
         (block,) = blocks
-        fields = [one for one in der.read(block.data).child(0).children if one.tag != der.CONTEXT_0]
+        fields = [one for one in der.read(block.der).child(0).children if one.tag != der.CONTEXT_0]
         subject = der.encode(fields[_SUBJECT].tag, _content(fields[_SUBJECT]))
         canonical, dn = names.canonical(subject).hex(), names.der_slash_form(subject)
     except (ValueError, IndexError):
