@@ -74,7 +74,7 @@ PARTS = (
 
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
-    options = validated(OPTIONS, action.arguments)
+    options = validated(OPTIONS, action.arguments, module="node")
     if options["verify"]:
         action.change_nothing()
     chosen = [part for part in PARTS if _is_wanted(action, part)]

@@ -62,7 +62,9 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     :raises AnsibleActionFail: an option is unknown, of the wrong type, missing, or does not fit another.
     """
     pair = ("import_vomses", "import_vomsdir")
-    options = validated(OPTIONS, arguments, required_together=[pair], required_by={"import_vos": pair})
+    options = validated(
+        OPTIONS, arguments, "", "voms_client", required_together=[pair], required_by={"import_vos": pair}
+    )
     for name in ("vomses_path", "vomsdir_path"):
         if not os.path.isabs(options[name]):
             raise AnsibleActionFail(f"{name}: {options[name]} must be an absolute path of the node.")
