@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import Line, Vo, lines
-from ansible_collections.grid.security.plugins.plugin_utils import places, vo_import, voms_files, vos, wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils import known_vos, places, vo_import, voms_files, vos
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts
 from ansible_collections.grid.security.plugins.plugin_utils.voms_files import Change, Comparison
@@ -96,7 +96,7 @@ def gather(
         raise GridSecurityError("bad_vo", "\n".join(failures))
     if not named:
         raise GridSecurityError("no_vos", "no VO is named. Give vos, or import_vomses and import_vomsdir.")
-    return named, warnings + wlcg_vos.warnings(named)
+    return named, warnings + known_vos.warnings(named)
 
 
 def _refuse_other_than_directory(path: str, outcome: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import LAST_PORT, Server, Vo
-from ansible_collections.grid.security.plugins.plugin_utils import wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils import known_vos
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import validated
 
 __all__ = ["check", "check_host", "check_name", "check_server", "define"]
@@ -78,13 +78,15 @@ def _define(given: Any, where: str) -> Vo:
 
 
 def _ready(name: str, where: str) -> Vo:
-    if name not in wlcg_vos.VOS:
+    known = known_vos.find(name)
+    if known is None:
+        server = "{host: voms.example.org, port: 15000, dn: /DC=org/.../CN=voms.example.org, ca_dn: /DC=org/.../CN=CA}"
         raise _bad(
             where,
-            f"{name!r} is none of the VOs that are known here ({', '.join(wlcg_vos.VOS)}). Write a dictionary with name"
-            " and servers.",
+            f"{name!r} is none of the VOs that are known here. {known_vos.closest(name)}. For another VO, give its"
+            f" servers: {{name: {name}, servers: [{server}]}}.",
         )
-    return wlcg_vos.VOS[name]
+    return known
 
 
 def _server(given: dict[str, Any], vo: dict[str, Any], where: str) -> Server:
@@ -101,7 +103,7 @@ def check(vo: Vo, where: str) -> None:
     :raises GridSecurityError: ``bad_vo``: it has no servers, or one of them twice.
     """
     if not vo.servers:
-        ready = f" For those that are known here, write just {vo.name}." if vo.name in wlcg_vos.VOS else ""
+        ready = f" For those that are known here, write just {vo.name}." if known_vos.find(vo.name) else ""
         raise _bad(where, f"it has no servers. Name them, or say state: absent.{ready}")
     hosts: set[str] = set()
     for server in vo.servers:
