@@ -164,5 +164,5 @@ def _warnings(candidates: list[_Candidate]) -> Iterator[str]:
     left = [f"{one.name} ({one.foreign})" for one in candidates if one.foreign]
     if left:
         first = "VOs that no source names are left, because not all files about them are of this collection"
-        remedy = "remove the package that has the files, or add {name: VO, state: absent} to vos"
+        remedy = "remove the package that has the files, or write {name: VO, state: absent} in vos"
         yield f"{first}: {listed(left)}. To remove such a VO, {remedy}."

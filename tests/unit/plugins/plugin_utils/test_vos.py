@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,13 @@ def test_each_known_vo_has_a_source_and_a_date() -> None:
         assert set(vo) == {"servers", "source", "date"}
         assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(tree|blob)/[0-9a-f]{40}(/\S+)?", vo["source"])
         assert datetime.date.fromisoformat(vo["date"]) >= datetime.date(2025, 4, 1)
+
+
+@pytest.mark.parametrize("page", ["plugins/modules/voms_client.py", "roles/voms_client/README.md"])
+def test_pages_list_the_known_vos(page: str) -> None:
+    text = (Path(__file__).parents[4] / page).read_text()
+    (sentence,) = re.findall(r"The servers of (.*?)\s+are\s+known", text, re.DOTALL)
+    assert re.findall(r"[a-z][a-z.-]+", sentence.replace("and", "")) == known_vos.names()
 
 
 DEAD = ("voms2.cern.ch", "lcg-voms2.cern.ch", "voms.hellasgrid.gr", "voms2.hellasgrid.gr", ".app.cern.ch")
