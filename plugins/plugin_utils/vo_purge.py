@@ -67,16 +67,28 @@ def look(
     """
     root = overview(named, options["vomsdir_path"])
     there = {name for name, facts in seen.get("found", root.wanted).items() if facts["kind"] == "directory"}
-    stated = {str(line.vo) for facts in tables.values() for line in voms_files.lines_of(facts) if line.vo}
+    stated = _stated(tables)
     known = {vo.name for vo in named} | mistakes.kept
-    names = sorted(name for name in (there | stated) - known if vos.is_name(name))
+    names = sorted(name for name in there.union(stated) - known if vos.is_name(name))
     layout = voms_files.layout([Vo(name, []) for name in names], "", options["vomsdir_path"])[1:]
     outcomes = (yield Request([places.compare_set(one) for one in layout])) if layout else []
-    candidates = [_candidate(*one, tables, options["vomses_path"]) for one in zip(names, layout, outcomes)]
+    candidates = [
+        _candidate(name, place, outcome, {file: tables[file] for file in stated.get(name, [])}, options["vomses_path"])
+        for name, place, outcome in zip(names, layout, outcomes)
+    ]
     removable = [one for one in candidates if not one.foreign and _is_stated(one, stated)]
     remaining = {vo.name for vo in named if vo.servers} | mistakes.kept
-    refusal = _refusal(removable, remaining, known & (there | stated), mistakes, options["allow_shrink"])
+    refusal = _refusal(removable, remaining, remaining & there.union(stated), mistakes, options["allow_shrink"])
     return _unnamed([] if refusal else removable, list(_warnings(candidates)), refusal)
+
+
+def _stated(tables: Facts) -> dict[str, set[str]]:
+    """The vomses files that have entries of a VO, by VO."""
+    files: dict[str, set[str]] = {}
+    for file, facts in tables.items():
+        for name in {line.vo for line in voms_files.lines_of(facts) if line.vo}:
+            files.setdefault(name, set()).add(file)
+    return files
 
 
 def _unnamed(removed: list[_Candidate], warnings: list[str], refusal: str) -> Unnamed:
@@ -93,7 +105,8 @@ def _unnamed(removed: list[_Candidate], warnings: list[str], refusal: str) -> Un
 
 
 def _candidate(name: str, place: Place, outcome: dict[str, Any], tables: Facts, vomses_path: str) -> _Candidate:
-    foreign = [os.path.join(vomses_path, file) for file in tables if not _is_own_table(name, file, tables[file])]
+    """:param tables: the vomses files that have entries of the VO."""
+    foreign = [os.path.join(vomses_path, one) for one in sorted(tables) if not _is_own_table(name, one, tables[one])]
     foreign += [os.path.join(place.directory, file) for file in _foreign_lsc_files(outcome)]
     if outcome.get("failed"):
         foreign.append(f"{place.directory}: {outcome['msg']}")
@@ -101,11 +114,8 @@ def _candidate(name: str, place: Place, outcome: dict[str, Any], tables: Facts, 
 
 
 def _is_own_table(name: str, file: str, facts: dict[str, Any]) -> bool:
-    """Whether a vomses file says nothing about the VO, or has the form of the file that this collection writes."""
-    found = voms_files.lines_of(facts)
-    if not any(line.vo == name for line in found):
-        return True
-    return file == name and _is_plain(facts) and all(_is_own_line(line, name) for line in found)
+    """Whether a vomses file with entries of the VO has the form of the file that this collection writes."""
+    return file == name and _is_plain(facts) and all(_is_own_line(line, name) for line in voms_files.lines_of(facts))
 
 
 def _is_own_line(line: vomses.Line, name: str) -> bool:
