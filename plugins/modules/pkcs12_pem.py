@@ -20,11 +20,17 @@ author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
   - grid.security.attributes
+notes:
+  - With O(credentials), a failure shows no passphrase, also with C(-vvv), and no C(no_log) is needed. This does not hold for a C(loop) over
+    this module. Ansible prints each item with its passphrases. With C(loop_control.label) it still does so with C(-v), and for an item that fails.
+    Registered results hold the items, too.
+  - If you must loop, set C(no_log=true). It hides the items and the result. With ansible-core 2.16 it also hides the cause of a failure.
 options:
   credentials:
     description:
       - Many credentials. Each item takes the options of this module; those given beside O(credentials) are defaults for all
         items.
+      - Use this list and not a C(loop). In a loop, Ansible prints the items with their passphrases.
       - All items are processed. Failures are reported together at the end, also those of an item with an unknown option.
     type: list
     elements: dict
@@ -320,6 +326,15 @@ EXAMPLES = r"""
       - {owner: alice, src: alice.p12, passphrase: "{{ vault_alice_import }}", privatekey_passphrase: "{{ vault_alice_pem }}"}
       - {owner: bob, src: bob.p12, passphrase: "{{ vault_bob_import }}", privatekey_passphrase: "{{ vault_bob_pem }}"}
       - {owner: carol, state: absent}
+
+- name: Place the credentials of a list from the inventory, in one task and without a loop
+  grid.security.pkcs12_pem:
+    credentials: "{{ site_users }}"
+
+- name: Place one list for each group of nodes, where a loop cannot be avoided
+  grid.security.pkcs12_pem:
+    credentials: "{{ lookup('ansible.builtin.vars', item) }}"
+  loop: "{{ lists_of_users }}" # names of variables: no passphrase is in an item
 
 - name: Place users' credentials, remove those of users who left the list, and let users keep a passphrase of their own
   grid.security.pkcs12_pem:

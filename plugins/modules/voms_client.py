@@ -16,7 +16,7 @@ description:
   - A VO that is named is managed as a whole. Its file below O(vomses_path) is called after the VO, and its LSC files are those of
     its servers. Entries, LSC files and server certificates of that VO that came from elsewhere are removed, whatever the files
     are called. In a file that has entries of other VOs too, all else stays as it is.
-  - VOs that are not named are left alone.
+  - VOs that are not named are left alone, unless O(purge) is set.
   - Neither comments nor backups are placed. Clients read every file there, and some of them fail on what they do not expect.
 author:
   - grid.security maintainers (@grid-security)
@@ -25,8 +25,9 @@ extends_documentation_fragment:
 options:
   vos:
     description:
-      - The VOs. Each item is a name (V(alice), V(atlas), V(cms), V(dteam) or V(lhcb), whose servers are known here), or a
-        dictionary.
+      - The VOs. Each item is a name, if the servers of the VO are known here, or a dictionary.
+      - The servers of V(alice), V(atlas), V(cms), V(ctao), V(dteam), V(lhcb), V(ops), V(vo.france-grilles.fr) and V(wlcg) are
+        known. The file C(plugins/plugin_utils/known_vos.json) of this collection has them, with the source and its date.
       - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and everything
         that is said about it is removed, except the directory of its LSC files.
       - Each of C(servers) has C(host), C(port), C(dn) and C(ca_dn), the DNs of its certificate and of the CA that issued this,
@@ -50,6 +51,7 @@ options:
     description:
       - A vomses file, or a directory of such files, on the controller. The VOs in it are managed as if they were in O(vos),
         unless they are.
+      - A VO that cannot be imported does not stop the others. Its files stay as they are, and the task fails after the other VOs are done.
     type: str
   import_vomsdir:
     description:
@@ -61,6 +63,23 @@ options:
       - Only these VOs of O(import_vomses). Without it, all.
     type: list
     elements: str
+  purge:
+    description:
+      - Whether to remove the VOs that are in place and that neither O(vos) nor O(import_vomses) names any more.
+      - A VO is removed as a whole, and only if this module could have written all files about it. These are its file below
+        O(vomses_path) and its LSC files, in the form that this module writes. So LSC files of a package are removed, too, if they have
+        this form. Otherwise the VO is left as it is, and a warning names a file that has another form.
+      - Old server certificates, and other files below O(vomsdir_path), are not removed. An empty directory of a VO stays.
+      - A VO that is defined wrongly, or whose import fails, is not removed. If the name of a VO cannot be read, or if the whole import
+        fails, no VO is removed.
+    type: bool
+    default: false
+  allow_shrink:
+    description:
+      - Whether O(purge) may remove more than half of the VOs in place, or all of them. Otherwise no VO is removed, and the task fails after
+        the VOs in O(vos) and O(import_vomses) are done.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -83,11 +102,16 @@ EXAMPLES = r"""
     vos:
       - "{{ our_vo }}"
       - {name: vo.formerly.org, state: absent}
+
+- name: Have these VOs and no other
+  grid.security.voms_client:
+    vos: [atlas, dteam, ops]
+    purge: true
 """
 
 RETURN = r"""
 vos:
-  description: A result for each VO that is managed.
+  description: A result for each VO that is managed, and for each VO that O(purge) removes.
   returned: success
   type: list
   elements: dict

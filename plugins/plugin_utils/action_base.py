@@ -8,17 +8,21 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
 
 if TYPE_CHECKING:
+    from ansible.module_utils.common.arg_spec import ValidationResult
+
     from ansible_collections.grid.security.plugins.module_utils.identity import Register
 
 __all__ = ["GridAction", "Options", "plain", "validated"]
@@ -34,25 +38,27 @@ class Options:
     Items of a long list differ in texts that any specification takes as they are. Those that are alike in all else are
     checked once, as ansible's check takes longer than all that is done with them when there is nothing to do.
 
+    :param module: the module of this collection that has these options; empty for the items of its lists.
     :param rules: as of ansible's ``ArgumentSpecValidator``.
     """
 
-    def __init__(self, specification: dict[str, Any], **rules: Any) -> None:
+    def __init__(self, specification: dict[str, Any], module: str = "", **rules: Any) -> None:
         self._specification = specification
+        self._module = f" for (grid.security.{module}) module" if module else ""
         self._validator = ArgumentSpecValidator(specification, **rules)
         self._known: dict[str, dict[str, Any]] = {}
 
-    def complete(self, arguments: dict[str, Any], where: str = "") -> dict[str, Any]:
+    def complete(self, arguments: dict[str, Any], where: str = "", others: Iterable[str] = ()) -> dict[str, Any]:
         """All options, with defaults for those not given.
 
-        :param where: what messages start with.
+        :param where: what messages start with. :param others: options that are supported here and checked elsewhere.
         :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
         """
         given = plain(arguments)
         texts = {name: value for name, value in given.items() if self._is_taken_as_it_is(name, value)}
         alike = repr((sorted(texts), [item for item in given.items() if item[0] not in texts]))
         if alike not in self._known:
-            self._known[alike] = self._validated(given, where)
+            self._known[alike] = self._validated(given, where, others)
         return {**self._known[alike], **texts}
 
     def _is_taken_as_it_is(self, name: str, value: Any) -> bool:
@@ -61,20 +67,44 @@ class Options:
             return False
         return rule.get("type") == "str" or (rule.get("type") == "path" and not set(value) & {"~", "$"})
 
-    def _validated(self, given: dict[str, Any], where: str) -> dict[str, Any]:
+    def _validated(self, given: dict[str, Any], where: str, others: Iterable[str]) -> dict[str, Any]:
         result = self._validator.validate(given)
         if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
+            messages = [error.msg for error in result.errors.errors if not isinstance(error, UnsupportedError)]
+            text = where + "; ".join([*messages, *self._unsupported(result, others)])
             quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
-            raise AnsibleActionFail(str(remove_values(where + "; ".join(result.error_messages), quoted)))
+            raise AnsibleActionFail(str(remove_values(text, quoted)))
         options: dict[str, Any] = result.validated_parameters
         return options
 
+    def _unsupported(self, result: ValidationResult, others: Iterable[str]) -> list[str]:
+        """Unknown options and the known options, in the words of ansible's own modules.
+
+        Ansible names the known options of one level only, which may not be the level of the unknown option.
+        """
+        levels: dict[tuple[str, ...], list[str]] = {}
+        for unknown in result.unsupported_parameters:
+            path = unknown if isinstance(unknown, tuple) else (unknown,)
+            levels.setdefault(path[:-1], []).append(".".join(map(str, path)))
+        return [self._told(level, unknown, others if not level else ()) for level, unknown in sorted(levels.items())]
+
+    def _told(self, level: tuple[str, ...], unknown: list[str], others: Iterable[str]) -> str:
+        supported = ", ".join(sorted({*self._supported(level), *others}))
+        listed = ", ".join(sorted(unknown))
+        return f"Unsupported parameters{self._module}: {listed}. Supported parameters include: {supported}."
+
+    def _supported(self, level: tuple[str, ...]) -> Iterable[str]:
+        specification = self._specification
+        for name in level:
+            specification = specification[name]["options"]
+        return specification
+
 
 def validated(
-    specification: dict[str, Any], arguments: dict[str, Any], where: str = "", **rules: Any
+    specification: dict[str, Any], arguments: dict[str, Any], where: str = "", module: str = "", **rules: Any
 ) -> dict[str, Any]:
     """The complete options of a single task or item; see :class:`Options`."""
-    return Options(specification, **rules).complete(arguments, where)
+    return Options(specification, module, **rules).complete(arguments, where)
 
 
 def plain(value: Any) -> Any:

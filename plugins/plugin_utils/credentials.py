@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Any, Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -28,6 +29,7 @@ from ansible_collections.grid.security.plugins.plugin_utils.kept_renderings impo
 
 __all__ = ["identify", "place", "read_options", "subject"]
 
+_OF_LIST = {"credentials", *credentials.LIST_OPTIONS}  # the options that no credential has
 _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
 
 
@@ -85,12 +87,11 @@ def read_options(arguments: dict[str, Any]) -> list[dict[str, Any]]:
 
     :raises AnsibleActionFail: the options outside of ``credentials`` are wrong.
     """
-    of_list = {"credentials", *credentials.LIST_OPTIONS}
-    defaults = {name: value for name, value in arguments.items() if name not in of_list}
+    defaults = {name: value for name, value in arguments.items() if name not in _OF_LIST}
     read = _Reading(defaults, trusted_cas.take_out(defaults))
     items = arguments.get("credentials")
     if items is None:
-        return [read.options(defaults)]
+        return [read.options(defaults, _OF_LIST)]
     if not isinstance(items, list):
         raise AnsibleActionFail("credentials must be a list of dictionaries.")
     complete = [read.item(index, item) for index, item in enumerate(items)]
@@ -107,11 +108,11 @@ class _Reading:
 
     def __init__(self, defaults: dict[str, Any], shared: dict[str, Any]) -> None:
         self._defaults, self._shared = defaults, shared
-        self._check = Options(credentials.OPTIONS, mutually_exclusive=_EXCLUSIVE)
+        self._check = Options(credentials.OPTIONS, "pkcs12_pem", mutually_exclusive=_EXCLUSIVE)
 
-    def options(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The complete options of one credential."""
-        options = self._check.complete({**self._defaults, **given})
+    def options(self, given: dict[str, Any], others: Iterable[str] = ()) -> dict[str, Any]:
+        """The complete options of one credential. :param others: as of :meth:`Options.complete`."""
+        options = self._check.complete({**self._defaults, **given}, others=others)
         if options["state"] == "present" and not (options["src"] or options["content"]):
             raise AnsibleActionFail("one of src and content is required for state: present.")
         _check_texts(options)
@@ -135,11 +136,11 @@ class _Reading:
             return {**unusable, "owner": owner, "error": GridSecurityError("bad_options", f"{named}: {error}")}
 
     def check_defaults(self) -> None:
-        """Check the services of the defaults.
+        """Check the defaults and their services.
 
         :raises AnsibleActionFail: they are wrong, so all items are.
         """
-        restarts.read(self._check.complete(self._defaults)["services"], "")
+        restarts.read(self._check.complete(self._defaults, others=_OF_LIST)["services"], "")
 
 
 def _check_texts(options: dict[str, Any]) -> None:

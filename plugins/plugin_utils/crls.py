@@ -100,7 +100,7 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
 
 
 def _read_options(arguments: dict[str, Any]) -> dict[str, Any]:
-    options = validated(OPTIONS, arguments)
+    options = validated(OPTIONS, arguments, module="crls")
     sources = enumerate(options["sources"])
     options["sources"] = [trust_anchors.read_source(one, f"sources[{number}]: ") for number, one in sources]
     options["exclude"] = [one.pattern for one in anchor_filters.read_exclusions(options["exclude"])]

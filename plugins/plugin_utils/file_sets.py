@@ -23,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def place(action: GridAction) -> Conversation:
     """Converge the sets of the task and return its result."""
-    options = validated(OPTIONS, action.arguments)
+    options = validated(OPTIONS, action.arguments, module="file_set")
     action.engine_options = {"timeout": options["timeout"]}
     outcomes = yield from converge(action, options["sets"])
     return _result(outcomes)

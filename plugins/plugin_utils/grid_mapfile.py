@@ -69,7 +69,7 @@ class Failure:
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make the file what credentials and entries say, and return the result."""
-    options = validated(OPTIONS, arguments)
+    options = validated(OPTIONS, arguments, module="grid_mapfile")
     believed = {name: options[name] for name in trusted_cas.OPTIONS}
     given = credentials.read_options({**believed, "credentials": options["credentials"]})
     items = [one for one in given if one["state"] == "present"]

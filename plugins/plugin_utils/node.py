@@ -41,8 +41,14 @@ OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": Fals
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
-# Lists whose items belong to different persons: a mistake in an item costs only that item.
-_LISTS = ("user_credentials", "host_credential_copies", "grid_mapfile_credentials", "grid_mapfile_entries")
+# Lists whose items belong to different persons or VOs: a mistake in an item costs only that item.
+_LISTS = (
+    "voms_client_vos",
+    "user_credentials",
+    "host_credential_copies",
+    "grid_mapfile_credentials",
+    "grid_mapfile_entries",
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Part:
     """What one role does.
 
     :param variables: the part is done on a node for which one of these is set.
-    :param purge: if this variable is true, the part is done for an empty list of the role's name, too.
+    :param purge: if this variable is true, the part is done for an empty list in the first variable, too.
     """
 
     role: str
@@ -65,7 +71,7 @@ _WITH_DAYS = ("host_credential", "user_credentials")
 # The mapfile comes last: it maps the credentials that the parts before it did not refuse.
 PARTS = (
     Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
-    Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place),
+    Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place, "voms_client_purge"),
     Part("host_credential", ("host_credential_src",), credentials.place),
     Part("user_credentials", ("user_credentials",), credentials.place, "user_credentials_purge"),
     Part("grid_mapfile", ("grid_mapfile_path",), grid_mapfile.place),
@@ -74,7 +80,7 @@ PARTS = (
 
 def place(action: GridAction) -> Conversation:
     """Bring all parts that the node's variables ask for where they should be, and return the result."""
-    options = validated(OPTIONS, action.arguments)
+    options = validated(OPTIONS, action.arguments, module="node")
     if options["verify"]:
         action.change_nothing()
     chosen = [part for part in PARTS if _is_wanted(action, part)]
@@ -89,7 +95,7 @@ def place(action: GridAction) -> Conversation:
 
 
 def _is_wanted(action: GridAction, part: Part) -> bool:
-    purges = bool(part.purge) and part.role in action.task_vars and _is_set(action, part.purge, _truth)
+    purges = bool(part.purge) and part.variables[0] in action.task_vars and _is_set(action, part.purge, _truth)
     return purges or any(_is_set(action, one) for one in part.variables)
 
 

@@ -29,9 +29,10 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
             yield from (
                 f"{one['owner']}: no longer listed: {', '.join(one['paths'])}" for one in part.get("purged", [])
             )
-        elif part.get("failed"):
+            continue
+        if part.get("failed"):
             yield from (f"{role}: {line.removeprefix('- ')}" for line in part["msg"].splitlines())
-        elif part["changed"]:
+        if part.get("changed"):
             yield f"{role}: {'; '.join(_DIFFERENCES[role](part))}"
 
 

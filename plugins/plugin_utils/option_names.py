@@ -37,7 +37,8 @@ _DISTINCTIVE = (
     (r": ", r": "),  # "alice.p12: trust_anchors: x cannot be read"
 )
 _EVERYDAY = (
-    (r"^", r"(?:\[\d+\](?: for \S+)?)?: | is | must "),  # "path: x must be an absolute path", "sources is empty"
+    # "path: x must be an absolute path", "vos[1] (atlas): ", "sources is empty"
+    (r"^", r"(?:\[\d+\](?: for \S+| \([\w.-]+\))?)?: | is | must "),
     (_VERB, r"[.,;]|$| (?:or|has|to the one|and content)\b"),  # "Check src.", "Give credentials or entries"
     (r"(?:argument|option|by) '", r"'"),  # ansible's own, as the next one
     (r"value of ", r" must"),

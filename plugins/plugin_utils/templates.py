@@ -25,7 +25,7 @@ _REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _MOST_REFERENCES = 8
 # The fields that are filled one by one if an item cannot be filled as a whole.
 _PATHS = ("directory", "cert_path", "privatekey_path", "other_certs_path")
-_KEPT = ("owner", "account", "state", *_PATHS)
+_KEPT = ("owner", "account", "name", "state", *_PATHS)
 
 Fill = Callable[[Any], Any]
 

@@ -86,7 +86,7 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
 
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     """
-    options = validated(OPTIONS, arguments)
+    options = validated(OPTIONS, arguments, module="trust_anchors")
     options["sources"] = [read_source(one, f"sources[{number}]: ") for number, one in enumerate(options["sources"])]
     _check_paths(options)
     return options

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Union
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import (
@@ -20,6 +21,7 @@ from ansible_collections.grid.security.plugins.module_utils.vomses import (
     parse_lsc,
 )
 from ansible_collections.grid.security.plugins.plugin_utils import vos
+from ansible_collections.grid.security.plugins.plugin_utils.vo_mistakes import Mistakes
 
 __all__ = ["read"]
 
@@ -34,26 +36,53 @@ class _Located:
     where: str
 
 
+_Groups = dict[str, list[Union[_Located, GridSecurityError]]]
+
+
 def read(
-    vomses: str, vomsdir: str, chosen: list[str] | None, defined: Collection[str] = ()
+    vomses: str,
+    vomsdir: str,
+    chosen: list[str] | None,
+    defined: Collection[str] = (),
+    mistakes: Mistakes | None = None,
 ) -> tuple[list[Vo], list[str]]:
     """The VOs in the file or directory ``vomses``, with issuers from ``vomsdir``, and warnings about what is left out.
 
     :param chosen: only these; None: all. :param defined: not these, because the user defines them.
-    :raises GridSecurityError: ``bad_import``, ``bad_vo``: something there that some client cannot read.
+    :param mistakes: gets a message for each VO that cannot be imported. If it is None, the first error is raised.
+    :raises GridSecurityError: ``bad_import``, ``bad_vo``: something there that some client cannot read, in a place that
+        may concern any VO.
     """
     hosts, groups = _lsc_hosts(vomsdir), _groups(vomses)
     names = set(chosen if chosen is not None else [*hosts, *groups]) - set(defined)
-    unknown = sorted(names - set(groups)) if chosen is not None else []
-    if unknown:
-        raise _bad(vomses, f"it has no entry of {', '.join(unknown)}. Correct import_vos, or add the entry.")
-    found = [_vo(name, groups[name], vomsdir) for name in sorted(names & set(groups))]
+    kept = Mistakes() if mistakes is None else mistakes
+    if chosen is not None and names - set(groups):
+        unknown = sorted(names - set(groups))
+        message = f"it has no entry of {', '.join(unknown)}. Correct import_vos, or add the entry."
+        _note(_bad(vomses, message), unknown, mistakes)
+    found = list(_vos({name: groups[name] for name in sorted(names & set(groups))}, vomsdir, mistakes))
     known = {(vo.name, server.host) for vo in found for server in vo.servers}
-    left = [(name, host) for name in sorted(names & set(hosts)) for host in hosts[name] if (name, host) not in known]
+    complete = sorted(names & set(hosts) - kept.kept)
+    left = [(name, host) for name in complete for host in hosts[name] if (name, host) not in known]
+    kept.kept.update(name for name, _host in left if name not in groups)  # the site has not given them up
     return found, [
         f"{vomsdir}/{name}/{host}.lsc is not imported, because {vomses} has no entry of {name} for that server."
         for name, host in left
     ]
+
+
+def _vos(groups: _Groups, vomsdir: str, mistakes: Mistakes | None) -> Iterator[Vo]:
+    for name, group in groups.items():
+        try:
+            yield _vo(name, group, vomsdir)
+        except GridSecurityError as error:
+            _note(error, [name], mistakes)
+
+
+def _note(error: GridSecurityError, names: list[str], mistakes: Mistakes | None) -> None:
+    if mistakes is None:
+        raise error
+    mistakes.add(error.message, names)
 
 
 def _lsc_hosts(vomsdir: str) -> dict[str, list[str]]:
@@ -67,12 +96,12 @@ def _lsc_hosts(vomsdir: str) -> dict[str, list[str]]:
     }
 
 
-def _groups(vomses: str) -> dict[str, list[_Located]]:
-    """The entries of all files, by VO."""
-    groups: dict[str, list[_Located]] = {}
+def _groups(vomses: str) -> _Groups:
+    """The entries of all files, by VO; an error in place of an entry that some client cannot read."""
+    groups: _Groups = {}
     for path in _files(vomses):
-        for one in _entries(path):
-            groups.setdefault(one.entry.vo, []).append(one)
+        for name, one in _entries(path):
+            groups.setdefault(name, []).append(one)
     return groups
 
 
@@ -84,16 +113,19 @@ def _files(path: str) -> list[str]:
     return [one for one in paths if os.path.isfile(one)]
 
 
-def _entries(path: str) -> Iterator[_Located]:
+def _entries(path: str) -> Iterator[tuple[str, _Located | GridSecurityError]]:
     for number, line in enumerate(lines(_bytes(path)), 1):
         where = f"{path}, line {number}"
         try:
             entry = line.parse()
         except VomsError as error:
-            raise _bad(where, f"it {error}. Correct or remove it: Java clients stop there.") from error
+            refused = _bad(where, f"it {error}. Correct or remove it: Java clients stop there.")
+            if not line.vo:
+                raise refused from error
+            yield line.vo, refused
+            continue
         if entry is not None:
-            vos.check_name(entry.vo, where)
-            yield _Located(entry, where)
+            yield entry.vo, _Located(entry, where)
 
 
 def _bytes(path: str) -> bytes:
@@ -109,14 +141,17 @@ def _bytes(path: str) -> bytes:
     return data
 
 
-def _vo(name: str, group: list[_Located], vomsdir: str) -> Vo:
+def _vo(name: str, group: list[_Located | GridSecurityError], vomsdir: str) -> Vo:
     hosts: dict[str, _Located] = {}
     for one in group:
+        if isinstance(one, GridSecurityError):
+            raise one
+        vos.check_name(name, one.where)
         known = hosts.setdefault(one.entry.host.lower(), one)
         if known.entry != one.entry:
             raise _bad(one.where, f"{one.entry.host} serves {name} otherwise than in {known.where}. Keep one of them.")
     vo = Vo(name, [_server(one, vomsdir) for one in hosts.values()])
-    vos.check(vo, group[0].where)
+    vos.check(vo, next(iter(hosts.values())).where)
     return vo
 
 

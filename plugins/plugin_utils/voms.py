@@ -14,9 +14,17 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import Line, Vo, lines
-from ansible_collections.grid.security.plugins.plugin_utils import places, vo_import, voms_files, vos, wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    known_vos,
+    places,
+    vo_import,
+    vo_purge,
+    voms_files,
+    vos,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts
+from ansible_collections.grid.security.plugins.plugin_utils.vo_mistakes import Mistakes
 from ansible_collections.grid.security.plugins.plugin_utils.voms_files import Change, Comparison
 
 __all__ = ["gather", "place", "read_options", "result"]
@@ -28,32 +36,45 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "import_vomses": {"type": "str"},
     "import_vomsdir": {"type": "str"},
     "import_vos": {"type": "list", "elements": "str"},
+    "purge": {"type": "bool", "default": False},
+    "allow_shrink": {"type": "bool", "default": False},
 }
+_REMOVED = "removed"
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make what a node knows of the VOs what the options say, and return the result."""
     options = read_options(arguments)
-    failures: list[str] = []
-    named, warnings = gather(options, action.find, failures)
-    wanted = voms_files.layout(named, options["vomses_path"], options["vomsdir_path"])
-    outcomes = yield Request([places.compare_set(one) for one in wanted])
+    mistakes = Mistakes()
+    named, warnings = gather(options, action.find, mistakes)
+    layout = voms_files.layout(named, options["vomses_path"], options["vomsdir_path"])
+    looked_at = [vo_purge.overview(named, options["vomsdir_path"])] if options["purge"] else []
+    outcomes = yield Request([places.compare_set(one) for one in [*layout, *looked_at]])
     _refuse_other_than_directory(options["vomses_path"], outcomes[0])
     places.raise_failure(outcomes)
-    comparison = Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
+    unnamed = vo_purge.Unnamed()
+    if looked_at:
+        tables = voms_files.found(layout[0], outcomes[0])
+        unnamed = yield from vo_purge.look(options, named, mistakes, tables, outcomes.pop())
+    wanted, outcomes = [*layout, *unnamed.places], [*outcomes, *unnamed.outcomes]
+    found = [voms_files.found(*pair) for pair in zip(wanted, outcomes)]
+    comparison = Comparison([*named, *unnamed.vos], wanted, found)
     if comparison.changes and not action.check_mode:
         contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
         update = voms_files.update_set(wanted, comparison.changes, outcomes)
         places.raise_failure((yield Request([update], contents)))
-    return _with_failures(result(comparison, warnings + comparison.warnings, action.diff), failures)
+    told = result(comparison, warnings + comparison.warnings + unnamed.warnings, action.diff, len(unnamed.vos))
+    return _with_failures(told, mistakes, unnamed.refusal)
 
 
-def _with_failures(told: dict[str, Any], failures: list[str]) -> dict[str, Any]:
+def _with_failures(told: dict[str, Any], mistakes: Mistakes, refusal: str) -> dict[str, Any]:
     """The result, failed if a VO is defined wrongly. The present files of these VOs were left as they are."""
-    if not failures:
-        return told
-    first = f"{len(failures)} VOs are defined wrongly and left as they are; the others are done."
-    return {**told, "failed": True, "kind": "bad_vo", "msg": "\n".join([first, *(f"- {one}" for one in failures)])}
+    lines = []
+    if mistakes.messages:
+        lines.append(f"{len(mistakes.messages)} VOs are defined wrongly and left as they are; the others are done.")
+        lines += [f"- {one}" for one in mistakes.messages]
+    lines += [one for one in (mistakes.of_import, refusal) if one]
+    return {**told, "failed": True, "kind": mistakes.kind or "shrink", "msg": "\n".join(lines)} if lines else told
 
 
 def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +83,9 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
     :raises AnsibleActionFail: an option is unknown, of the wrong type, missing, or does not fit another.
     """
     pair = ("import_vomses", "import_vomsdir")
-    options = validated(OPTIONS, arguments, required_together=[pair], required_by={"import_vos": pair})
+    options = validated(
+        OPTIONS, arguments, "", "voms_client", required_together=[pair], required_by={"import_vos": pair}
+    )
     for name in ("vomses_path", "vomsdir_path"):
         if not os.path.isabs(options[name]):
             raise AnsibleActionFail(f"{name}: {options[name]} must be an absolute path of the node.")
@@ -74,27 +97,33 @@ def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def gather(
-    options: dict[str, Any], find: Callable[[str], str], failures: list[str] | None = None
+    options: dict[str, Any], find: Callable[[str], str], mistakes: Mistakes | None = None
 ) -> tuple[list[Vo], list[str]]:
     """All VOs to be managed, those of ``vos`` before imported ones, and warnings.
 
-    :param find: as :meth:`GridAction.find`. :param failures: as of :func:`vos.define`.
+    :param find: as :meth:`GridAction.find`. :param mistakes: as of :func:`vos.define`.
     :raises GridSecurityError: ``no_vos``, and the kinds of :mod:`vos` and :mod:`vo_import`.
     """
-    defined = vos.define(options["vos"], failures)
-    imported: list[Vo] = []
-    warnings: list[str] = []
-    if options["import_vomses"]:
-        sources = find(options["import_vomses"]), find(options["import_vomsdir"])
-        # Also those that are defined wrongly.
-        own = {str(one.get("name") if isinstance(one, dict) else one) for one in options["vos"]}
-        imported, warnings = vo_import.read(*sources, options["import_vos"], own)
+    mistakes = Mistakes() if mistakes is None else mistakes
+    defined = vos.define(options["vos"], mistakes)
+    imported, warnings = _import(options, find, mistakes) if options["import_vomses"] else ([], [])
     named = [*defined, *imported]
-    if not named and failures:
-        raise GridSecurityError("bad_vo", "\n".join(failures))
-    if not named:
+    if not named and mistakes.kind:
+        raise GridSecurityError(mistakes.kind, "\n".join(mistakes.all_messages))
+    if not named and not options["purge"]:
         raise GridSecurityError("no_vos", "no VO is named. Give vos, or import_vomses and import_vomsdir.")
-    return named, warnings + wlcg_vos.warnings(named)
+    return named, warnings + known_vos.warnings(named)
+
+
+def _import(options: dict[str, Any], find: Callable[[str], str], mistakes: Mistakes) -> tuple[list[Vo], list[str]]:
+    # Also those that are defined wrongly.
+    own = {str(one.get("name") if isinstance(one, dict) else one) for one in options["vos"]}
+    try:
+        sources = find(options["import_vomses"]), find(options["import_vomsdir"])
+        return vo_import.read(*sources, options["import_vos"], own, mistakes)
+    except (AnsibleActionFail, GridSecurityError) as error:
+        mistakes.of_import = str(error)
+        return [], []
 
 
 def _refuse_other_than_directory(path: str, outcome: dict[str, Any]) -> None:
@@ -108,11 +137,13 @@ def _refuse_other_than_directory(path: str, outcome: dict[str, Any]) -> None:
         )
 
 
-def result(comparison: Comparison, warnings: list[str], diff: bool) -> dict[str, Any]:
-    """The task's result."""
+def result(comparison: Comparison, warnings: list[str], diff: bool, purged: int = 0) -> dict[str, Any]:
+    """The task's result. :param purged: how many of the last VOs are removed because no source names them."""
     changes = comparison.changes
     told: dict[str, Any] = {"changed": bool(changes), "warnings": warnings}
     told["vos"] = [_describe(comparison, index, changes) for index in range(len(comparison.vos))]
+    for one in told["vos"][len(told["vos"]) - purged :]:
+        one["why"] = [vo_purge.GONE, *(why for why in one["why"] if why != _REMOVED)]
     names = [one["name"] for one in told["vos"] if one["changed"]]
     told["summary"] = [f"{len(told['vos'])} VOs, {len(names)} changed{': ' if names else ''}{', '.join(names)}"]
     if diff and changes:
@@ -146,7 +177,7 @@ def _reasons(before: dict[str, dict[str, set[str]]], after: dict[str, dict[str, 
     if after and not before:
         return [f"added with {', '.join(after)}"]
     if before and not after:
-        return ["removed"]
+        return [_REMOVED]
     return [text for host in sorted({*before, *after}) for text in _reasons_of(host, before.get(host), after.get(host))]
 
 

@@ -22,7 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils.vomses import Vo
 from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
 
-__all__ = ["LSC", "Change", "Comparison", "found", "layout", "lines_of", "update_set"]
+__all__ = ["LSC", "Change", "Comparison", "content_of", "found", "is_stated", "layout", "lines_of", "update_set"]
 
 LSC = ".lsc"
 _MOST_COMPLAINTS = 5  # about one file
@@ -46,11 +46,12 @@ class Change:
     @property
     def diff(self) -> str:
         """A line that says what changes, and the lines that change."""
-        before, after = (_content(facts).decode(errors="replace") for facts in (self.before, self.after))
+        before, after = (content_of(facts).decode(errors="replace") for facts in (self.before, self.after))
         return "".join((f"# {self}\n", *diffs.unified(before, after, self.path)))
 
 
-def _content(facts: dict[str, Any] | None) -> bytes:
+def content_of(facts: dict[str, Any] | None) -> bytes:
+    """The content of a file, from its facts; empty if the content is not known."""
     return base64.b64decode((facts or {}).get("content") or "")
 
 
@@ -141,14 +142,14 @@ class Comparison:
 
 
 def _lsc_changes(vo: Vo, place: Place, found: Facts) -> Iterator[Change]:
-    stated = {name for name, facts in found.items() if _is_stated(name, facts)}
+    stated = {name for name, facts in found.items() if is_stated(name, facts)}
     for name in sorted({*place.wanted, *stated}):
         before, after = found.get(name), place.wanted.get(name)
         if _differ(before, after):
             yield Change(os.path.join(place.directory, name), {vo.name}, before, after)
 
 
-def _is_stated(name: str, facts: dict[str, Any]) -> bool:
+def is_stated(name: str, facts: dict[str, Any]) -> bool:
     """Whether a client takes the file for a statement: Java ones go by its name, C++ ones try every certificate."""
     if facts["kind"] == "directory":
         return False
@@ -161,7 +162,7 @@ def _differ(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool
 
 def lines_of(facts: dict[str, Any] | None) -> list[vomses.Line]:
     """The lines of a vomses file, from its facts."""
-    return vomses.lines(_content(facts))
+    return vomses.lines(content_of(facts))
 
 
 def _merged(
@@ -173,7 +174,7 @@ def _merged(
     """
     if ours:
         others = [line.raw.rstrip() + b"\n" for line in lines_of(before) if line.vo and line.vo not in managed]
-        return file_facts(b"".join(others) + _content(ours))
+        return file_facts(b"".join(others) + content_of(ours))
     if before is None or leftovers.is_leftover(name):
         return None
     kept = [line for line in lines_of(before) if line.vo not in managed]

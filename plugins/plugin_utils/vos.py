@@ -12,10 +12,11 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import LAST_PORT, Server, Vo
-from ansible_collections.grid.security.plugins.plugin_utils import wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils import known_vos, templates
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import validated
+from ansible_collections.grid.security.plugins.plugin_utils.vo_mistakes import Mistakes
 
-__all__ = ["check", "check_host", "check_name", "check_server", "define"]
+__all__ = ["check", "check_host", "check_name", "check_server", "define", "is_name"]
 
 VO: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -40,10 +41,10 @@ _RFC4514 = re.compile("[A-Za-z][A-Za-z0-9.]*=")
 _COMMA = re.compile(r"(?<!\\),\s*")
 
 
-def define(given: list[Any], failures: list[str] | None = None) -> list[Vo]:
+def define(given: list[Any], mistakes: Mistakes | None = None) -> list[Vo]:
     """The VOs of the option ``vos``.
 
-    :param failures: a list to which a message is added for each wrong VO. If it is None, the first error is raised.
+    :param mistakes: gets a message for each wrong VO. If it is None, the first error is raised.
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
     :raises GridSecurityError: ``bad_vo``: a client, or this module, could not do with it.
     """
@@ -54,12 +55,18 @@ def define(given: list[Any], failures: list[str] | None = None) -> list[Vo]:
             if vo.name in vos:
                 raise _bad(f"vos[{number}]", f"{vo.name} is defined twice. Merge both into one, with all servers.")
         except (AnsibleActionFail, GridSecurityError) as error:
-            if failures is None:
+            if mistakes is None:
                 raise
-            failures.append(str(error))
+            mistakes.add(str(error), _names_of(one))
         else:
             vos[vo.name] = vo
     return list(vos.values())
+
+
+def _names_of(given: Any) -> list[str]:
+    """The name of a VO that may be defined wrongly; nothing if it has no name that can be read."""
+    name = given.get("name") if isinstance(given, dict) else given
+    return [name] if isinstance(name, str) and name else []
 
 
 def _define(given: Any, where: str) -> Vo:
@@ -67,6 +74,9 @@ def _define(given: Any, where: str) -> Vo:
         return _ready(given, where)
     if not isinstance(given, dict):
         raise AnsibleActionFail(f"{where}: it must be a name or a dictionary.")
+    if templates.UNREADABLE in given:
+        named = f" ({given['name']})" if given.get("name") else ""
+        raise AnsibleActionFail(f"{where}{named}: {given[templates.UNREADABLE]}")
     options = validated(VO, given, f"{where}: ")
     check_name(options["name"], where)
     where = f"{where} ({options['name']})"
@@ -78,13 +88,15 @@ def _define(given: Any, where: str) -> Vo:
 
 
 def _ready(name: str, where: str) -> Vo:
-    if name not in wlcg_vos.VOS:
+    known = known_vos.find(name)
+    if known is None:
+        server = "{host: voms.example.org, port: 15000, dn: /DC=org/.../CN=voms.example.org, ca_dn: /DC=org/.../CN=CA}"
         raise _bad(
             where,
-            f"{name!r} is none of the VOs that are known here ({', '.join(wlcg_vos.VOS)}). Write a dictionary with name"
-            " and servers.",
+            f"{name!r} is none of the VOs that are known here. {known_vos.closest(name)}. For another VO, give its"
+            f" servers: {{name: {name}, servers: [{server}]}}.",
         )
-    return wlcg_vos.VOS[name]
+    return known
 
 
 def _server(given: dict[str, Any], vo: dict[str, Any], where: str) -> Server:
@@ -101,7 +113,7 @@ def check(vo: Vo, where: str) -> None:
     :raises GridSecurityError: ``bad_vo``: it has no servers, or one of them twice.
     """
     if not vo.servers:
-        ready = f" For those that are known here, write just {vo.name}." if vo.name in wlcg_vos.VOS else ""
+        ready = f" For those that are known here, write just {vo.name}." if known_vos.find(vo.name) else ""
         raise _bad(where, f"it has no servers. Name them, or say state: absent.{ready}")
     hosts: set[str] = set()
     for server in vo.servers:
@@ -110,9 +122,14 @@ def check(vo: Vo, where: str) -> None:
         hosts.add(server.host.lower())
 
 
+def is_name(name: str) -> bool:
+    """Whether it can be the name of a VO, and so of a file."""
+    return bool(_NAME.fullmatch(name))
+
+
 def check_name(name: str, where: str) -> None:
     """:raises GridSecurityError: ``bad_vo``: it could not be the name of a file."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise _bad(where, f"{name!r} is no name of a VO. It has only letters, digits, dots, hyphens and underscores.")
 
 

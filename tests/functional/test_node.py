@@ -189,6 +189,40 @@ def test_a_part_whose_variables_cannot_be_filled_costs_only_itself(site: Any, da
     assert (site.root / "node/host/hostcert.pem").read_bytes() != before
 
 
+def listed_vos(site: Any) -> list[str]:
+    return sorted(path.name for path in (site.root / "node/vomses").iterdir())
+
+
+def test_vos_that_left_the_list_are_purged(site: Any, variables: dict[str, Any]) -> None:
+    vos = {"voms_client_vos": ["atlas", "cms", "lhcb"]}
+    run_day(site, {**variables, **vos})
+    purge = {**variables, "voms_client_vos": ["atlas", "cms"], "voms_client_purge": True}
+    assert "voms_client: lhcb (no source names it any more)" in verify(site, purge)
+    checked = site.run_play({"roles": ["grid.security.node"], "vars": purge}, "--check", "--diff")
+    assert "vomses/lhcb: unwanted" in checked.stdout
+    assert listed_vos(site) == ["atlas", "cms", "lhcb"]
+    assert "changed=1" in run_day(site, purge).stdout
+    assert listed_vos(site) == ["atlas", "cms"]
+    assert "failed=0" in verify(site, purge)
+    refused = run_day(site, {**purge, "voms_client_vos": []})
+    assert "set voms_client_allow_shrink: true" in refused.stdout
+    assert listed_vos(site) == ["atlas", "cms"]
+    run_day(site, {**purge, "voms_client_vos": [], "voms_client_allow_shrink": True})
+    assert listed_vos(site) == []
+
+
+@pytest.mark.parametrize("unreadable", ["servers", "name"])
+def test_a_vo_that_cannot_be_filled_is_not_purged(site: Any, variables: dict[str, Any], unreadable: str) -> None:
+    run_day(site, {**variables, "voms_client_vos": ["atlas", "cms", "lhcb"]})
+    (site.root / "node/vomses/atlas").unlink()
+    wrong = {**{"name": "lhcb", "servers": []}, unreadable: "{{ nosuch }}"}
+    output = run_day(site, {**variables, "voms_client_vos": ["atlas", wrong], "voms_client_purge": True})
+    assert output.returncode != 0
+    assert "voms_client: 1 VOs are defined wrongly" in output.stdout
+    assert "'nosuch' is undefined" in output.stdout
+    assert listed_vos(site) == (["atlas", "lhcb"] if unreadable == "servers" else ["atlas", "cms", "lhcb"])
+
+
 def test_a_purge_variable_that_cannot_be_filled_costs_only_its_part(site: Any, variables: dict[str, Any]) -> None:
     output = run_day(site, {**variables, "user_credentials_purge": "{{ nosuch }}"})
     assert "user_credentials: " in output.stdout

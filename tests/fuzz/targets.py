@@ -57,6 +57,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     trust_anchors,
     trust_store,
     vo_import,
+    vo_purge,
     voms_files,
 )
 from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
@@ -281,6 +282,9 @@ def _vomses(data: bytes) -> Iterator[str]:
     voms_files.update_set(wanted, comparison.changes, [{"seen": "digest"} for _place in wanted])
     for change in comparison.changes:
         yield from change.diff.splitlines()
+    for table in {str(line.vo) for facts in found[0].values() for line in voms_files.lines_of(facts) if line.vo}:
+        seen = {"found": {f"{name}.lsc": facts for name, facts in found[0].items()}}
+        yield vo_purge._candidate(table, wanted[1], seen, found[0], "/etc/vomses").foreign
     yield from (what for name, facts in found[0].items() for what in voms_files._complaints(name, facts))
 
 

@@ -5,29 +5,45 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
 from ansible_collections.grid.security.plugins.module_utils import credentials as options_of
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import credentials, node, templates
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    credentials,
+    crls,
+    file_sets,
+    grid_mapfile,
+    node,
+    restarts,
+    templates,
+    trust_anchors,
+    voms,
+    vos,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction, Options, validated
 
 
 class Action(GridAction):
     """An action that finds every file where it is, and asks the node nothing."""
 
-    def __init__(self, vault: VaultLib, result: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, vault: VaultLib, result: dict[str, Any] | None = None, arguments: dict[str, Any] | None = None
+    ) -> None:
         self._loader = SimpleNamespace(_vault=vault)
-        self._task = SimpleNamespace(async_val=0, check_mode=False)
+        self._task = SimpleNamespace(async_val=0, check_mode=False, args=arguments)
         self._supports_async = self._supports_check_mode = True
         self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         self._given = result or {}
@@ -96,6 +112,79 @@ def test_a_bad_item_after_a_good_one_is_found(bad: dict[str, Any], message: str)
     with pytest.raises(AnsibleActionFail, match=message) as caught:
         checked.complete({"src": "b.p12", **bad}, "credentials[2]: ")
     assert str(caught.value).startswith("credentials[2]: ")
+
+
+SET_BY_THE_CONTROLLER = {"request", "contents", "trusted_cas"}
+
+
+def documented(module: str) -> list[str]:
+    path = Path(__file__).parents[4] / f"plugins/modules/{module}.py"
+    (text,) = re.findall(r'^DOCUMENTATION = r"""(.*?)"""', path.read_text(), re.DOTALL | re.MULTILINE)
+    return sorted(set(yaml.safe_load(text)["options"]) - SET_BY_THE_CONTROLLER)
+
+
+READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "crls": crls._read_options,
+    "grid_mapfile": lambda arguments: next(grid_mapfile.place(Action(VaultLib()), arguments)),
+    "file_set": lambda arguments: next(file_sets.place(Action(VaultLib(), arguments=arguments))),
+    "node": lambda arguments: next(node.place(Action(VaultLib(), arguments=arguments))),
+    "pkcs12_pem": credentials.read_options,
+    "trust_anchors": trust_anchors.read_options,
+    "voms_client": voms.read_options,
+}
+
+
+@pytest.mark.parametrize("module", READERS)
+def test_an_unknown_option_is_told_as_ansible_does(module: str) -> None:
+    with pytest.raises(AnsibleActionFail) as caught:
+        READERS[module]({"sorce": "xyzzy", "desst": 1})
+    supported = ", ".join(documented(module))
+    message = (
+        f"Unsupported parameters for (grid.security.{module}) module: desst, sorce. Supported parameters include: "
+    )
+    assert str(caught.value).rpartition("; ")[2] == f"{message}{supported}."
+    assert "xyzzy" not in str(caught.value)
+
+
+def test_an_unknown_option_of_many_credentials_is_told_once() -> None:
+    with pytest.raises(AnsibleActionFail) as caught:
+        credentials.read_options({"sorce": 1, "credentials": [{"src": "a.p12"}, {"src": "b.p12"}]})
+    assert "module: sorce. Supported parameters include: " in str(caught.value)
+    assert "credentials, " in str(caught.value)
+
+
+def test_an_unknown_option_of_an_item() -> None:
+    (one,) = credentials.read_options({"credentials": [{"src": "a.p12", "owner": "alice", "sorce": 1}]})
+    assert one["error"].message.startswith(
+        "credentials[0] for alice: Unsupported parameters for (grid.security.pkcs12_pem) module: sorce. Supported"
+        " parameters include: account_base_dir, account_group, "
+    )
+    assert "credentials, " not in one["error"].message
+    assert "purge" not in one["error"].message
+    for read, where in (
+        (lambda: trust_anchors.read_source({"srcc": "x"}, "sources[0]: "), "sources[0]"),
+        (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0]"),
+        (lambda: vos.define([{"name": "a", "servers": [{"srcc": 1}]}]), "vos[0] (a): servers[0]"),
+        (lambda: restarts.read([{"name": "a", "srcc": "x"}], ""), "services[0]"),
+    ):
+        with pytest.raises(AnsibleActionFail) as caught:
+            read()
+        assert str(caught.value).startswith(f"{where}: ")
+        assert "Unsupported parameters: srcc. Supported parameters include: " in str(caught.value)
+
+
+def test_unknown_options_of_several_levels() -> None:
+    entries = [{"path": "/x", "moed": 1}, {"pth": "/y", "path": "/z"}]
+    with pytest.raises(AnsibleActionFail) as caught:
+        READERS["file_set"]({"sets": [{"name": "x", "entries": entries, "nme": 1}], "tiemout": 1})
+    expected = [
+        "tiemout. Supported parameters include: sets, timeout.",
+        "sets.nme. Supported parameters include: directory, entries, name, owner.",
+        "sets.entries.moed, sets.entries.pth. Supported parameters include: backup, content, ",
+    ]
+    parts = str(caught.value).split("; ")
+    prefix = "Unsupported parameters for (grid.security.file_set) module: "
+    assert [part.startswith(f"{prefix}{text}") for part, text in zip(parts, expected, strict=True)] == [True] * 3
 
 
 def test_many_contents_take_several_executions(monkeypatch: pytest.MonkeyPatch) -> None:

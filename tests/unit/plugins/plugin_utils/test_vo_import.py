@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import Server, Vo
 from ansible_collections.grid.security.plugins.plugin_utils import vo_import
+from ansible_collections.grid.security.plugins.plugin_utils.vo_mistakes import Mistakes
 
 A = Vo("a", [Server("one.example.org", 15001, "/CN=one", "/CN=CA", "a")])
 B = Vo("b", [Server("two.example.org", 443, "/CN=two", "/CN=CA", "bee"), Server("new", 1, "/CN=n", "/CN=CA", "b")])
@@ -143,3 +144,18 @@ def test_lsc_files_that_are_refused(site: Path, text: str | None, message: str) 
 def test_vomsdir_that_is_a_file(site: Path) -> None:
     with pytest.raises(GridSecurityError, match="it is no directory.*import_vomsdir"):
         vo_import.read(str(site / "vomses"), str(site / "vomses/of-b"), None)
+
+
+def test_a_vo_that_cannot_be_imported_costs_only_itself(site: Path) -> None:
+    (site / "vomses/of-c").write_text('"c" "c.example.org" "x" "/CN=c" "c"\n"d" "d" "1" "/CN=d" "../d"\n')
+    add_lsc(site, "b", "new", "/CN=other\n/CN=CA\n")
+    mistakes = Mistakes()
+    found, _warnings = vo_import.read(str(site / "vomses"), str(site / "vomsdir"), None, (), mistakes)
+    assert found == [A]
+    assert mistakes.kept == {"../d", "b", "c"}
+    assert not mistakes.cause_to_keep_all
+    assert [one.replace(f"{site}/", "").split(":")[0] for one in mistakes.messages] == [
+        "vomses/of-c, line 2",
+        "vomsdir/b/new.lsc",
+        "vomses/of-c, line 1",
+    ]

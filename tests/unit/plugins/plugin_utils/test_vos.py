@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import Server, Vo
-from ansible_collections.grid.security.plugins.plugin_utils import vos, wlcg_vos
+from ansible_collections.grid.security.plugins.plugin_utils import known_vos, vos
 
 SERVER = {"host": "voms.example.org", "port": 15001, "dn": "/DC=org/CN=voms", "ca_dn": "/DC=org/CN=CA"}
 
@@ -37,21 +41,66 @@ def test_absent_needs_no_servers() -> None:
     assert vos.define([{"name": "old", "state": "absent"}, vo(state="absent")]) == [Vo("old", []), Vo(vo()["name"], [])]
 
 
-def test_ready_list() -> None:
-    defined = vos.define(["alice", "atlas", "cms", "dteam", "lhcb"])
-    assert [one.name for one in defined] == list(wlcg_vos.VOS)
+def test_known_vos() -> None:
+    defined = vos.define(known_vos.names())
+    assert {"alice", "atlas", "cms", "dteam", "lhcb", "ops", "wlcg"} <= {one.name for one in defined}
     for one in defined:
         vos.check(one, "")
-        vos.check_server(one.servers[0], "")
+        for server in one.servers:
+            vos.check_server(server, "")
     assert defined[1].vomses == (
         '"atlas" "voms-atlas-auth.cern.ch" "443" "/DC=ch/DC=cern/OU=computers/CN=atlas-auth.cern.ch" "atlas"\n'
     )
-    assert wlcg_vos.warnings(defined) == []
+    assert known_vos.warnings(defined) == []
+
+
+def test_each_known_vo_has_a_source_and_a_date() -> None:
+    described = json.loads(known_vos._FILE.read_text())
+    assert list(described) == sorted(described)
+    for vo in described.values():
+        assert set(vo) == {"servers", "source", "date"}
+        assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(tree|blob)/[0-9a-f]{40}(/\S+)?", vo["source"])
+        assert datetime.date.fromisoformat(vo["date"]) >= datetime.date(2025, 4, 1)
+
+
+@pytest.mark.parametrize("page", ["plugins/modules/voms_client.py", "roles/voms_client/README.md"])
+def test_pages_list_the_known_vos(page: str) -> None:
+    text = (Path(__file__).parents[4] / page).read_text()
+    (sentence,) = re.findall(r"The servers of (.*?)\s+are\s+known", text, re.DOTALL)
+    assert re.findall(r"[a-z][a-z.-]+", sentence.replace("and", "")) == known_vos.names()
+
+
+DEAD = ("voms2.cern.ch", "lcg-voms2.cern.ch", "voms.hellasgrid.gr", "voms2.hellasgrid.gr", ".app.cern.ch")
+EXPIRED = ("CN=GEANT eScience SSL CA 4", "CN=InCommon RSA IGTF Server CA 3", "CN=KEK GRID Certificate Authority")
+
+
+def test_no_known_vo_has_a_server_that_stopped_working() -> None:
+    for one in vos.define(known_vos.names()):
+        for server in one.servers:
+            assert not server.host.endswith(DEAD)
+            assert not server.ca_dn.endswith(EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("ATLAS", "Similar names: atlas."),
+        ("atls", "Similar names: atlas."),
+        ("france-grilles.fr", "Similar names: vo.france-grilles.fr."),
+        ("biomed", "Known names: alice, atlas, cms, "),
+    ],
+)
+def test_a_name_that_is_not_known(name: str, names: str) -> None:
+    with pytest.raises(GridSecurityError) as refused:
+        vos.define([name])
+    said = refused.value.message
+    assert said.startswith(f"vos[0]: {name!r} is none of the VOs that are known here. {names}")
+    assert f"give its servers: {{name: {name}, servers: [{{host: voms.example.org, port: 15000, " in said
 
 
 def test_dead_servers_are_warned_about() -> None:
     dead = vos.define([vo(servers=[{**SERVER, "host": "voms-atlas-auth.app.cern.ch"}])])
-    (warning,) = wlcg_vos.warnings(dead)
+    (warning,) = known_vos.warnings(dead)
     assert "vo.example.org: voms-atlas-auth.app.cern.ch" in warning
     assert "voms-VO-auth.cern.ch" in warning
 
@@ -110,7 +159,6 @@ def test_host_names(host: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["nowhere"], "is none of the VOs that are known here .*atlas"),
         (["atlas", "atlas"], r"vos\[1\]: atlas is defined twice"),
         ([vo(), vo(state="absent")], "is defined twice"),
         ([vo(servers=[])], "has no servers"),

@@ -1,0 +1,178 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VOs on a node that no source names any more.
+
+A VO is removed as a whole, and only if all files about it have the form in which this collection writes them: one
+vomses file with the name of the VO, and LSC files. Otherwise the VO is left as it is, with a warning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import leftovers, vomses
+from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.listing import listed
+from ansible_collections.grid.security.plugins.module_utils.vomses import Vo
+from ansible_collections.grid.security.plugins.plugin_utils import places, voms_files, vos
+from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place
+from ansible_collections.grid.security.plugins.plugin_utils.vo_mistakes import Mistakes
+
+__all__ = ["GONE", "Unnamed", "look", "overview"]
+
+GONE = "no source names it any more"
+_MODE = 0o644
+
+
+@dataclass
+class Unnamed:
+    """The VOs that are removed, each with its directory of LSC files and the engine's answer to the comparison of it.
+
+    :param refusal: why nothing is removed although there are VOs to remove; empty if that is not so.
+    """
+
+    vos: list[Vo] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A VO that no source names. :param foreign: a file about it that this collection cannot have written, if any."""
+
+    name: str
+    place: Place
+    outcome: dict[str, Any]
+    foreign: str
+
+
+def overview(named: list[Vo], vomsdir_path: str) -> Place:
+    """The directories that ``vomsdir`` should have: one for each VO with servers."""
+    return Place("vomsdir", vomsdir_path, ["*"], {vo.name: {"kind": "directory"} for vo in named if vo.servers})
+
+
+def look(
+    options: dict[str, Any], named: list[Vo], mistakes: Mistakes, tables: Facts, seen: dict[str, Any]
+) -> Conversation:
+    """Find the VOs that no source names, and return an :class:`Unnamed`.
+
+    :param tables: the vomses files of the node. :param seen: the engine's answer to the comparison of :func:`overview`.
+    """
+    root = overview(named, options["vomsdir_path"])
+    there = {name for name, facts in seen.get("found", root.wanted).items() if facts["kind"] == "directory"}
+    stated = _stated(tables)
+    known = {vo.name for vo in named} | mistakes.kept
+    names = sorted(name for name in there.union(stated) - known if vos.is_name(name))
+    layout = voms_files.layout([Vo(name, []) for name in names], "", options["vomsdir_path"])[1:]
+    outcomes = (yield Request([places.compare_set(one) for one in layout])) if layout else []
+    candidates = [
+        _candidate(name, place, outcome, {file: tables[file] for file in stated.get(name, [])}, options["vomses_path"])
+        for name, place, outcome in zip(names, layout, outcomes)
+    ]
+    removable = [one for one in candidates if not one.foreign and _is_stated(one, stated)]
+    remaining = {vo.name for vo in named if vo.servers} | mistakes.kept
+    refusal = _refusal(removable, remaining, remaining & there.union(stated), mistakes, options["allow_shrink"])
+    return _unnamed([] if refusal else removable, list(_warnings(candidates)), refusal)
+
+
+def _stated(tables: Facts) -> dict[str, set[str]]:
+    """The vomses files that have entries of a VO, by VO."""
+    files: dict[str, set[str]] = {}
+    for file, facts in tables.items():
+        for name in {line.vo for line in voms_files.lines_of(facts) if line.vo}:
+            files.setdefault(name, set()).add(file)
+    return files
+
+
+def _unnamed(removed: list[_Candidate], warnings: list[str], refusal: str) -> Unnamed:
+    return Unnamed(
+        [Vo(one.name, []) for one in removed],
+        [one.place for one in removed],
+        [one.outcome for one in removed],
+        warnings,
+        refusal,
+    )
+
+
+# --- what can be removed ----------------------------------------------------------------------------------------------
+
+
+def _candidate(name: str, place: Place, outcome: dict[str, Any], tables: Facts, vomses_path: str) -> _Candidate:
+    """:param tables: the vomses files that have entries of the VO."""
+    foreign = [os.path.join(vomses_path, one) for one in sorted(tables) if not _is_own_table(name, one, tables[one])]
+    foreign += [os.path.join(place.directory, file) for file in _foreign_lsc_files(outcome)]
+    if outcome.get("failed"):
+        foreign.append(f"{place.directory}: {outcome['msg']}")
+    return _Candidate(name, place, outcome, foreign[0] if foreign else "")
+
+
+def _is_own_table(name: str, file: str, facts: dict[str, Any]) -> bool:
+    """Whether a vomses file with entries of the VO has the form of the file that this collection writes."""
+    return file == name and _is_plain(facts) and all(_is_own_line(line, name) for line in voms_files.lines_of(facts))
+
+
+def _is_own_line(line: vomses.Line, name: str) -> bool:
+    """Entries of other VOs may have any form: this collection leaves them in its file."""
+    try:
+        entry = line.parse()
+    except vomses.VomsError:
+        return False
+    return bool(entry) and (line.vo != name or line.raw == str(entry).encode())
+
+
+def _foreign_lsc_files(outcome: dict[str, Any]) -> Iterator[str]:
+    for file, facts in sorted(outcome.get("found", {}).items()):
+        if voms_files.is_stated(file, facts) and not (leftovers.is_leftover(file) or _is_own_lsc_file(file, facts)):
+            yield file
+
+
+def _is_own_lsc_file(file: str, facts: dict[str, Any]) -> bool:
+    content = voms_files.content_of(facts)
+    try:
+        vos.check_host(file.removesuffix(voms_files.LSC), "")
+        dns = vomses.parse_lsc(content.decode(errors="replace"))
+    except (GridSecurityError, vomses.VomsError):
+        return False
+    return file.endswith(voms_files.LSC) and _is_plain(facts) and content == "{}\n{}\n".format(*dns).encode()
+
+
+def _is_plain(facts: dict[str, Any]) -> bool:
+    return facts["kind"] == "file" and facts["mode"] == _MODE and bool(facts.get("own", True))
+
+
+def _is_stated(candidate: _Candidate, stated: Collection[str]) -> bool:
+    """Whether there is anything to remove."""
+    files = candidate.outcome.get("found", {}).items()
+    return candidate.name in stated or any(voms_files.is_stated(file, facts) for file, facts in files)
+
+
+def _refusal(
+    removable: list[_Candidate], remaining: Collection[str], kept: Collection[str], mistakes: Mistakes, allow: bool
+) -> str:
+    """Why nothing is removed: a mistake in an inventory must not remove all VOs.
+
+    :param remaining: the VOs that the node should have. :param kept: the VOs that the node has and keeps.
+    """
+    number, present = len(removable), len(removable) + len(kept)
+    begin = f"nothing is purged. No source names {listed([one.name for one in removable])}, but"
+    if removable and mistakes.cause_to_keep_all:
+        return f"{begin} {mistakes.cause_to_keep_all}."
+    if removable and not allow and (not remaining or 2 * number > present):
+        much = f"more than half of the {present} VOs in place" if remaining else "all VOs in place"
+        return f"{begin} that is {much}. If it is intended, set allow_shrink: true."
+    return ""
+
+
+def _warnings(candidates: list[_Candidate]) -> Iterator[str]:
+    left = [f"{one.name} ({one.foreign})" for one in candidates if one.foreign]
+    if left:
+        first = "VOs that no source names are left, because not all files about them are of this collection"
+        remedy = "remove the package that has the files, or write {name: VO, state: absent} in vos"
+        yield f"{first}: {listed(left)}. To remove such a VO, {remedy}."
