@@ -108,8 +108,15 @@ class GridAction(ActionBase):
         """The task's result; what it is, :meth:`converse` says."""
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
-        self.task_vars: dict[str, Any] = task_vars or {}
+        # Mitogen executes modules of many tasks in one process. What a module has in memory must be gone after its task.
+        isolation = {"mitogen_task_isolation": "fork"} if self._is_mitogen else {}
+        self.task_vars: dict[str, Any] = {**(task_vars or {}), **isolation}
         return self._translated(self._run())
+
+    @property
+    def _is_mitogen(self) -> bool:
+        """Whether Mitogen executes the modules. It mixes a class of its own into each action."""
+        return any(one.__module__.startswith("ansible_mitogen.") for one in type(self).__mro__)
 
     def _translated(self, result: dict[str, Any]) -> dict[str, Any]:
         """The result with options in messages as the user wrote them: in a role, as its variables."""
@@ -188,9 +195,9 @@ class GridAction(ActionBase):
     def prepare(self) -> None:
         """Make the temporary directory and build the engine's module, once. The first execution of it uses both.
 
-        Call this while another processor derives a key.
+        Call this while another processor derives a key. Mitogen needs neither.
         """
-        if self._is_prepared:
+        if self._is_prepared or self._is_mitogen:
             return
         self._is_prepared = True
         if not self._is_pipelining_enabled("new") and self._connection._shell.tmpdir is None:
