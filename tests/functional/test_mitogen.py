@@ -7,6 +7,8 @@ import os
 import pwd
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -25,18 +27,23 @@ BECOME = ["-e", "ansible_become=true ansible_become_method=sudo ansible_become_u
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root places files for other accounts")
 
 
+@pytest.fixture(name="homes")
+def _homes() -> Iterator[Path]:
+    """A directory that everybody can reach, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="gridtest-", dir="/var/lib") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
 @pytest.fixture(name="users")
-def _users(site: Any) -> list[dict[str, Any]]:
+def _users(site: Any, homes: Path) -> list[dict[str, Any]]:
     """Credentials of three owners, in directories that do not exist yet."""
-    for directory in (site.root, *site.root.parents[:2]):
-        directory.chmod(0o755)
     users = []
     for name in OWNERS:
         (site.root / f"{name}.p12").write_bytes(pki.issue(name, issuer=AUTHORITY).archive(PASSPHRASE))
-        home = site.root / "homes" / name
-        home.mkdir(parents=True)
-        os.chown(home, pwd.getpwnam(name).pw_uid, -1)
-        users.append({"owner": name, "src": f"{name}.p12", "directory": str(home / ".globus"), **OPTIONS})
+        (homes / name).mkdir()
+        os.chown(homes / name, pwd.getpwnam(name).pw_uid, -1)
+        users.append({"owner": name, "src": f"{name}.p12", "directory": str(homes / name / ".globus"), **OPTIONS})
     return users
 
 
@@ -61,7 +68,9 @@ def placed(users: list[dict[str, Any]]) -> dict[str, list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize(("remote", "options"), [(False, []), (True, BECOME)], ids=["controller", "remote_src by sudo"])
-def test_credentials_of_several_owners(site: Any, users: list[dict[str, Any]], remote: bool, options: list[str]) -> None:
+def test_credentials_of_several_owners(
+    site: Any, users: list[dict[str, Any]], remote: bool, options: list[str]
+) -> None:
     if remote:
         users = [{**user, "src": str(site.root / user["src"]), "remote_src": True} for user in users]
     task = {"grid.security.pkcs12_pem": {"credentials": users}}
@@ -73,7 +82,7 @@ def test_credentials_of_several_owners(site: Any, users: list[dict[str, Any]], r
     assert [word for word in ("import-4711", "store-0815") if word in first.stdout + first.stderr] == []
 
 
-def test_errors_are_told_and_others_are_placed(site: Any, users: list[dict[str, Any]]) -> None:
+def test_errors_are_told_and_others_are_placed(site: Any, homes: Path, users: list[dict[str, Any]]) -> None:
     users[1]["passphrase"] = "wrong"
     (site.root / "stranger.p12").write_bytes(pki.issue("stranger").archive(PASSPHRASE))
     users.append({**users[0], "owner": "nobody-of-this-name", "src": "stranger.p12"})
@@ -82,7 +91,7 @@ def test_errors_are_told_and_others_are_placed(site: Any, users: list[dict[str, 
     assert '"kind": "wrong_passphrase"' in said
     assert "there is no account 'nobody-of-this-name'" in said
     assert "killed" not in said
-    assert sorted(path.parent.name for path in site.root.glob("homes/*/.globus")) == ["daemon", "mail"]
+    assert sorted(path.parent.name for path in homes.glob("*/.globus")) == ["daemon", "mail"]
 
 
 def test_a_whole_node(site: Any, users: list[dict[str, Any]]) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +61,13 @@ def place(directory: Path, gives: bool) -> dict[str, Any]:
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path) -> Path:
+def _home() -> Iterator[Path]:
+    """A home of ``nobody``, in a directory that everybody can reach, unlike those of pytest."""
     if os.geteuid() != 0:
         pytest.skip("only root can drop to another user")
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    home = tmp_path / "home"
-    home.mkdir()
-    os.chown(home, 65534, 65534)
-    return home
+    with tempfile.TemporaryDirectory(prefix="gridtest-", dir="/var/lib") as path:
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+        yield Path(path)
 
 
 def test_a_worker_gets_the_code_that_an_import_hook_served(home: Path) -> None:
