@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Let a new interpreter import the code that runs in this one.
 
-Ansible sends the code in a file, which is on ``sys.path``. Mitogen sends no file: an import hook asks the controller for each
-module. A new interpreter has no such hook, so it gets an archive of the sources. The archive has no name in the file system, and is
-gone when both processes have closed it.
+Ansible sends the code in a file, which is on ``sys.path``. Mitogen sends no file: an import hook asks the controller for
+each module. A new interpreter has no such hook, so it gets an archive of the sources. The archive has no name in the file
+system, and is gone when both processes have closed it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _PACKAGES = ("ansible", "ansible_collections")
 
 @contextlib.contextmanager
 def for_new_interpreter() -> Iterator[list[str]]:
-    """Yield the ``sys.path`` with which a new interpreter finds this code. Start the interpreter before the context ends.
+    """Yield the ``sys.path`` with which a new interpreter finds this code.
+
+    Start the interpreter before the context ends.
 
     :raises GridSecurityError: ``hidden_code`` if the import hook of this code does not give the sources.
     """
@@ -46,8 +48,8 @@ def for_new_interpreter() -> Iterator[list[str]]:
 
 
 _HIDDEN = (
-    "this module was loaded by {0}, which does not give the module's code to other processes, so that no process can work"
-    " with the rights of an owner. Run the play with ansible's own strategy (strategy: linear)."
+    "{0} loads the code of this module and does not give the code to other processes. So no process can work with the"
+    " rights of an owner. Run the play with ansible's own strategy (strategy: linear)."
 )
 
 

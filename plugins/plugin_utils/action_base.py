@@ -108,7 +108,7 @@ class GridAction(ActionBase):
         """The task's result; what it is, :meth:`converse` says."""
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
-        # Mitogen executes modules of many tasks in one process. What a module has in memory must be gone after its task.
+        # Mitogen executes many modules in one process. What a module has in memory must be gone after its task.
         isolation = {"mitogen_task_isolation": "fork"} if self._is_mitogen else {}
         self.task_vars: dict[str, Any] = {**(task_vars or {}), **isolation}
         return self._translated(self._run())
