@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
+from ansible_collections.grid.security.plugins.plugin_utils import node_python
 
 if TYPE_CHECKING:
     from ansible_collections.grid.security.plugins.module_utils.identity import Register
@@ -186,10 +187,16 @@ class GridAction(ActionBase):
         return bool(self._task.diff)
 
     def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The result of a module on the node, as ansible has it, failed or not."""
+        """The result of a module on the node, as ansible has it, failed or not.
+
+        :raises AnsibleActionFail: the Python of the node is too old.
+        """
         result: dict[str, Any] = self._execute_module(
             module_name=module, module_args=arguments, task_vars=self.task_vars
         )
+        message = node_python.complaint(self, result, self.task_vars)
+        if message:
+            raise AnsibleActionFail(message, result={"kind": "old_python"})
         return result
 
     def prepare(self) -> None:
