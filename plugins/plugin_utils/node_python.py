@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Explain why a module failed, if the Python of the node is too old.
 
-The module cannot say so itself: each version of ansible-core stops other old versions of Python before any code of a module
-runs, some of them with a traceback. So the controller asks the interpreter for its version, after a failure only.
+The module cannot say so itself: ansible-core stops some old versions of Python before any code of a module runs, others
+end in a traceback. So the controller asks the interpreter for its version, after a failure only.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _CODE = 'import sys; print("Python %d.%d.%d." % sys.version_info[:3])'  # for an
 _ANSWER = re.compile(r"^Python (\d+)\.(\d+)\.(\d+)\.$", re.MULTILINE)
 _OWN_FAILURES = {"kind", "sets", "credentials"}  # results of modules of this collection that ran
 _TOO_OLD = (
-    "the node has Python {0} ({1}), and grid.security needs Python 3.9 or newer there: install a newer one beside it, and"
-    " set ansible_python_interpreter to the path of the newer one."
+    "the node has Python {0} ({1}), and grid.security needs Python 3.9 or newer: install a newer Python beside it, and"
+    " set ansible_python_interpreter to the path of the newer Python."
 )
 
 

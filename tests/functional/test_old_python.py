@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Nodes whose Python is older than the collection supports.
 
-Some versions of ansible-core stop such a Python before any code of a module runs, and others do not. The interpreters are
-real. They are found on PATH and in pyenv.
+Some versions of ansible-core stop such a Python before any code of a module runs, and others do not. The interpreters
+are real. They are found in pyenv and in /usr/bin.
 """
 
 from __future__ import annotations
