@@ -4,8 +4,8 @@
 """Let a new interpreter import the code that runs in this one.
 
 Ansible sends the code in a file, which is on ``sys.path``. Mitogen sends no file: an import hook asks the controller
-for each module. A new interpreter has no such hook, so it gets an archive of the sources. The archive has no name in the
-file system, and is gone when both processes have closed it.
+for each module. A new interpreter has no such hook, so it gets an archive of the sources. The archive has no name in
+the file system, and is gone when both processes have closed it.
 """
 
 from __future__ import annotations

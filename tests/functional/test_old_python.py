@@ -57,7 +57,8 @@ def tasks(root: Path) -> list[dict[str, Any]]:
         "voms_client": {"vos": ["atlas"], "vomses_path": str(root / "vomses"), "vomsdir_path": str(root / "vomsdir")},
     }
     on_node = task("pkcs12_pem", {"src": str(root / "alice.p12"), "remote_src": True, **archive})
-    said = "{{ [%s, on_node] | map(attribute='msg', default='nothing') | join('\n') }}" % ", ".join(MODULES)
+    registered = ", ".join([*MODULES, "on_node"])
+    said = "{{ [" + registered + "] | map(attribute='msg', default='nothing') | join('\n') }}"
     write = {"ansible.builtin.copy": {"content": said, "dest": str(root / "said")}}
     return [
         *(task(module, options[module]) for module in MODULES),
