@@ -109,9 +109,9 @@ class GridAction(ActionBase):
         """The task's result; what it is, :meth:`converse` says."""
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
-        # Mitogen executes many modules in one process. What a module has in memory must be gone after its task.
-        isolation = {"mitogen_task_isolation": "fork"} if self._is_mitogen else {}
-        self.task_vars: dict[str, Any] = {**(task_vars or {}), **isolation}
+        self.task_vars: dict[str, Any] = task_vars or {}
+        if self._is_mitogen:  # it executes many modules in one process, where their secrets would stay
+            self.task_vars = {**self.task_vars, "mitogen_task_isolation": "fork"}
         return self._translated(self._run())
 
     @property
