@@ -13,8 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from typing import IO, Any
@@ -41,8 +39,7 @@ def for_new_interpreter() -> Iterator[list[str]]:
         return
     if _source(__name__) is None:
         raise GridSecurityError("hidden_code", _HIDDEN.format(type(loader).__name__))
-    with tempfile.TemporaryFile() as archive:
-        _write_sources(archive)
+    with _sources() as archive:
         os.set_inheritable(archive.fileno(), True)
         yield [f"/dev/fd/{archive.fileno()}", *filter(None, sys.path)]  # an empty entry means the current directory
 
@@ -53,8 +50,16 @@ _HIDDEN = (
 )
 
 
-def _write_sources(archive: IO[bytes]) -> None:
-    """Write all modules of ansible and of collections that this process has imported. A worker needs no others."""
+def _sources() -> IO[bytes]:
+    """Return all modules of ansible and of collections that this process has imported. A worker needs no others."""
+    # Only import hooks need these, and each new interpreter would load them.
+    # pylint: disable-next=import-outside-toplevel
+    import tempfile
+
+    # pylint: disable-next=import-outside-toplevel
+    import zipfile
+
+    archive = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
     with zipfile.ZipFile(archive, "w") as sources:
         for name in sorted(sys.modules):
             source = _source(name) if name.partition(".")[0] in _PACKAGES else None
@@ -63,6 +68,7 @@ def _write_sources(archive: IO[bytes]) -> None:
                 is_package = hasattr(sys.modules[name], "__path__")
                 sources.writestr(f"{stem}/__init__.py" if is_package else f"{stem}.py", source)
     archive.flush()
+    return archive
 
 
 def _source(name: str) -> str | None:

@@ -44,9 +44,9 @@ def complaint(action: ActionBase, result: dict[str, Any], variables: dict[str, A
 def _interpreter(action: ActionBase, variables: dict[str, Any]) -> str | None:
     """Return what ansible ran the module with. Mitogen does not tell that, so this looks at the variables, too."""
     used = action._used_interpreter or variables.get("ansible_python_interpreter")
-    if not used or used.startswith("auto"):
+    if not used or str(used).startswith("auto"):
         used = variables.get("ansible_facts", {}).get("discovered_interpreter_python")
-    return used.lstrip("#!") if used else None
+    return str(used).lstrip("#!") if used else None
 
 
 def _version(action: ActionBase, interpreter: str) -> tuple[int, ...] | None:
