@@ -2,7 +2,8 @@
 """Units and the main integration target over versions of ansible-core, cryptography and Python.
 
 Each row is a controller (its Python, ansible-core, cryptography) and the Python of a node, which has the same
-cryptography for ``remote_src``. Interpreters are found on PATH and in pyenv.
+cryptography for ``remote_src``. Interpreters are found on PATH and in pyenv. Nodes with a Python that is too old are
+tried with each ansible-core as well.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ def matrix(session: nox.Session, cryptography: str, node: str) -> None:
     session.env["ANSIBLE_ROLES_PATH"] = str(TREE / "tests/integration/targets")
     if core or cryptography:  # with the newest of both, `make unit` has run them, and nodes are nothing to them
         session.run("pytest", "-q", "-n", "auto", "-c", str(ROOT / "pyproject.toml"), str(TREE / "tests/unit"))
+    if core:  # each version of ansible-core stops other old versions of Python; `make functional` tries the newest
+        test = TREE / "tests/functional/test_old_python.py"
+        session.run("pytest", "-q", "-n", "auto", "-c", str(ROOT / "pyproject.toml"), str(test))
     host = f"localhost ansible_connection=local ansible_python_interpreter={interpreter}/bin/python"
     inventory = Path(session.virtualenv.location) / f"inventory-{node}"
     inventory.write_text(host + "\n")

@@ -14,7 +14,8 @@ because it stays root's (real and saved user): nobody else may signal or trace i
 Looker and engine talk over a Unix socket pair, and so do steward and engine. For each job the engine hands one end of a
 fresh socket pair to the steward (``SCM_RIGHTS``), the steward forks the worker and answers with its process id; job and
 result then travel between engine and worker only. When the engine's memory holds anything that is for one owner only,
-contents or passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory.
+contents or passphrases, the steward is a freshly executed interpreter: a fork would inherit that memory. The new
+interpreter finds the code by :mod:`import_path`.
 
 Each result passes :mod:`answers`, which makes it printable, and refuses results that are too large or malformed.
 """
@@ -35,7 +36,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import answers, process, secure_fs
+from ansible_collections.grid.security.plugins.module_utils import answers, import_path, process, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "guarded", "run_job", "run_jobs"]
@@ -164,6 +165,8 @@ def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward], ki
         result = _failure("no_process", _NO_PROCESS.format(job.account.name, error.strerror or error))
     except MemoryError:
         result = _failure("no_memory", _NO_MEMORY)
+    except GridSecurityError as error:
+        result = _failure(error.kind, error.message)
     if handler in stewards:
         stewards.pop(handler).dismiss()
     return result
@@ -228,15 +231,15 @@ class _Steward:
         _serve(control, self._handler)
 
     def _execute(self, theirs: socket.socket) -> int:
-        # The code is found where this process found it (ansible's zip), named by module and function.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve_forever; serve_forever()"
         os.set_inheritable(theirs.fileno(), True)
-        arguments = [sys.executable, "-I", "-c", code, str(theirs.fileno())]
-        arguments += [self._handler.__module__, self._handler.__name__]
         no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-        # Not run_command: it waits for the end, and closes the socket.
-        # pylint: disable-next=ansible-bad-function
-        return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[no_input])
+        with import_path.for_new_interpreter() as path:
+            code = f"import sys; sys.path[:] = {path!r}; from {__name__} import serve_forever; serve_forever()"
+            arguments = [sys.executable, "-I", "-c", code, str(theirs.fileno())]
+            arguments += [self._handler.__module__, self._handler.__name__]
+            # Not run_command: it waits for the end, and closes the socket.
+            # pylint: disable-next=ansible-bad-function
+            return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[no_input])
 
     def run(self, job: Job) -> dict[str, Any]:
         """One job, from handing over the socket to the answer.

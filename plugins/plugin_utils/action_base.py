@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, given, process
 from ansible_collections.grid.security.plugins.module_utils.errors import readable
+from ansible_collections.grid.security.plugins.plugin_utils import node_python
 
 if TYPE_CHECKING:
     from ansible.module_utils.common.arg_spec import ValidationResult
@@ -139,7 +140,14 @@ class GridAction(ActionBase):
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
+        if self._is_mitogen:  # it executes many modules in one process, where their secrets would stay
+            self.task_vars = {**self.task_vars, "mitogen_task_isolation": "fork"}
         return self._translated(self._run())
+
+    @property
+    def _is_mitogen(self) -> bool:
+        """Whether Mitogen executes the modules. It mixes a class of its own into each action."""
+        return any(one.__module__.startswith("ansible_mitogen.") for one in type(self).__mro__)
 
     def _translated(self, result: dict[str, Any]) -> dict[str, Any]:
         """The result with options in messages as the user wrote them: in a role, as its variables."""
@@ -209,18 +217,24 @@ class GridAction(ActionBase):
         return bool(self._task.diff)
 
     def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The result of a module on the node, as ansible has it, failed or not."""
+        """The result of a module on the node, as ansible has it, failed or not.
+
+        :raises AnsibleActionFail: the Python of the node is too old.
+        """
         result: dict[str, Any] = self._execute_module(
             module_name=module, module_args=arguments, task_vars=self.task_vars
         )
+        message = node_python.complaint(self, result, self.task_vars)
+        if message:
+            raise AnsibleActionFail(message, result={"kind": "old_python"})
         return result
 
     def prepare(self) -> None:
         """Make the temporary directory and build the engine's module, once. The first execution of it uses both.
 
-        Call this while another processor derives a key.
+        Call this while another processor derives a key. Mitogen needs neither.
         """
-        if self._is_prepared:
+        if self._is_prepared or self._is_mitogen:
             return
         self._is_prepared = True
         if not self._is_pipelining_enabled("new") and self._connection._shell.tmpdir is None:

@@ -1,0 +1,22 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grid.security.crl_info: as ansible executes any module, with an explanation if the Python of the node is too old."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action.normal import ActionModule as ActionOfModules
+
+from ansible_collections.grid.security.plugins.plugin_utils import node_python
+
+
+class ActionModule(ActionOfModules):  # type: ignore[misc]  # ansible has no types
+    """Executes the module on the node."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The module's result."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        message = node_python.complaint(self, result, task_vars or {})
+        return {"failed": True, "kind": "old_python", "msg": message} if message else result
