@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 from ansible_collections.grid.security.plugins.module_utils import der
 
-__all__ = ["begins_as_pkcs12", "describe"]
+__all__ = ["begins_as_pkcs12", "describe", "version"]
 
 _BEGINNINGS = (
     (b"\xfe\xed\xfe\xed", "a Java keystore (JKS). Convert it by keytool -importkeystore -deststoretype PKCS12"),
@@ -28,18 +29,24 @@ _PEM = (  # what a BEGIN line ends in
         "a PKCS#12 archive in PEM form. Convert it to binary form by base64 -d, without its first and last line",
     ),
 )
-_PFX = bytes.fromhex("020103")  # the version of an archive
-_CONTENT_TYPE = bytes.fromhex("06092a864886f70d0107")  # of PKCS#7, which an archive's content starts with
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+# A sequence of the version and of a sequence, which starts with a content type of PKCS#7. The lengths may be damaged.
+_BEGINNING = re.compile(
+    rb"\x30.{1,5}\x02\x01([\x00-\x7f])\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL
+)
 _TEXT = b"\t\r\n\x0c"
 _PEEK = 4096
 
 
 def begins_as_pkcs12(data: bytes) -> bool:
-    """Return whether the first bytes are those of an archive of version 3, complete or not."""
-    start = data[:24]
-    version = start.find(_PFX, 2, 9)
-    return start[:1] == b"\x30" and version > 0 and _CONTENT_TYPE in start[version:]
+    """Return whether the first bytes are those of an archive, complete or not, of any version."""
+    return _BEGINNING.match(data) is not None
+
+
+def version(data: bytes) -> int:
+    """Return the version of an archive that :func:`begins_as_pkcs12`."""
+    found = _BEGINNING.match(data)
+    return found.group(1)[0] if found else 0
 
 
 def describe(data: bytes) -> str:

@@ -48,7 +48,7 @@ def _fault(info: bytes) -> tuple[str, str]:
     if curve:
         return (
             "unsupported_algorithm",
-            f"its private key is on the elliptic curve {curve}, which cryptography {version} does not read. Ask for a"
+            f"its private key is on {curve}, which cryptography {version} does not read. Ask for a"
             " credential with an RSA key, or with a key on secp256r1 or secp384r1.",
         )
     if oid in _KNOWN:
@@ -63,10 +63,10 @@ def _fault(info: bytes) -> tuple[str, str]:
 def _unknown_curve(algorithm: der.Element) -> str | None:
     parameters = algorithm.child(1)
     if parameters.tag == der.SEQUENCE:
-        return "that is written out instead of named"
+        return "an elliptic curve without a name"
     oid = parameters.oid()
     try:
         ec.get_curve_for_oid(x509.ObjectIdentifier(oid))
     except (LookupError, ValueError):
-        return algorithm_names.name(oid)
+        return f"the elliptic curve {algorithm_names.name(oid)}"
     return None

@@ -32,6 +32,7 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 
 __all__ = ["load"]
 
+_VERSION = 3  # RFC 7292
 Opened = tuple[Any, list[Any]]
 
 
@@ -82,6 +83,12 @@ def _read(data: bytes, name: str) -> der.Element:
             "not_pkcs12",
             f"{name}: it is no PKCS#12 archive but {file_kinds.describe(data)}. Name the .p12 or .pfx file that the"
             " authority or the browser gave out; for a PEM certificate, name its key in privatekey_src.",
+        )
+    version = file_kinds.version(data)
+    if version != _VERSION:
+        raise GridSecurityError(
+            "malformed",
+            f"{name}: it is a PKCS#12 archive of version {version}, and only version {_VERSION} is in use. Export it again.",
         )
     with _malformed_named(name):
         if der.is_cut_off(data):
