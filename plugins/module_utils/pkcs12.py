@@ -20,6 +20,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     kdf,
     keypair,
     pkcs12_causes,
+    pkcs12_contents,
     pkcs12_passphrase,
 )
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
@@ -88,7 +89,8 @@ def _read(data: bytes, name: str) -> der.Element:
     if version != _VERSION:
         raise GridSecurityError(
             "malformed",
-            f"{name}: it is a PKCS#12 archive of version {version}, and only version {_VERSION} is in use. Export it again.",
+            f"{name}: it is a PKCS#12 archive of version {version}, and only version {_VERSION} is in use. Export it"
+            " again.",
         )
     with _malformed_named(name):
         if der.is_cut_off(data):
@@ -117,12 +119,18 @@ def _open(data: bytes, passphrases: list[bytes | None]) -> Opened | None:
 def _open_by_own_check(data: bytes, archive: pkcs12_causes.Archive) -> Opened:
     """Check the MAC here, and open the archive without it: cryptography may know the ciphers and not the MAC.
 
-    The encoding of the passphrase that fits the MAC may be another than that which fits the ciphers.
+    The encoding of the passphrase that fits the MAC may be another than that which fits the ciphers. cryptography takes
+    UTF-8 only, so an archive in another encoding is decrypted here.
     """
     mac_fits = pkcs12_causes.check_mac(archive)
     opened = _open(structure.without_mac(data), archive.passphrases) if mac_fits else None
+    if opened is not None:
+        return opened
+    contents = pkcs12_contents.read(archive.pfx, archive.passphrases, archive.limit, archive.name)
+    plain = contents.plain_archive() if mac_fits is not False else None
+    opened = _open(plain, [None]) if plain else None
     if opened is None:
-        raise pkcs12_causes.find(archive, mac_fits)
+        raise pkcs12_causes.find(archive, contents, mac_fits)
     return opened
 
 

@@ -73,13 +73,11 @@ def check_mac(archive: Archive) -> bool | None:
         ) from None
 
 
-def find(archive: Archive, mac_fits: bool | None) -> GridSecurityError:
+def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | None) -> GridSecurityError:
     """Return the reason as an error.
 
-    :param mac_fits: the result of :func:`check_mac`.
-    :raises DerError: its structure is damaged. :raises GridSecurityError: ``kdf_limit``.
+    :param contents: what opens of the archive. :param mac_fits: the result of :func:`check_mac`.
     """
-    contents = pkcs12_contents.read(archive.pfx, archive.passphrases, archive.limit, archive.name)
     if mac_fits is False:
         return _mac_differs(archive, contents)
     causes: tuple[Callable[[], tuple[str, str] | None], ...] = (

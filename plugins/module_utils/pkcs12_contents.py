@@ -37,6 +37,21 @@ class Contents:
     locked: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unknown: list[tuple[str, str]] = field(default_factory=list)
+    _bags: list[bytes] = field(default_factory=list)
+
+    def add(self, bag: der.Element, key: bytes | None = None) -> None:
+        """Keep a bag, with its private key decrypted if there is one."""
+        parts = [der.encode(part.tag, part.content) for part in bag.children]
+        if key is not None:
+            parts[:2] = der.encode_oid(_KEY_BAG), der.encode(der.CONTEXT_0, key)
+            self.keys.append(key)
+        self._bags.append(der.encode_sequence(*parts))
+
+    def plain_archive(self) -> bytes | None:
+        """Return an archive of the same bags without encryption and MAC; None if one of them could not be opened."""
+        if self.locked or self.damaged or self.unknown:
+            return None
+        return structure.plain_archive(self._bags)
 
 
 def read(pfx: der.Element, passphrases: Iterable[bytes | None], limit: int, name: str) -> Contents:
@@ -76,15 +91,16 @@ class _Reader:
     def _bags(self, bags: der.Element, depth: int) -> None:
         for bag in bags.children if depth < _MOST_DEPTH else ():
             kind, value = bag.child(0).oid(), bag.child(1).child(0)
-            if kind == _KEY_BAG:
-                self.contents.keys.append(der.encode(value.tag, value.content))
-            elif kind == _SHROUDED_KEY_BAG:
-                key = self._decrypted(KEY, value.child(0), value.child(1).octets())
-                self.contents.keys += [der.encode(key.tag, key.content)] if key else []
-            elif kind == _CERTIFICATE_BAG and value.child(0).oid() == _X509:
-                self.contents.certificates.append(value.child(1).child(0).octets())
-            elif kind == _BAG_OF_BAGS:
+            if kind == _BAG_OF_BAGS:
                 self._bags(value, depth + 1)
+                continue
+            if kind == _CERTIFICATE_BAG and value.child(0).oid() == _X509:
+                self.contents.certificates.append(value.child(1).child(0).octets())
+            encrypted = kind == _SHROUDED_KEY_BAG
+            key = self._decrypted(KEY, value.child(0), value.child(1).octets()) if encrypted else value
+            if key is not None:
+                is_key = kind in (_KEY_BAG, _SHROUDED_KEY_BAG)
+                self.contents.add(bag, der.encode(key.tag, key.content) if is_key else None)
 
     def _decrypted(self, what: str, algorithm: der.Element, data: bytes) -> der.Element | None:
         self._asked += kdf.rounds(algorithm)

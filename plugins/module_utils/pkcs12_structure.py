@@ -8,7 +8,7 @@ Needs the standard library only: a run with nothing to do reads the iterations o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf
 
@@ -21,11 +21,13 @@ __all__ = [
     "infos",
     "key_bags",
     "mac_data",
+    "plain_archive",
     "without_mac",
 ]
 
 DATA = "1.2.840.113549.1.7.1"
 ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
+_VERSION = 3  # RFC 7292
 _SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
 _BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 
@@ -60,6 +62,16 @@ def without_mac(data: bytes) -> bytes:
     """
     version, content = (der.read(data).child(index) for index in (0, 1))
     return der.encode_sequence(*(der.encode(part.tag, part.content) for part in (version, content)))
+
+
+def plain_archive(bags: Iterable[bytes]) -> bytes:
+    """Return an archive of these bags, without encryption and MAC."""
+    part = _content_info(der.encode_sequence(*bags))
+    return der.encode_sequence(der.encode_integer(_VERSION), _content_info(der.encode_sequence(part)))
+
+
+def _content_info(content: bytes) -> bytes:
+    return der.encode_sequence(der.encode_oid(DATA), der.encode(der.CONTEXT_0, der.encode_octet_string(content)))
 
 
 def content_of(info: der.Element) -> der.Element | None:
