@@ -84,8 +84,8 @@ def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
 
     :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
     """
-    content = content_of(pfx.children[1])
-    if content is None or pfx.children[1].child(0).oid() != DATA:  # signed, which is told later
+    content = content_of(pfx.child(1))
+    if content is None or pfx.child(1).child(0).oid() != DATA:  # signed, which is told later
         return
     for info in der.read(content.octets()).children:
         inner = content_of(info)

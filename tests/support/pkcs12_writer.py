@@ -11,7 +11,19 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf
 
-__all__ = ["DATA", "Pbmac1", "algorithm", "archive", "certificate_bag", "content_info", "encrypted", "key_bag", "plain"]
+__all__ = [
+    "AES_256",
+    "SHA_256",
+    "Pbmac1",
+    "algorithm",
+    "archive",
+    "certificate_bag",
+    "content_info",
+    "encrypted",
+    "key_bag",
+    "plain",
+    "sealed",
+]
 
 DATA = "1.2.840.113549.1.7.1"
 PBES2, PBKDF2, AES_256 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "2.16.840.1.101.3.4.1.42"
@@ -114,7 +126,11 @@ def archive(*parts: bytes, mac: bytes | None = None, form: Pbmac1 | str = SHA_25
     :param mac: the passphrase of the MAC, without which there is none: for PBMAC1 its bytes, for a hash the two bytes
         of each character. :param form: of the MAC: a hash by its object identifier, as of RFC 7292, or :class:`Pbmac1`.
     """
-    content = der.encode_sequence(*parts)
+    return sealed(der.encode_sequence(*parts), mac, form, version)
+
+
+def sealed(content: bytes, mac: bytes | None, form: Pbmac1 | str = SHA_256, version: int = 3) -> bytes:
+    """The same of any bytes as content."""
     macs = []
     if mac is not None:
         macs.append(form.data(content, mac) if isinstance(form, Pbmac1) else _rfc_7292(content, mac, form))
