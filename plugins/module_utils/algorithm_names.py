@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names of algorithms for messages, by object identifier.
 
-Sources: RFC 7292 and 8018 (encryption by passphrase), RFC 8017 (RSA), RFC 8410 (Edwards curves), SEC 2 and RFC 5639
-(elliptic curves), RFC 9215 and 4357 (GOST), NIST's Computer Security Objects Register (AES, SHA-2, SHA-3, ML-KEM,
-ML-DSA, SLH-DSA), GM/T 0006 (SM2, SM3, SM4), RFC 3657 (Camellia), RFC 4269 (SEED), RFC 5794 (ARIA).
+Sources: RFC 7292 and 8018 (encryption by passphrase), RFC 8017 (RSA), RFC 8410 (Edwards curves), SEC 2, ANSI X9.62 and
+RFC 5639 (elliptic curves), RFC 9215 and 4357 (GOST), NIST's Computer Security Objects Register (AES, SHA-2, SHA-3,
+ML-KEM, ML-DSA, SLH-DSA), GM/T 0006 (SM2, SM3, SM4), RFC 3657 (Camellia), RFC 4269 (SEED), RFC 5794 (ARIA).
 """
 
 from __future__ import annotations
@@ -50,6 +50,19 @@ _SEC_2 = {
     38: "sect571k1",
     39: "sect571r1",
 }
+_X9_62 = {
+    **{number: f"c2pnb163v{number}" for number in (1, 2, 3)},
+    4: "c2pnb176v1",
+    **{4 + number: f"c2tnb191v{number}" for number in (1, 2, 3)},
+    10: "c2pnb208w1",
+    **{10 + number: f"c2tnb239v{number}" for number in (1, 2, 3)},
+    16: "c2pnb272w1",
+    17: "c2pnb304w1",
+    18: "c2tnb359v1",
+    19: "c2pnb368w1",
+    20: "c2tnb431r1",
+}
+_X9_62_PRIMES = ["prime192v2", "prime192v3", "prime239v1", "prime239v2", "prime239v3"]
 _NAMES = {
     # Encryption by passphrase, RFC 7292 appendix C and RFC 8018
     "1.2.840.113549.1.12.1.1": "RC4-128",
@@ -135,7 +148,10 @@ _NAMES = {
     **{f"2.16.840.1.101.3.4.3.{20 + one}": f"SLH-DSA-{form}" for one, form in enumerate(_SLH_DSA)},
     # Elliptic curves
     "1.2.156.10197.1.301": "SM2",
+    "1.2.250.1.223.101.256.1": "FRP256v1",
     "1.2.840.10045.3.1.1": "secp192r1",
+    **{f"1.2.840.10045.3.0.{number}": curve for number, curve in _X9_62.items()},
+    **{f"1.2.840.10045.3.1.{2 + one}": curve for one, curve in enumerate(_X9_62_PRIMES)},
     "1.2.840.10045.3.1.7": "secp256r1",
     **{f"1.3.132.0.{number}": curve for number, curve in _SEC_2.items()},
     **{f"1.3.36.3.3.2.8.1.1.{1 + one}": curve for one, curve in enumerate(_BRAINPOOL)},

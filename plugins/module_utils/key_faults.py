@@ -15,7 +15,7 @@ try:
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["find"]
+__all__ = ["find", "unusual"]
 
 _EC = "1.2.840.10045.2.1"
 # Every version that the collection supports reads keys of these types; if it does not, the key is damaged.
@@ -53,10 +53,20 @@ def _fault(info: bytes) -> tuple[str, str]:
         )
     if oid in _KNOWN:
         return "malformed", f"its private key ({name}) is damaged. Export it again, or ask for a new credential."
+    return _unsupported(name)
+
+
+def unusual(info: bytes) -> tuple[str, str] | None:
+    """Return the same for every key of a type that old versions of cryptography do not read, or not from archives."""
+    oid = der.read(info).child(1).child(0).oid()
+    return None if oid in _KNOWN else _unsupported(algorithm_names.name(oid))
+
+
+def _unsupported(name: str) -> tuple[str, str]:
     return (
         "unsupported_algorithm",
-        f"its private key is of the type {name}, which cryptography {version} does not read. Ask for a credential with"
-        " an RSA key, or with an EC key on secp256r1 or secp384r1.",
+        f"its private key is of the type {name}, which cryptography {cryptography.__version__} does not read from a"
+        " PKCS#12 archive. Ask for a credential with an RSA key, or with an EC key on secp256r1 or secp384r1.",
     )
 
 

@@ -87,6 +87,7 @@ def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | 
         lambda: _first_fault(map(key_faults.find, contents.keys)),
         lambda: _first_fault(map(certificate_faults.find, contents.certificates)),
         lambda: _empty(contents),
+        lambda: _first_fault(map(key_faults.unusual, contents.keys)),
     )
     found = next((cause for cause in (one() for one in causes) if cause), None)
     return _error(archive, *(found or _unexplained(mac_fits)))

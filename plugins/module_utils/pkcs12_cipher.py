@@ -9,6 +9,7 @@ cryptography opens archives as a whole or not at all. What opens here only tells
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import algorithm_names, der, kdf, pkcs12_passphrase, rc2
@@ -22,7 +23,7 @@ try:  # cryptography 43 and later
 except ImportError:
     decrepit = None  # type: ignore[assignment]
 
-__all__ = ["UnknownCipherError", "cipher_name", "decrypt"]
+__all__ = ["UnknownCipherError", "decrypt", "encodings"]
 
 _PBES2 = "1.2.840.113549.1.5.13"
 _KEY, _IV = 1, 2  # purposes, RFC 7292 appendix B.3
@@ -48,12 +49,12 @@ class UnknownCipherError(ValueError):
     """Nobody here knows the cipher, or the derivation of its key: the name of the algorithm."""
 
 
-def cipher_name(algorithm: der.Element) -> str:
-    """Return the name of the cipher. For PBES2 it is that of the scheme inside."""
-    oid = algorithm.child(0).oid()
-    if oid == _PBES2:
-        oid = algorithm.child(1).child(1).child(0).oid()
-    return algorithm_names.name(oid)
+def encodings(algorithm: der.Element, passphrases: Iterable[bytes | None]) -> Iterator[bytes | None]:
+    """Yield the passphrases, and for PBES2 the characters of two bytes that old versions of Mozilla's NSS used."""
+    for passphrase in passphrases:
+        yield passphrase
+        if passphrase and algorithm.child(0).oid() == _PBES2:
+            yield pkcs12_passphrase.as_characters(passphrase)
 
 
 def decrypt(algorithm: der.Element, data: bytes, passphrase: bytes | None) -> bytes:

@@ -71,7 +71,7 @@ class _Reader:
     def __init__(self, passphrases: tuple[bytes | None, ...], limit: int, name: str) -> None:
         self.contents = Contents()
         self._passphrases, self._limit, self._name = passphrases, limit, name
-        self._asked: list[int] = []
+        self._asked = 0
 
     def info(self, kind: str, content: der.Element) -> None:
         if kind == structure.DATA:
@@ -103,9 +103,9 @@ class _Reader:
                 self.contents.add(bag, der.encode(key.tag, key.content) if is_key else None)
 
     def _decrypted(self, what: str, algorithm: der.Element, data: bytes) -> der.Element | None:
-        self._asked += kdf.rounds(algorithm)
-        kdf.refuse_bombs(self._asked, self._limit, self._name)
-        for passphrase in self._passphrases:
+        self._asked += sum(max(number, 0) for number in kdf.rounds(algorithm))
+        kdf.refuse_bombs([self._asked], self._limit, self._name)
+        for passphrase in pkcs12_cipher.encodings(algorithm, self._passphrases):
             try:
                 plain = pkcs12_cipher.decrypt(algorithm, data, passphrase)
             except pkcs12_cipher.UnknownCipherError as error:

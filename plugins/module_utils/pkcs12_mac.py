@@ -62,6 +62,7 @@ def _pbmac1(parameters: der.Element, passphrase: bytes, content: bytes) -> bytes
     if derivation.child(0).oid() != kdf.PBKDF2:
         raise LookupError(derivation.child(0).oid())
     values = derivation.child(1)
+    values.child(0, der.OCTET_STRING), values.child(1, der.INTEGER)
     size = values.child(2).integer() if len(values.children) > 2 and values.child(2).tag == der.INTEGER else None
     if size is None:
         raise MacError("PBMAC1 without the length of its key, which RFC 9579 forbids")

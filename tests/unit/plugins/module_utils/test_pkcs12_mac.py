@@ -50,6 +50,8 @@ MIXED = [
     ("sésame", "sésame".encode("latin-1"), characters("sésame")),
     # Two encodings of "no passphrase"
     ("", b"", b""),
+    # Old versions of NSS: PBES2 uses the two bytes of each character.
+    ("import", characters("import"), characters("import")),
     # A keyboard that sends accents as characters of their own
     ("sésame", "se\u0301same".encode(), characters("se\u0301same")),
 ]

@@ -9,9 +9,9 @@ import re
 import cryptography
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import der, pem, pkcs12
+from ansible_collections.grid.security.plugins.module_utils import der, pem, pkcs12, safe_x509
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 from ansible_collections.grid.security.tests.support import pki
@@ -180,20 +180,20 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "ML-KEM": (
         whole(key_of("2.16.840.1.101.3.4.4.2"), CERTIFICATE),
         "import",
-        f"unsupported_algorithm: its private key is of the type ML-KEM-768, which cryptography {VERSION} does not read."
-        f" {OTHER_KEY}",
+        f"unsupported_algorithm: its private key is of the type ML-KEM-768, which cryptography {VERSION} does not read"
+        f" from a PKCS#12 archive. {OTHER_KEY}",
     ),
     "GOST": (
         whole(key_of(GOST), CERTIFICATE),
         "import",
         "unsupported_algorithm: its private key is of the type GOST R 34.10-2012 (256 bits), which cryptography"
-        f" {VERSION} does not read. {OTHER_KEY}",
+        f" {VERSION} does not read from a PKCS#12 archive. {OTHER_KEY}",
     ),
     "key of an unknown type": (
         whole(key_of("1.3.9999.1"), CERTIFICATE),
         "import",
-        f"unsupported_algorithm: its private key is of the type 1.3.9999.1, which cryptography {VERSION} does not read."
-        f" {OTHER_KEY}",
+        f"unsupported_algorithm: its private key is of the type 1.3.9999.1, which cryptography {VERSION} does not read"
+        f" from a PKCS#12 archive. {OTHER_KEY}",
     ),
     "key on a short curve": (
         whole(key_of(EC, der.encode_oid("1.3.132.0.6")), CERTIFICATE),
@@ -315,7 +315,7 @@ OTHER_FILES: dict[str, tuple[bytes, str]] = {
     "DER certificate": (CERTIFICATE, "a DER certificate"),
     "truncated DER certificate": (CERTIFICATE[:-9], "a truncated DER file"),
     "DER private key": (KEY, "a DER private key"),
-    "PKCS#7": (pkcs7.serialize_certificates([ALICE.certificate], Encoding.DER), "a file of certificates (PKCS#7)"),
+    "PKCS#7": (writer.content_info(der.encode_sequence(), "1.2.840.113549.1.7.2"), "a file of certificates (PKCS#7)"),
     "other DER": (der.encode_sequence(der.encode_integer(3)), "another DER file"),
     "JKS": (
         b"\xfe\xed\xfe\xed\0\0\0\2",
@@ -330,6 +330,15 @@ OTHER_FILES: dict[str, tuple[bytes, str]] = {
 }
 
 
+def reads_times_without_seconds() -> bool:
+    """Old versions of cryptography do."""
+    try:
+        safe_x509.load(with_not_after("2602190500Z"))
+        return True
+    except safe_x509.CertificateError:
+        return False
+
+
 def said_of(data: bytes, passphrase: str | None) -> str:
     with pytest.raises(GridSecurityError) as caught:
         pkcs12.load(data, passphrase, name="alice.p12")
@@ -339,6 +348,8 @@ def said_of(data: bytes, passphrase: str | None) -> str:
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_message(name: str) -> None:
+    if name == "time without seconds" and reads_times_without_seconds():
+        pytest.skip("this version of cryptography reads it")
     data, passphrase, message = ARCHIVES[name]
     assert said_of(data, passphrase) == message
 
