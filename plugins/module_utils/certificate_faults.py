@@ -22,6 +22,14 @@ _FORMS = {  # RFC 5280, 4.1.2.5
     _GENERALIZED_TIME: ("a GeneralizedTime", "YYYYMMDDhhmmssZ", re.compile(rb"\d{4}((\d\d){5})Z"), 4),
 }
 _FIELD = re.compile(r"\"\w+::(\w+)\"")
+_WORDS = {  # cryptography's names of fields
+    "serial": "the serial number",
+    "signature_alg": "the algorithm of its signature, or the parameters of that",
+    "issuer": "its issuer",
+    "subject": "its subject",
+    "spki": "its public key, or the parameters of that",
+    "raw_extensions": "its extensions",
+}
 _MOST = 300  # characters that are quoted
 
 
@@ -78,9 +86,12 @@ def _fault_of_time(what: str, time: der.Element) -> str | None:
 
 
 def _quoted(error: Exception) -> str:
-    """The words of cryptography, or the field that it does not understand, which those of its reader of ASN.1 hide."""
+    """The words of cryptography; or the field that it does not understand, which the words of its ASN.1 reader hide."""
     fields = _FIELD.findall(str(error))
-    return f"it does not understand the field {'.'.join(fields)}" if fields else _shortened(str(error).rstrip("."))
+    if not fields:
+        return _shortened(str(error).rstrip("."))
+    known = [_WORDS[one] for one in fields if one in _WORDS]
+    return f"it does not understand {known[0] if known else 'the field ' + '.'.join(fields)}"
 
 
 def _shortened(text: str) -> str:

@@ -72,11 +72,19 @@ def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 
 def with_not_after(time: str) -> bytes:
     """A CA's certificate with a UTCTime of any form. Its signature does not fit."""
+    start = der.read(CA_CERTIFICATE).child(0).child(4).child(0)
+    return with_field(4, der.encode_sequence(der.encode(start.tag, start.content), der.encode(0x17, time.encode())))
+
+
+def with_parameters_of_the_signature() -> bytes:
+    """The same with the algorithm ECDSA with SHA-256 and a NULL."""
+    return with_field(2, writer.algorithm("1.2.840.10045.4.3.2"))
+
+
+def with_field(index: int, value: bytes) -> bytes:
     certificate = der.read(CA_CERTIFICATE)
-    fields = certificate.child(0).children
-    encoded = [der.encode(one.tag, one.content) for one in fields]
-    start = der.encode(fields[4].child(0).tag, fields[4].child(0).content)
-    encoded[4] = der.encode_sequence(start, der.encode(0x17, time.encode()))
+    encoded = [der.encode(one.tag, one.content) for one in certificate.child(0).children]
+    encoded[index] = value
     rest = [der.encode(one.tag, one.content) for one in certificate.children[1:]]
     return der.encode_sequence(der.encode_sequence(*encoded), *rest)
 
@@ -219,6 +227,12 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
         f"malformed: cryptography {VERSION} does not read the certificate of {ROOT}: its notAfter is '2602190500Z', and"
         f" the form of a UTCTime is YYMMDDhhmmssZ. {OTHER_CERTIFICATE}",
     ),
+    "signature with parameters": (
+        whole(KEY, CERTIFICATE, with_parameters_of_the_signature()),
+        "import",
+        f"malformed: cryptography {VERSION} does not read the certificate of {ROOT}: it does not understand the"
+        f" algorithm of its signature, or the parameters of that. {OTHER_CERTIFICATE}",
+    ),
     "month 13": (
         whole(KEY, CERTIFICATE, with_not_after("261319050000Z")),
         "import",
@@ -330,10 +344,16 @@ OTHER_FILES: dict[str, tuple[bytes, str]] = {
 }
 
 
-def reads_times_without_seconds() -> bool:
-    """Old versions of cryptography do."""
+# Certificates that old versions of cryptography read
+READ_ONCE = {
+    "time without seconds": with_not_after("2602190500Z"),
+    "signature with parameters": with_parameters_of_the_signature(),
+}
+
+
+def is_readable(certificate: bytes) -> bool:
     try:
-        safe_x509.load(with_not_after("2602190500Z"))
+        safe_x509.load(certificate)
         return True
     except safe_x509.CertificateError:
         return False
@@ -348,7 +368,7 @@ def said_of(data: bytes, passphrase: str | None) -> str:
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_message(name: str) -> None:
-    if name == "time without seconds" and reads_times_without_seconds():
+    if name in READ_ONCE and is_readable(READ_ONCE[name]):
         pytest.skip("this version of cryptography reads it")
     data, passphrase, message = ARCHIVES[name]
     assert said_of(data, passphrase) == message
