@@ -86,19 +86,22 @@ def pbkdf2(parameters: der.Element, passphrase: bytes, size: int) -> bytes:
     prf = [one.child(0).oid() for one in parameters.children if one.tag == der.SEQUENCE]
     algorithm = known_hash(prf[0]) if prf else "sha1"
     salt, iterations = parameters.child(0, der.OCTET_STRING).octets(), parameters.child(1).integer()
-    if iterations < 1:
-        raise der.DerError("fewer than one iteration")
-    return hashlib.pbkdf2_hmac(algorithm, passphrase, salt, iterations, size)
+    try:
+        return hashlib.pbkdf2_hmac(algorithm, passphrase, salt, iterations, size)
+    except (ValueError, OverflowError):
+        raise der.DerError("a number of iterations or bytes that nobody means") from None
 
 
 def known_hash(oid: str) -> str:
     """Return hashlib's name of a hash.
 
-    :raises LookupError: it is unknown, or the OpenSSL below hashlib lacks it.
+    :raises LookupError: it is unknown, or the OpenSSL below hashlib lacks it, as with FIPS.
     """
     algorithm = _HASHES.get(oid, "")
-    if algorithm not in hashlib.algorithms_available:
-        raise LookupError(oid)
+    try:
+        hashlib.new(algorithm)
+    except ValueError:
+        raise LookupError(oid) from None
     return algorithm
 
 

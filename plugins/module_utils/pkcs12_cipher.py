@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decrypt one part of a PKCS#12 archive: the encryption by passphrase of RFC 7292, appendix C, and PBES2 of RFC 8018.
 
-cryptography opens archives as a whole or not at all. What opens here only tells why it does not open one.
+cryptography opens archives as a whole or not at all. What opens here tells why it does not open one, and opens archives
+whose passphrase is encoded in another way than in UTF-8.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import algorithm_names, der, kdf, pkcs12_passphrase, rc2
 
 try:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
@@ -63,11 +65,12 @@ def decrypt(algorithm: der.Element, data: bytes, passphrase: bytes | None) -> by
     :raises UnknownCipherError: nothing is known of the passphrase.
     :raises DerError: the padding is wrong, because the passphrase is, or because the data are damaged.
     """
-    oid, parameters = algorithm.child(0).oid(), algorithm.child(1)
+    oid = algorithm.child(0).oid()
+    if oid != _PBES2 and oid not in _OF_PKCS12:
+        raise UnknownCipherError(algorithm_names.name(oid))
+    parameters = algorithm.child(1)
     if oid == _PBES2:
         return _pbes2(parameters.child(0), parameters.child(1), data, passphrase or b"")
-    if oid not in _OF_PKCS12:
-        raise UnknownCipherError(algorithm_names.name(oid))
     name, size, bits = _OF_PKCS12[oid]
     characters = pkcs12_passphrase.as_characters(passphrase)
     salt, iterations = parameters.child(0).octets(), parameters.child(1).integer()
@@ -104,13 +107,14 @@ def _derive(derivation: der.Element, passphrase: bytes, size: int) -> bytes:
 
 def _decrypt(name: str, key: bytes, iv: bytes, data: bytes) -> bytes:
     algorithm = _algorithm(name)(key)
-    if name == "ARC4":
-        return bytes(Cipher(algorithm, mode=None).decryptor().update(data))
-    block = algorithm.block_size // 8
-    if len(iv) != block:
+    block = 0 if name == "ARC4" else algorithm.block_size // 8
+    if block and len(iv) != block:
         raise der.DerError("an IV of another length than that of a block")
-    decryptor = Cipher(algorithm, modes.CBC(iv)).decryptor()
-    return _unpadded(decryptor.update(data[: len(data) // block * block]), block)
+    try:
+        decryptor = Cipher(algorithm, modes.CBC(iv) if block else None).decryptor()
+    except UnsupportedAlgorithm:  # by the OpenSSL below cryptography, as with FIPS
+        raise UnknownCipherError(name) from None
+    return _unpadded(decryptor.update(data[: len(data) // block * block]), block) if block else decryptor.update(data)
 
 
 def _algorithm(name: str) -> Any:
