@@ -111,6 +111,31 @@ def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
 
 
+_FIELDS = ("serial_number", "algorithm", "issuer", "validity", "subject", "public_key")
+
+
+def altered(one: Credential, **fields: bytes) -> bytes:
+    """The certificate (DER) with other fields, each encoded in DER. Its signature does not match any more.
+
+    :param fields: by their names in ``_FIELDS``, or ``extensions``.
+    """
+    version, *found = der.read(one.certificate.tbs_certificate_bytes).children
+    encoded = {name: der.encode(field.tag, field.content) for name, field in zip((*_FIELDS, "extensions"), found)}
+    body = der.encode_sequence(der.encode(version.tag, version.content), *{**encoded, **fields}.values())
+    signed = [der.encode(part.tag, part.content) for part in der.read(one.certificate.public_bytes(Encoding.DER)).children]
+    return der.encode_sequence(body, *signed[1:])
+
+
+def validity(start: bytes, end: bytes) -> bytes:
+    """A validity as DER. :param start: as UTCTime, as :param end:."""
+    return der.encode_sequence(der.encode(0x17, start), der.encode(0x17, end))
+
+
+def without_seconds(one: Credential) -> bytes:
+    """The certificate (DER) with dates without seconds, which OpenSSL reads and cryptography does not."""
+    return altered(one, validity=validity(b"2001010000Z", b"4901010000Z"))
+
+
 def revoke(
     authority: Credential,
     serials: list[int],
