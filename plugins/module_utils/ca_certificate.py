@@ -21,6 +21,7 @@ from ansible_collections.grid.security.plugins.module_utils import certificate_d
 __all__ = ["CaCertificate", "UnreadableError", "read", "subject"]
 
 _SERIAL, _ALGORITHM, _ISSUER, _VALIDITY, _SUBJECT, _KEY = range(6)  # among the fields of a certificate
+_BIT_STRING = 0x03
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # OpenSSL prints dates without seconds and with a time zone, too.
 _DATE = r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?(Z|[+-]\d{4})"
@@ -162,9 +163,18 @@ def _read(data: bytes) -> CaCertificate:
         rsa_bits=_rsa_bits(fields[_KEY]),
         oddity=_oddity(fields),
     )
+    _refuse_bit_strings(found.subject)
+    _refuse_bit_strings(found.issuer)
     # Names are read when they are asked for: ask now, so that nothing can fail later.
     _ = found.subject_dn, found.issuer_dn, found.canonical_issuer, found.hashes, found.common_name
     return found
+
+
+def _refuse_bit_strings(name: bytes) -> None:
+    """Refuse BIT STRINGs that OpenSSL refuses in names. Their first byte is the number of unused bits."""
+    for one in der.read(name).walk():
+        if one.tag == _BIT_STRING and (not one.content or one.content[0] >= 8):
+            raise UnreadableError("a name has a malformed BIT STRING")
 
 
 def _encoded(element: der.Element) -> bytes:

@@ -53,8 +53,8 @@ def fields(certificate: bytes) -> list[der.Element]:
 
     :raises der.DerError: it is no certificate.
     """
-    outer = list(der.split(certificate))
-    parts = list(der.split(outer[0].content)) if outer else []
+    outer = next(der.split(certificate), None)
+    parts = list(der.split(outer.content)) if outer and outer.tag == der.SEQUENCE else []
     if [one.tag for one in parts] != [der.SEQUENCE, der.SEQUENCE, _BIT_STRING]:
         raise der.DerError("no certificate has these parts")
     found = list(der.split(parts[0].content))

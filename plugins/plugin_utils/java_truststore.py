@@ -12,11 +12,6 @@ from __future__ import annotations
 from ansible_collections.grid.security.plugins.module_utils import der
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
-try:
-    from cryptography.hazmat.primitives.serialization import Encoding
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
-    pass
-
 __all__ = ["render"]
 
 # RFC 7292 (PKCS#12), RFC 2985 (friendlyName), RFC 5280 (anyExtendedKeyUsage)
@@ -49,7 +44,7 @@ def _content(data: bytes) -> bytes:
 
 
 def _bag(alias: str, anchor: Anchor) -> bytes:
-    certificate = der.encode_octet_string(anchor.certificate.public_bytes(Encoding.DER))
+    certificate = der.encode_octet_string(anchor.certificate.der)
     value = der.encode_sequence(_X509_CERTIFICATE, der.encode(_EXPLICIT, certificate))
     attributes = [
         _attribute(_FRIENDLY_NAME, der.encode(_BMP_STRING, alias.encode("utf-16-be"))),

@@ -166,7 +166,7 @@ def _lines_of_key(data: bytes) -> list[str]:
 
 _ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.select, anchors.check)
 _SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
-_ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.certificate, b"", {"crl_url": b"http://x"}, set(), "ca")
+_ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.facts, b"", {"crl_url": b"http://x"}, set(), "ca")
 (_POINT,) = crl_sources.points([_ANCHOR])
 _FILTERS = {
     **{name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()},

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.module_utils import ca_certificate, der
 
 CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
 DAY = datetime.timedelta(days=1)
@@ -46,6 +46,11 @@ class Credential:
     def pem(self) -> bytes:
         """The certificate alone."""
         return self.certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def facts(self) -> ca_certificate.CaCertificate:
+        """The facts about the certificate that trust anchors need."""
+        return ca_certificate.read(self.certificate.public_bytes(Encoding.DER))
 
     def archive(self, passphrase: str = "import", iterations: int | None = None) -> bytes:
         """The PKCS#12 archive; without encryption if the passphrase is empty.
@@ -107,7 +112,9 @@ def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     fields = der.read(one.certificate.tbs_certificate_bytes).children
     body = der.encode_sequence(*(der.encode(field.tag, field.content) for field in fields[1:7]))
     signature = (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256()))
-    signed = der.encode_sequence(body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature))
+    signed = der.encode_sequence(
+        body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature)
+    )
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
 
 
@@ -122,7 +129,9 @@ def altered(one: Credential, **fields: bytes) -> bytes:
     version, *found = der.read(one.certificate.tbs_certificate_bytes).children
     encoded = {name: der.encode(field.tag, field.content) for name, field in zip((*_FIELDS, "extensions"), found)}
     body = der.encode_sequence(der.encode(version.tag, version.content), *{**encoded, **fields}.values())
-    signed = [der.encode(part.tag, part.content) for part in der.read(one.certificate.public_bytes(Encoding.DER)).children]
+    signed = [
+        der.encode(part.tag, part.content) for part in der.read(one.certificate.public_bytes(Encoding.DER)).children
+    ]
     return der.encode_sequence(body, *signed[1:])
 
 
