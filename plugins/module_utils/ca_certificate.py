@@ -22,6 +22,8 @@ __all__ = ["CaCertificate", "UnreadableError", "read", "subject"]
 
 _SERIAL, _ALGORITHM, _ISSUER, _VALIDITY, _SUBJECT, _KEY = range(6)  # among the fields of a certificate
 _BIT_STRING = 0x03
+_EXTENSIONS = 0xA3
+_VERSION_3 = 2
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # OpenSSL prints dates without seconds and with a time zone, too.
 _DATE = r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?(Z|[+-]\d{4})"
@@ -33,6 +35,7 @@ _USUAL_DATE = re.compile(r"(\d\d)?\d{12}Z", re.ASCII)  # RFC 5280 section 4.1.2.
 _COMMON_NAME = "2.5.4.3"
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
 _RSA = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10")  # rsaEncryption, id-RSASSA-PSS
+_EC = "1.2.840.10045.2.1"  # id-ecPublicKey
 _RSA_PSS = "1.2.840.113549.1.1.10"
 _WEAK_DIGESTS = {
     "1.2.840.113549.1.1.2": "MD2",  # md2WithRSAEncryption
@@ -64,6 +67,7 @@ class CaCertificate:
     :param public_key: its SubjectPublicKeyInfo in DER. :param weak_digest: MD2, MD4, MD5 or SHA-1 if it is signed with
         that, or an empty string.
     :param rsa_bits: the size of an RSA key, or None. :param oddity: why some programs refuse it, or an empty string.
+    :param java_oddity: why Java refuses it, and each file that has it, or an empty string.
     """
 
     der: bytes
@@ -76,6 +80,7 @@ class CaCertificate:
     weak_digest: str
     rsa_bits: int | None
     oddity: str
+    java_oddity: str
 
     @functools.cached_property
     def subject_dn(self) -> str:
@@ -151,6 +156,7 @@ def _read(data: bytes) -> CaCertificate:
     dates = [_date(one) for one in der.split(fields[_VALIDITY].content)]
     if len(dates) != 2:
         raise UnreadableError("its validity has no start and end")
+    java_oddity = _java_oddity(data, fields)
     found = CaCertificate(
         der=data,
         subject=_encoded(fields[_SUBJECT]),
@@ -161,7 +167,8 @@ def _read(data: bytes) -> CaCertificate:
         public_key=_encoded(fields[_KEY]),
         weak_digest=_weak_digest(fields[_ALGORITHM]),
         rsa_bits=_rsa_bits(fields[_KEY]),
-        oddity=_oddity(fields),
+        oddity=java_oddity or _oddity(fields),
+        java_oddity=java_oddity,
     )
     _refuse_bit_strings(found.subject)
     _refuse_bit_strings(found.issuer)
@@ -206,6 +213,30 @@ def _offset(zone: str) -> datetime.timedelta:
         return datetime.timedelta()
     offset = datetime.timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
     return -offset if zone[0] == "-" else offset
+
+
+def _java_oddity(data: bytes, fields: list[der.Element]) -> str:
+    """Return what makes Java refuse a certificate (sun.security.x509), among what OpenSSL reads."""
+    version, extensions = _version(data), _extension_oids(fields[-1])
+    if version > _VERSION_3 or (extensions and version != _VERSION_3):
+        return f"it has the version {version + 1} and {len(extensions)} extensions"
+    if len(set(extensions)) < len(extensions):
+        return "it has an extension twice"
+    algorithm = der.read(fields[_KEY].content)
+    if len(algorithm.children) > 1 and algorithm.child(0).oid() == _EC and algorithm.child(1).tag == der.SEQUENCE:
+        return "its key has the parameters of a curve in place of the curve's name"
+    return ""
+
+
+def _version(data: bytes) -> int:
+    first = der.read(data).child(0).child(0)
+    return first.child(0).integer() if first.tag == der.CONTEXT_0 else 0
+
+
+def _extension_oids(extensions: der.Element) -> list[str]:
+    if extensions.tag != _EXTENSIONS:
+        return []
+    return [one.child(0).oid() for one in der.read(extensions.content).children]
 
 
 def _oddity(fields: list[der.Element]) -> str:

@@ -31,9 +31,12 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     anchors.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]
+    warnings = [*left_out, *anchors.warnings(chosen, options["profiles"])]
+    if options["java_truststore_path"]:
+        warnings += java_truststore.warnings(chosen)
     return {
         "places": [asdict(place) for place in places],
-        "warnings": [*left_out, *anchors.warnings(chosen, options["profiles"])],
+        "warnings": warnings,
         "anchors": len(chosen),
         "until": anchors.next_change(found.anchors),
     }

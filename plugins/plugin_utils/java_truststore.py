@@ -12,7 +12,7 @@ from __future__ import annotations
 from ansible_collections.grid.security.plugins.module_utils import der
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
-__all__ = ["render"]
+__all__ = ["render", "warnings"]
 
 # RFC 7292 (PKCS#12), RFC 2985 (friendlyName), RFC 5280 (anyExtendedKeyUsage)
 _DATA = der.encode_oid("1.2.840.113549.1.7.1")
@@ -29,14 +29,24 @@ _VERSION = 3
 
 
 def render(anchors: list[Anchor]) -> bytes:
-    """The truststore with these anchors, under their aliases in lower case, as Java has them."""
+    """The truststore with these anchors, under their aliases in lower case, as Java has them.
+
+    CAs that :func:`warnings` names are left out, because Java would refuse the whole file.
+    """
     named: dict[str, Anchor] = {}
-    for anchor in anchors:
+    for anchor in (one for one in anchors if not one.certificate.java_oddity):
         alias = anchor.alias.lower()
         named[alias if alias not in named else f"{alias}-{anchor.fingerprint[:11].replace(':', '')}"] = anchor
     bags = der.encode_sequence(*(_bag(alias, anchor) for alias, anchor in named.items()))
     contents = der.encode_sequence(_content(bags))
     return der.encode_sequence(der.encode_integer(_VERSION), _content(contents))
+
+
+def warnings(anchors: list[Anchor]) -> list[str]:
+    """Return a line about the CAs that Java cannot read."""
+    found = [f"{one.alias} ({one.certificate.java_oddity})" for one in anchors if one.certificate.java_oddity]
+    title = "trust anchors, not in the Java truststore because Java would refuse the whole file"
+    return [f"{title}: {', '.join(found)}"] if found else []
 
 
 def _content(data: bytes) -> bytes:

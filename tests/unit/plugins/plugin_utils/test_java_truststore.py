@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
+from ansible_collections.grid.security.plugins.module_utils import ca_certificate, der
 from ansible_collections.grid.security.plugins.plugin_utils import anchors, java_truststore
 from ansible_collections.grid.security.tests.support import pki
 
@@ -24,6 +25,23 @@ def test_all_anchors_under_different_names(aliases: list[str]) -> None:
     assert set(read) == {one.certificate.der for one in chosen}
     assert len(set(read.values())) == len(aliases)
     assert set(read.values()) >= {alias.lower().encode() for alias in aliases}
+
+
+def test_a_ca_that_java_cannot_read_is_left_out() -> None:
+    """keytool refuses a store with any of these certificates."""
+    root = pki.issue("Root", authority=True, host="ca.example.org")
+    parameters = der.encode_sequence(der.encode_oid("1.2.840.10045.2.1"), der.encode_sequence(der.encode_integer(1)))
+    odd = [
+        pki.altered(root, public_key=der.encode_sequence(parameters, der.encode(0x03, b"\0\4"))),
+        root.facts.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),  # version 8
+        root.facts.der.replace(b"\x55\x1d\x13", b"\x55\x1d\x11"),  # an extension twice
+    ]
+    bad = [anchors.Anchor(f"bad{n}", ca_certificate.read(one), b"", {}, set(), "test") for n, one in enumerate(odd)]
+    good = anchor("good")
+    assert java_truststore.render([good, *bad]) == java_truststore.render([good])
+    (warning,) = java_truststore.warnings([good, *bad])
+    assert "bad0 (its key has the parameters of a curve in place of the curve's name), bad1 (it has the" in warning
+    assert java_truststore.warnings([good]) == []
 
 
 def test_same_bytes_each_time() -> None:
