@@ -76,7 +76,8 @@ options:
     description:
       - What to do about files of the sources that cannot be used as CAs, and that no other option leaves out. Such a file is no
         certificate, is truncated or damaged, is of no CA, holds a private key, or has a signing policy that cannot be used.
-      - V(fail) fails, and the message names all of them. V(skip) leaves these files out, with a warning that names them.
+      - V(fail) fails, and the message names all of them. V(skip) leaves these files out, with a warning that names them. It also
+        leaves out CAs whose issuer is missing.
     type: str
     choices: [fail, skip]
     default: fail

@@ -28,6 +28,9 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     found = anchors.collect(groups)
     left_out = anchors.refuse(found.unusable, options)
     chosen = anchors.select(found.anchors, options, found.unusable)
+    if options["on_unreadable"] == "skip":
+        chosen, incomplete = anchors.keep_complete(chosen, found.unusable)
+        left_out += incomplete
     anchors.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]

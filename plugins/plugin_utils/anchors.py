@@ -41,6 +41,7 @@ __all__ = [
     "check",
     "collect",
     "is_wanted",
+    "keep_complete",
     "next_change",
     "refuse",
     "select",
@@ -446,14 +447,36 @@ def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
 
     :param unusable: may explain what is missing.
     """
-    subjects = {anchor.certificate.canonical_subject for anchor in anchors}
-    missing = [one for one in anchors if not one.is_root and one.certificate.canonical_issuer not in subjects]
+    missing = _incomplete(anchors)
     if missing:
-        causes = {one.subject_dn: one.error.message for one in unusable}
-        named = "; ".join(_need(one, causes.get(one.certificate.issuer_dn)) for one in missing)
         raise GridSecurityError(
-            "missing_issuer", f"incomplete chains: {named}. Add the issuer to the sources, or exclude what needs it."
+            "missing_issuer",
+            f"incomplete chains: {_needs(missing, unusable)}. Add the issuer to the sources, or exclude what needs it.",
         )
+
+
+def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[list[Anchor], list[str]]:
+    """Return the CAs whose chain reaches its root, and a warning about the other CAs.
+
+    :param unusable: may explain what is missing.
+    """
+    left_out: list[Anchor] = []
+    while missing := _incomplete(anchors):
+        left_out += missing
+        gone = {one.fingerprint for one in missing}
+        anchors = [one for one in anchors if one.fingerprint not in gone]
+    needs = _needs(left_out, unusable)
+    return anchors, [f"trust anchors, left out because of incomplete chains: {needs}"] if left_out else []
+
+
+def _incomplete(anchors: list[Anchor]) -> list[Anchor]:
+    subjects = {anchor.certificate.canonical_subject for anchor in anchors}
+    return [one for one in anchors if not one.is_root and one.certificate.canonical_issuer not in subjects]
+
+
+def _needs(missing: list[Anchor], unusable: Iterable[Unusable]) -> str:
+    causes = {one.subject_dn: one.error.message for one in unusable}
+    return "; ".join(_need(one, causes.get(one.certificate.issuer_dn)) for one in missing)
 
 
 def _need(anchor: Anchor, cause: str | None) -> str:

@@ -432,6 +432,17 @@ def test_missing_issuer_that_cannot_be_used(tmp_path: Path) -> None:
         anchors.check(found.anchors, found.unusable)
 
 
+def test_incomplete_chains_are_left_out_if_what_they_need_is() -> None:
+    lower = pki.issue("Lower", authority=True, issuer=MIDDLE)
+    chosen, (warning,) = anchors.keep_complete(read(lower.pem + MIDDLE.pem + OLD.pem), [])
+    assert aliases(chosen) == ["Old"]
+    assert warning == (
+        "trust anchors, left out because of incomplete chains: Middle needs /DC=org/DC=example/CN=Root; Lower needs"
+        " /DC=org/DC=example/CN=Middle"
+    )
+    assert anchors.keep_complete(chosen, []) == (chosen, [])
+
+
 @pytest.mark.parametrize("label", ["PRIVATE KEY", "RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
 def test_private_keys_of_any_format_are_found(label: str) -> None:
     assert kind(ROOT.pem + f"-----BEGIN {label}-----\n".encode()) == "private_key"
