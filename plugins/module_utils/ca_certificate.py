@@ -222,15 +222,23 @@ def _java_oddity(data: bytes, fields: list[der.Element]) -> str:
         return f"it has the version {version + 1} and {len(extensions)} extensions"
     if len(set(extensions)) < len(extensions):
         return "it has an extension twice"
-    algorithm = der.read(fields[_KEY].content)
-    if len(algorithm.children) > 1 and algorithm.child(0).oid() == _EC and algorithm.child(1).tag == der.SEQUENCE:
+    algorithm = list(der.split(_first(fields[_KEY].content).content))
+    if len(algorithm) > 1 and algorithm[0].oid() == _EC and algorithm[1].tag == der.SEQUENCE:
         return "its key has the parameters of a curve in place of the curve's name"
     return ""
 
 
 def _version(data: bytes) -> int:
-    first = der.read(data).child(0).child(0)
-    return first.child(0).integer() if first.tag == der.CONTEXT_0 else 0
+    first = _first(_first(_first(data).content).content)
+    return _first(first.content).integer() if first.tag == der.CONTEXT_0 else 0
+
+
+def _first(data: bytes) -> der.Element:
+    """Return the element that ``data`` begin with, without what is inside it."""
+    found = next(der.split(data), None)
+    if found is None:
+        raise der.DerError("an element is empty")
+    return found
 
 
 def _extension_oids(extensions: der.Element) -> list[str]:
@@ -255,10 +263,10 @@ def _oddity(fields: list[der.Element]) -> str:
 
 def _weak_digest(algorithm: der.Element) -> str:
     """Return the weak digest of a signature algorithm, or an empty string."""
-    parts = der.read(_encoded(algorithm)).children
-    oid = parts[0].oid()
+    oid = _first(algorithm.content).oid()
     if oid != _RSA_PSS:
         return _WEAK_DIGESTS.get(oid, "")
+    parts = der.read(_encoded(algorithm)).children
     parameters = parts[1].children if len(parts) > 1 else ()
     chosen = [one.child(0).child(0).oid() for one in parameters if one.tag == der.CONTEXT_0]
     return _WEAK_DIGESTS.get(chosen[0], "") if chosen else "SHA-1"  # RFC 4055: the default
@@ -268,7 +276,7 @@ def _rsa_bits(key: der.Element) -> int | None:
     """Return the size of an RSA key; None for other keys, and for a key that cannot be read."""
     try:
         algorithm, bits = list(der.split(key.content))[:2]
-        if der.read(algorithm.content).oid() not in _RSA:
+        if _first(algorithm.content).oid() not in _RSA:
             return None
         modulus = der.read(bits.content[1:]).child(0, der.INTEGER).content
         return int.from_bytes(modulus, "big").bit_length()

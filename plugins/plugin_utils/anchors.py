@@ -9,6 +9,7 @@ import datetime
 import functools
 import itertools
 import re
+import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -310,9 +311,21 @@ def _read_certificate(file: _File, data: bytes, text: bytes) -> Anchor | Unusabl
         cause = f"is a certificate of {certificate.subject_dn}, which is no CA. Name the certificate of its issuer."
         return file.unusable("not_a_ca", cause, data)
     try:
-        return _anchor(file, certificate, text)
+        anchor = _anchor(file, certificate, text)
     except GridSecurityError as error:
         return file.refused(error, data)
+    if anchor.problem and not _is_read_by_openssl(certificate.der):
+        return file.unusable("bad_certificate", f"is damaged ({anchor.problem}). Fetch it again.", data)
+    return anchor
+
+
+def _is_read_by_openssl(data: bytes) -> bool:
+    """Return whether OpenSSL, which Python brings, reads a certificate. It decides what clients can use."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def _anchor(file: _File, certificate: CaCertificate, text: bytes) -> Anchor:

@@ -209,6 +209,12 @@ def test_what_openssl_reads_is_placed_with_one_warning() -> None:
     assert set(trust_store.layout(found)) >= {f"{digest}.0" for digest in found[2].certificate.hashes}
 
 
+def test_what_openssl_does_not_read_either_is_refused() -> None:
+    """One such certificate would make OpenSSL refuse a whole bundle."""
+    odd = pki.altered(ROOT, serial_number=der.encode(der.INTEGER, b"\0\0\1"))  # not the shortest form
+    assert kind(pem.encode("CERTIFICATE", odd)) == "bad_certificate"
+
+
 def test_serial_numbers_that_cryptography_will_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_data: bytes) -> None:
         raise ValueError("serial number must be positive")
