@@ -21,7 +21,6 @@ from ansible_collections.grid.security.plugins.module_utils import certificate_d
 __all__ = ["CaCertificate", "UnreadableError", "read", "subject"]
 
 _SERIAL, _ALGORITHM, _ISSUER, _VALIDITY, _SUBJECT, _KEY = range(6)  # among the fields of a certificate
-_BIT_STRING = 0x03
 _EXTENSIONS = 0xA3
 _VERSION_3 = 2
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
@@ -100,7 +99,7 @@ class CaCertificate:
     @functools.cached_property
     def canonical_issuer(self) -> bytes:
         """The issuer in the same form."""
-        return names.canonical(self.issuer)
+        return self.canonical_subject if self.issuer == self.subject else names.canonical(self.issuer)
 
     @functools.cached_property
     def hashes(self) -> tuple[str, str]:
@@ -170,18 +169,9 @@ def _read(data: bytes) -> CaCertificate:
         oddity=java_oddity or _oddity(fields),
         java_oddity=java_oddity,
     )
-    _refuse_bit_strings(found.subject)
-    _refuse_bit_strings(found.issuer)
-    # Names are read when they are asked for: ask now, so that nothing can fail later.
-    _ = found.subject_dn, found.issuer_dn, found.canonical_issuer, found.hashes, found.common_name
+    # Names are read when they are asked for. All ways to read a name succeed if this way does.
+    _ = found.canonical_subject, found.canonical_issuer
     return found
-
-
-def _refuse_bit_strings(name: bytes) -> None:
-    """Refuse BIT STRINGs that OpenSSL refuses in names. Their first byte is the number of unused bits."""
-    for one in der.read(name).walk():
-        if one.tag == _BIT_STRING and (not one.content or one.content[0] >= 8):
-            raise UnreadableError("a name has a malformed BIT STRING")
 
 
 def _encoded(element: der.Element) -> bytes:
@@ -244,7 +234,7 @@ def _first(data: bytes) -> der.Element:
 def _extension_oids(extensions: der.Element) -> list[str]:
     if extensions.tag != _EXTENSIONS:
         return []
-    return [one.child(0).oid() for one in der.read(extensions.content).children]
+    return [_first(one.content).oid() for one in der.split(_first(extensions.content).content)]
 
 
 def _oddity(fields: list[der.Element]) -> str:

@@ -338,6 +338,17 @@ def test_filters_and_sources_without_urls(site: Site) -> None:
     assert "no CA of the sources says where" in result["warnings"][0]
 
 
+def test_files_that_cannot_be_used_are_skipped_with_a_warning(site: Site, new_run: Callable[[], None]) -> None:
+    (site.sources / "page.pem").write_bytes(b"<html>")
+    failed = site.place()
+    assert failed["kind"] == "not_pem"
+    assert "page.pem is no PEM certificate but a web page" in failed["msg"]
+    new_run()
+    warnings = site.place(on_unreadable="skip")["warnings"]
+    assert "page.pem is no PEM certificate" in warnings[0]
+    assert (site.store / f"{NEW}.r0").exists()
+
+
 def test_threads_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         site.announce(f"ca{number}", pki.issue(f"CA {number}", authority=True), f"http://example.org/{number}")
