@@ -33,9 +33,9 @@ _DATES = {
 _USUAL_DATE = re.compile(r"(\d\d)?\d{12}Z", re.ASCII)  # RFC 5280 section 4.1.2.5
 _COMMON_NAME = "2.5.4.3"
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
-_RSA = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10")  # rsaEncryption, id-RSASSA-PSS
+_RSA_PSS = "1.2.840.113549.1.1.10"  # id-RSASSA-PSS
+_RSA = ("1.2.840.113549.1.1.1", _RSA_PSS)  # rsaEncryption
 _EC = "1.2.840.10045.2.1"  # id-ecPublicKey
-_RSA_PSS = "1.2.840.113549.1.1.10"
 _WEAK_DIGESTS = {
     "1.2.840.113549.1.1.2": "MD2",  # md2WithRSAEncryption
     "1.2.840.113549.1.1.3": "MD4",  # md4WithRSAEncryption
@@ -62,11 +62,12 @@ class UnreadableError(ValueError):
 class CaCertificate:
     """What a certificate says of itself.
 
-    :param der: all of it. :param subject: DER, as :param issuer:. :param is_ca: as :func:`certificate_der.is_ca` says.
-    :param public_key: its SubjectPublicKeyInfo in DER. :param weak_digest: MD2, MD4, MD5 or SHA-1 if it is signed with
-        that, or an empty string.
-    :param rsa_bits: the size of an RSA key, or None. :param oddity: why some programs refuse it, or an empty string.
-    :param java_oddity: why Java refuses it, and each file that has it, or an empty string.
+    :param der: the whole certificate. :param subject: in DER. :param issuer: in DER.
+    :param is_ca: as :func:`certificate_der.names_ca` decides. :param public_key: the SubjectPublicKeyInfo in DER.
+    :param weak_digest: MD2, MD4, MD5 or SHA-1 if the signature uses it, or an empty string.
+    :param rsa_bits: the size of an RSA key, or None for other keys.
+    :param oddity: why some programs refuse the certificate, or an empty string.
+    :param java_oddity: why Java refuses each truststore with the certificate, or an empty string.
     """
 
     der: bytes

@@ -183,8 +183,8 @@ def collect(groups: list[Group]) -> Found:
 def _make_distinct(anchors: list[Anchor]) -> None:
     """Give each CA an alias of its own.
 
-    Of several with one alias, the CA whose source gives the alias keeps it, and of several such CAs the oldest, so that
-    it stays if a CA comes. The others get the start of their fingerprint behind it.
+    If several CAs have one alias, a CA whose source gives the alias keeps it, and of several such CAs the oldest. So a
+    CA keeps its alias when a newer CA comes. The aliases of the others end in the start of their fingerprint.
     """
     taken = {anchor.alias for anchor in anchors}
     seen = set()
