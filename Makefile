@@ -24,7 +24,7 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
 export MOLECULE_COMMAND_BORDERS := false
 
 .PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean
-.PHONY: hostile hostile-long faults faults-long fuzz-corpus fuzz
+.PHONY: mutants hostile hostile-long faults faults-long fuzz-corpus fuzz
 .PHONY: molecule molecule-run scenario scenario-run cluster cluster-create cluster-destroy cluster-packages bench bench-run
 help:
 	@echo "make demo            run the main job below build/demo"
@@ -42,6 +42,7 @@ help:
 	@echo "make cluster         create the nodes, or those that are missing; make cluster-destroy"
 	@echo "make scenario DO='converge --scenario-name default'   any command of molecule on nodes that stay"
 	@echo "make bench           what users would pick instead, measured side by side on the nodes; writes bench/results"
+	@echo "make mutants         small faults planted into the plugins, and those that no unit test notices; MUTANTS, SEED, PARTS"
 	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json
@@ -75,6 +76,11 @@ FUZZ_SECONDS := 600
 fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
 	PYTHONPATH=$(CURDIR)/build/collections build/fuzz-venv/bin/python -W ignore \
 		-m ansible_collections.grid.security.tests.fuzz.long build/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+# Not part of the tests: a person judges each fault that survives.
+PARTS :=
+mutants: $(TREE)/MANIFEST.json
+	python tests/support/mutants.py $(TREE) $(PARTS)
 
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
 functional: $(TREE)/MANIFEST.json

@@ -135,4 +135,4 @@ def _summary(runs: list[Figures], base: Figures, about: dict[str, Any]) -> dict[
         for name in medians
         if base.get(name)
     }
-    return {"about": about, "runs": len(runs), "medians": medians, "ratios": ratios, "raw": runs}
+    return {"about": about, "runs": len(runs), "medians": medians, "ratios": ratios}

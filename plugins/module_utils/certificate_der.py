@@ -13,7 +13,6 @@ PEM_LABEL = "CERTIFICATE"
 _LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
 _FIELDS = 6  # that every certificate has, besides the version
-_BIT_STRING = 0x03
 _EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
@@ -36,7 +35,7 @@ def alone(data: bytes) -> bytes | None:
         parts = [one.tag for one in der.split(next(der.split(certificate)).content)]
     except (der.DerError, StopIteration):
         return None
-    usual = parts == [der.SEQUENCE, der.SEQUENCE, _BIT_STRING] and len(certificate) <= _LARGEST
+    usual = parts == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING] and len(certificate) <= _LARGEST
     return certificate if usual else None
 
 
@@ -55,7 +54,7 @@ def fields(certificate: bytes) -> list[der.Element]:
     """
     outer = next(der.split(certificate), None)
     parts = list(der.split(outer.content)) if outer and outer.tag == der.SEQUENCE else []
-    if [one.tag for one in parts] != [der.SEQUENCE, der.SEQUENCE, _BIT_STRING]:
+    if [one.tag for one in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
         raise der.DerError("no certificate has these parts")
     found = list(der.split(parts[0].content))
     if found and found[0].tag == der.CONTEXT_0:  # the version, which the oldest lack

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = [
+    "BIT_STRING",
     "CONTEXT_0",
     "ENCODED_NULL",
     "INTEGER",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 INTEGER = 0x02
+BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 SEQUENCE = 0x30
@@ -96,12 +98,13 @@ class Element:
         return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:-1]))
 
 
-def read(data: bytes) -> Element:
+def read(data: bytes, levels: int = _MOST_DEPTH + 1) -> Element:
     """The one element that ``data`` consists of; what follows it is ignored.
 
+    :param levels: how deep elements are read. Deeper ones keep their contents octets, and have no children.
     :raises Truncated: it ends too early. :raises DerError: it is no BER, or too deep or too large to be read.
     """
-    return _Reader(data).element(0, 0)[0]
+    return _Reader(data, levels).element(0, 0)[0]
 
 
 def first(data: bytes) -> bytes:
@@ -124,8 +127,9 @@ def split(data: bytes) -> Iterator[Element]:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, levels: int = 0) -> None:
         self._data = data
+        self._levels = levels
         self._count = 0
 
     def element(self, start: int, depth: int) -> tuple[Element, int]:
@@ -136,7 +140,8 @@ class _Reader:
         tag, length, body = self._head(start)
         if length is None:
             return self._indefinite(tag, body, depth)
-        children = self._children(body, body + length, depth) if tag & _CONSTRUCTED else ()
+        is_read = tag & _CONSTRUCTED and depth < self._levels
+        children = self._children(body, body + length, depth) if is_read else ()
         return Element(tag, self._data[body : body + length], children), body + length
 
     def closed(self, start: int) -> tuple[Element, int]:

@@ -22,9 +22,16 @@ extends_documentation_fragment:
 options:
   sources:
     description:
-      - Where the trust anchors come from. Each item is a path on the controller (a directory, one with a directory for each
-        profile, an IGTF tarball, or a PEM file), or PEM itself, or a dictionary. Several are merged; the same certificate
-        twice is one.
+      - Where the trust anchors come from. Each item is a path on the controller (a directory, an IGTF tarball, or a file with
+        certificates), or PEM itself, or a dictionary. Several are merged; the same certificate twice is one.
+      - A directory is read with all directories below it, as a tarball is. Names that begin with a dot are left out. Links to directories
+        are followed, and each directory is read once. The limits are 20,000 files, 32 levels and 64 MiB without CRLs.
+      - In directories and tarballs, the files of CAs are those that end in C(.pem), C(.crt), C(.cer), C(.der), C(.p7b) or C(.p7c),
+        C(HASH.0), and C(ALIAS.0) if C(ALIAS.info) or C(ALIAS.signing_policy) lies beside it. Other numbered files are ignored. A warning
+        names C(.info), C(.signing_policy), C(.namespaces) and C(.crl_url) files without a certificate of the same name.
+      - Certificates are read as PEM, DER or PKCS#7, whatever the name of the file. They are placed as PEM. If a file has several
+        certificates, each gets an alias of its own. Other formats (packages, zip archives, keystores, C(BEGIN TRUSTED CERTIFICATE)) are
+        refused, and the message has the command that converts them.
       - If several CAs have one alias, one of them keeps the alias. That is a CA whose file or C(name) gives the alias, and of
         several such CAs the oldest. The others get the first eight digits of their SHA-256 fingerprint behind it.
       - A certificate that OpenSSL reads and cryptography does not is placed, with a warning that says what was not checked.

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, java_truststore, system_store, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchors,
+    certificate_files,
+    java_truststore,
+    system_store,
+    trust_store,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts
@@ -34,7 +40,7 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     anchors.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]
-    warnings = [*left_out, *anchors.warnings(chosen, options["profiles"])]
+    warnings = [*left_out, *anchors.warnings(chosen, options["profiles"]), *certificate_files.warnings(groups)]
     if options["java_truststore_path"]:
         warnings += java_truststore.warnings(chosen)
     return {

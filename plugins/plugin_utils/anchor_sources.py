@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where trust anchors come from: directories, IGTF tarballs, PEM files, URLs and inline PEM, as named bytes.
+"""Where trust anchors come from: directories, IGTF tarballs, files, URLs and inline PEM, as named bytes.
 
 Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
 """
@@ -9,17 +9,19 @@ Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils import crl
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import source_stamps, tarballs, verified
+from ansible_collections.grid.security.plugins.plugin_utils import file_formats, source_files, tarballs, verified
 
 __all__ = ["Group", "read"]
 
 _LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
 _TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar")
+_LARGEST_SOURCE = tarballs.LARGEST  # bytes of a directory without its CRLs
 _MOST_CRLS = 128 << 20  # bytes in one directory; those of IGTF have about 20 MiB
 
 
@@ -48,8 +50,8 @@ def read(
 
     :param source: one item of the option ``sources``. :param find: from ``src`` to a path of the controller.
     :param fetch: from ``url`` to what it answers. :param crls: whether to read CRLs, too.
-    :raises GridSecurityError: ``no_source``, ``directory``, ``too_large`` and the kinds of :func:`tarballs.files` and
-        :mod:`verified`.
+    :raises GridSecurityError: ``no_source``, ``directory``, ``too_large``, ``not_pem`` and the kinds of
+        :func:`tarballs.files` and :mod:`verified`.
     """
     where = source["url"] or (find(source["src"]) if source["src"] else "inline PEM")
     try:
@@ -92,7 +94,10 @@ def _read_data(where: str, data: bytes, crls: bool) -> list[Group]:
     name = "inline.pem" if where == "inline PEM" else os.path.basename(where)
     if name.endswith(_TARBALLS):
         return _read_tarball(where, data, crls)
-    name = name if name.endswith((".pem", ".crt")) else f"{name}.pem"
+    problem = file_formats.recognize(data)
+    if problem:  # before the size is: the remedy for a package is to unpack it
+        raise GridSecurityError("not_pem", f"{where} {problem}")
+    name = name if source_files.is_certificate(name) else f"{name}.pem"
     return [Group(where, "", {name: _limited(data, where)})]
 
 
@@ -111,29 +116,40 @@ def _limited(data: bytes, name: str, limit: int = _LARGEST_FILE) -> bytes:
 
 def _read_directory(path: str, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
-    total = 0
-    for one in source_stamps.files(path):
+    sizes = {"files": 0, "crls": 0}
+    for one in filter(os.path.isfile, source_files.below(path)):  # no FIFO
         directory, name = os.path.split(one)
         group = groups.setdefault(directory, Group(directory, os.path.basename(directory), {}))
-        if not source_stamps.is_crl(name):
+        if not source_files.is_crl(name):
             group.files[name] = _read_file(one)
+            sizes["files"] += len(group.files[name])
         elif crls:
             with open(one, "rb") as stream:
                 group.crls[name] = stream.read(crl.LARGEST)  # a larger one is found truncated
-            total += len(group.crls[name])
-            if total > _MOST_CRLS:
-                raise GridSecurityError(
-                    "too_large", f"{path}: its CRLs have more than {_MOST_CRLS >> 20} MiB. Check the source."
-                )
+            sizes["crls"] += len(group.crls[name])
+        _check_sizes(path, sizes)
     return list(groups.values())
+
+
+def _check_sizes(path: str, sizes: dict[str, int]) -> None:
+    for kind, most in (("files", _LARGEST_SOURCE), ("crls", _MOST_CRLS)):
+        if sizes[kind] > most:
+            raise GridSecurityError(
+                "too_large",
+                f"{path}: its {'CRLs' if kind == 'crls' else kind} have more than {most >> 20} MiB. Check the source.",
+            )
 
 
 def _read_tarball(path: str, data: bytes, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
-    wanted = source_stamps.is_of_interest if crls else source_stamps.is_anchor_file
+    wanted = source_files.of_interest if crls else _without_crls
     for member, content in tarballs.files(data, path, wanted, crl.LARGEST if crls else _LARGEST_FILE):
         directory, name = os.path.split(member)
         where = f"{os.path.basename(path)}:{directory}"
         group = groups.setdefault(directory, Group(where, os.path.basename(directory), {}))
-        (group.crls if source_stamps.is_crl(name) else group.files)[name] = content
+        (group.crls if source_files.is_crl(name) else group.files)[name] = content
     return list(groups.values())
+
+
+def _without_crls(names: Iterable[str]) -> list[str]:
+    return [name for name in source_files.of_interest(names) if not source_files.is_crl(name)]

@@ -20,7 +20,6 @@ from ansible_collections.grid.security.plugins.module_utils import (
     ca_certificate,
     listing,
     names,
-    pem,
     safe_x509,
     scanning,
     signing_policy,
@@ -28,6 +27,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
 )
 from ansible_collections.grid.security.plugins.module_utils.ca_certificate import CaCertificate
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import certificate_files, source_files
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
 try:
@@ -49,7 +49,6 @@ __all__ = [
     "warnings",
 ]
 
-COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")
 _MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
 _LONGEST_NAME = 200  # characters of an alias, which becomes the name of a file
 _LONGEST_STEM = 120  # characters of an alias before a fingerprint
@@ -61,7 +60,7 @@ _NOT_ACCREDITED = ("discontinued", "experimental", "unaccredited", "worthless") 
 
 @dataclass
 class Anchor:
-    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`COMPANIONS`).
+    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`source_files.COMPANIONS`).
 
     :param is_named: whether the source gives the alias. Otherwise the alias is the common name.
     """
@@ -228,7 +227,7 @@ class _File:
 
     @functools.cached_property
     def beside(self) -> dict[str, bytes]:
-        named = {end: f"{self.stem}.{end}" for end in COMPANIONS}
+        named = {end: f"{self.stem}.{end}" for end in source_files.COMPANIONS}
         return {end: self.group.files[name] for end, name in named.items() if name in self.group.files}
 
     @functools.cached_property
@@ -256,7 +255,7 @@ def _read(group: Group) -> Iterator[Anchor | Unusable]:
     stems = {name.rpartition(".")[0] for name in with_key}
     for name in with_key:
         yield from _refuse_key(group, name)
-    for name in _certificate_files(group):
+    for name in certificate_files.ca_files(group.files):
         if name.rpartition(".")[0] not in stems:
             yield from _read_file(group, name)
 
@@ -268,29 +267,15 @@ def _refuse_key(group: Group, name: str) -> Iterator[Unusable]:
         "holds a private key, which has no place among trust anchors. Remove it from the source, and consider that key"
         " as known to others."
     )
-    yield from (file.unusable("private_key", cause, one) for one, _text in certificates or [(file.data, b"")])
+    yield from (file.unusable("private_key", cause, one) for one in [one.der for one in certificates] or [file.data])
 
 
-def _certificate_files(group: Group) -> Iterator[str]:
-    """Yield the names of the files of a group that hold certificates."""
-    named = {data for name, data in group.files.items() if name.endswith((".pem", ".crt"))}
-    for name, data in group.files.items():
-        ending = name.rpartition(".")[2]
-        if ending in ("pem", "crt") or (ending.isdigit() and data not in named):  # HASH.0 is most often a link
-            yield name
-
-
-def _certificates(data: bytes) -> tuple[list[tuple[bytes, bytes]], str]:
-    """Return the certificates of a file, each as DER and as text to be placed, and an error.
-
-    The error is what is wrong with the rest of the file: words that fit behind its name, or an empty string.
-    """
-    found = [block.data for block in pem.blocks(data) if block.label == "CERTIFICATE"]
-    texts = [data] if len(found) == 1 else [pem.encode("CERTIFICATE", one) for one in found]
-    if found and len(found) == data.count(b"-----BEGIN CERTIFICATE-----"):
-        return list(zip(found, texts)), ""
-    cause = "is truncated" if b"-----BEGIN CERT" in data else f"is no PEM certificate but {_guess(data)}"
-    return list(zip(found, texts)), f"{cause}. Fetch it again."
+def _certificates(data: bytes) -> tuple[list[certificate_files.Certificate], str]:
+    """Return the certificates of a file, and what is wrong with the rest of it: words that fit behind its name."""
+    try:
+        return certificate_files.read(data), ""
+    except GridSecurityError as error:
+        return certificate_files.complete(data), error.message
 
 
 def _read_file(group: Group, name: str) -> Iterator[Anchor | Unusable]:
@@ -298,8 +283,8 @@ def _read_file(group: Group, name: str) -> Iterator[Anchor | Unusable]:
     file = _File(group, name, is_single=len(certificates) == 1 and not problem)
     if problem:
         yield file.unusable("not_pem", problem, file.data)
-    for data, text in certificates:
-        yield _read_certificate(file, data, text)
+    for one in certificates:
+        yield _read_certificate(file, one.der, one.text)
 
 
 def _read_certificate(file: _File, data: bytes, text: bytes) -> Anchor | Unusable:
@@ -396,12 +381,12 @@ def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
         ]
     kinds = {one.error.kind for one in wanted.values()}
     aliases = listing.listed(sorted({min(one.names) for one in wanted.values()}))
-    told = listing.lines("the sources have files that cannot be used", list(wanted)) + "\n"
-    if len(wanted) == 1:
-        told = f"{next(iter(wanted))} "
+    told = next(iter(wanted))
+    if len(wanted) > 1:
+        told = listing.lines("the sources have files that cannot be used", list(wanted))
     raise GridSecurityError(
         kinds.pop() if len(kinds) == 1 else "unusable_anchors",
-        f"{told}To place the other CAs, name {aliases} in exclude, or set on_unreadable: skip.",
+        f"{told}\nTo place the other CAs, name {aliases} in exclude, or set on_unreadable: skip.",
     )
 
 

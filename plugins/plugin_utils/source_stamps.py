@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
@@ -16,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import source_files
 
-__all__ = ["Stamp", "files", "is_anchor_file", "is_crl", "is_of_interest", "take"]
+__all__ = ["Stamp", "take"]
 
-_SUFFIXES = (".pem", ".crt", ".info", ".signing_policy", ".namespaces", ".crl_url")
 _PATHS = ("src", "signature", "keyring")
-_CRL = re.compile(r".*\.(r[0-9]|crl)", re.DOTALL)
 _TICK = 2_000_000_000  # nanoseconds; more than the clock of any file system
 
 _Status = tuple[str, int, int, int, int]
@@ -49,7 +47,7 @@ def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
     """Return the stamp of all sources, taken once per task. URLs have none: their checksums fix the content.
 
     :param action: the task's action, whose ``find`` finds files of the controller.
-    :raises GridSecurityError: ``no_source``.
+    :raises GridSecurityError: ``no_source`` or ``too_large``.
     """
     paths = [action.find(source[name]) for source in sources for name in _PATHS if source[name]]
     taken: dict[str, Stamp] = vars(action).setdefault("source_stamps", {})
@@ -65,8 +63,8 @@ def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
 
 
 def _stamp(statuses: list[_Status]) -> Stamp:
-    crls = [one for one in statuses if is_crl(one[0])]
-    anchors = [one for one in statuses if not is_crl(one[0])]
+    crls = [one for one in statuses if source_files.is_crl(one[0])]
+    anchors = [one for one in statuses if not source_files.is_crl(one[0])]
     return Stamp(_digest(anchors), _digest(crls), max((one[-1] for one in statuses), default=0))
 
 
@@ -75,7 +73,7 @@ def _digest(statuses: list[_Status]) -> str:
 
 
 def _statuses(path: str) -> Iterator[_Status]:
-    for one in _named(path) if os.path.isdir(path) else [path]:
+    for one in source_files.below(path) if os.path.isdir(path) else [path]:
         try:
             status = os.stat(one)
         except FileNotFoundError:
@@ -85,31 +83,3 @@ def _statuses(path: str) -> Iterator[_Status]:
         if one == path or stat.S_ISREG(status.st_mode):
             # The time of change cannot be set by programs that copy or unpack, as that of modification can.
             yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
-
-
-def files(path: str) -> Iterator[str]:
-    """Return the CA files and CRLs in a directory and its subdirectories."""
-    return filter(os.path.isfile, _named(path))  # no FIFO
-
-
-def _named(path: str) -> Iterator[str]:
-    """Yield the paths that are named like CA files or CRLs. IGTF's releases have a directory for each profile."""
-    for directory in [path, *sorted(entry.path for entry in os.scandir(path) if entry.is_dir())]:
-        for name in sorted(filter(is_of_interest, os.listdir(directory))):
-            yield os.path.join(directory, name)
-
-
-def is_of_interest(name: str) -> bool:
-    """Return whether this is a file of a CA or a CRL, by its ending."""
-    return is_anchor_file(name) or is_crl(name)
-
-
-def is_anchor_file(name: str) -> bool:
-    """By its ending, or ``HASH.0`` as in trust directories without aliases."""
-    stem, _dot, ending = name.rpartition(".")
-    return name.endswith(_SUFFIXES) or (ending.isdigit() and len(stem) == 8)
-
-
-def is_crl(name: str) -> bool:
-    """``HASH.r0``, as clients look for CRLs, or ``ALIAS.crl``."""
-    return _CRL.fullmatch(name) is not None

@@ -11,17 +11,19 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import file_formats
+from ansible_collections.grid.security.plugins.plugin_utils.source_files import MOST_FILES
 
 __all__ = ["LARGEST", "files"]
 
 LARGEST = 64 << 20  # bytes, unpacked; of IGTF's a tenth
 _LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
 _LARGEST_HEADER = 1 << 16  # bytes of a name or of extended attributes
-_MOST_FILES = 20000
+_MOST_LINKS = 8  # from link to link
 _MOST_STREAMS = 10000  # in one file after the other, as pbzip2 writes them
 _CHUNK = 1 << 16  # bytes
 _HEADERS = (
@@ -51,11 +53,12 @@ class _Member(tarfile.TarInfo):
 
 
 def files(
-    data: bytes, where: str, wanted: Callable[[str], bool], largest: int = _LARGEST_FILE
+    data: bytes, where: str, wanted: Callable[[Iterable[str]], list[str]], largest: int = _LARGEST_FILE
 ) -> Iterator[tuple[str, bytes]]:
-    """Path and content of the regular files whose name is ``wanted``.
+    """Path and content of the wanted files: first the files themselves, then the links to files of the same tarball.
 
-    :param where: what messages call the tarball. :param largest: how many bytes a file may have.
+    :param where: what messages call the tarball. :param wanted: chooses among the names in one directory.
+    :param largest: how many bytes a file may have.
     :raises GridSecurityError: ``unsafe_tarball``, ``too_large`` or ``no_source``.
     """
     try:
@@ -65,29 +68,76 @@ def files(
     except GridSecurityError:
         raise
     except Exception as error:  # pylint: disable=broad-except  # of many classes, RecursionError among them
+        other = file_formats.recognize(data, packed=False)
+        if other:
+            raise GridSecurityError("no_source", f"{where} {other}") from error
         cause = str(error) or type(error).__name__
         raise GridSecurityError("no_source", f"{where} cannot be read: {cause}. Fetch it again.") from error
 
 
 def _files(
-    archive: tarfile.TarFile, where: str, wanted: Callable[[str], bool], largest: int
+    archive: tarfile.TarFile, where: str, wanted: Callable[[Iterable[str]], list[str]], largest: int
 ) -> Iterator[tuple[str, bytes]]:
-    total = 0
+    members = _members(archive, where)
+    linked: dict[str, tarfile.TarInfo] = {}
+    read: dict[str, bytes] = {}  # content by path of the file; a link shares it
+    for path in _chosen(members, wanted):
+        file = _target(members, path)
+        if file is members[path] and file.isreg():
+            yield path, read.setdefault(path, _content(archive, file, f"{where}: {path}", largest))
+        elif file is not None and file.isreg():
+            linked[path] = file
+    if sum(file.size for file in linked.values()) > LARGEST:
+        raise _too_large(where)
+    for path, file in linked.items():
+        origin = os.path.normpath(file.name)
+        if origin not in read:
+            read[origin] = _content(archive, file, f"{where}: {path}", largest)
+        yield path, read[origin]
+
+
+def _members(archive: tarfile.TarFile, where: str) -> dict[str, tarfile.TarInfo]:
+    """All members by their path."""
+    members, total = {}, 0
     for number, member in enumerate(archive):
         _check(member, where)
         total += member.size
-        if number > _MOST_FILES or total > LARGEST:
+        if number > MOST_FILES or total > LARGEST:
             raise _too_large(where)
-        path = os.path.normpath(member.name)
-        if member.isreg() and wanted(os.path.basename(path)):
-            stream = archive.extractfile(member)
-            content = stream.read(largest + 1) if stream else b""
-            if len(content) > largest:
-                size = f"{largest >> 20} MiB"
-                raise GridSecurityError(
-                    "too_large", f"{where}: {path} is larger than {size}, so it is no trust anchor. Check the source."
-                )
-            yield path, content
+        members[os.path.normpath(member.name)] = member
+    return members
+
+
+def _chosen(members: Iterable[str], wanted: Callable[[Iterable[str]], list[str]]) -> list[str]:
+    """The paths of wanted files, in the order of the tarball. Directories whose name begins with a dot are left out."""
+    directories: dict[str, list[str]] = {}
+    for path in members:
+        directory, name = os.path.split(path)
+        directories.setdefault(directory, []).append(name)
+    visible = {one: names for one, names in directories.items() if not f"/{one}".count("/.")}
+    chosen = {os.path.join(one, name) for one, names in visible.items() for name in wanted(names)}
+    return [path for path in members if path in chosen]
+
+
+def _target(members: dict[str, tarfile.TarInfo], path: str) -> tarfile.TarInfo | None:
+    """The member at the end of links; None if it is not in the tarball."""
+    for _link in range(_MOST_LINKS):
+        member = members.get(path)
+        if member is None or not (member.issym() or member.islnk()):
+            return member
+        base = os.path.dirname(path) if member.issym() else ""
+        path = os.path.normpath(os.path.join(base, member.linkname))
+    return None
+
+
+def _content(archive: tarfile.TarFile, file: tarfile.TarInfo, where: str, largest: int) -> bytes:
+    stream = archive.extractfile(file)
+    content = stream.read(largest + 1) if stream else b""
+    if len(content) > largest:
+        raise GridSecurityError(
+            "too_large", f"{where} is larger than {largest >> 20} MiB, so it is no trust anchor. Check the source."
+        )
+    return content
 
 
 def _too_large(where: str) -> GridSecurityError:

@@ -123,7 +123,7 @@ def broken_sources() -> dict[str, bytes]:
 def test_broken_sources_never_reach_the_node(site: Any, executed: Callable[[str], list[str]]) -> None:
     expected = {
         "key.pem": "holds a private key",
-        "page.pem": "no PEM certificate but a web page",
+        "page.pem": "is a web page. Look at it in a browser",
         "truncated.pem": "is truncated",
         "user.pem": "which is no CA",
         "middle.pem": "middle needs /DC=org/DC=example/CN=Root",

@@ -26,9 +26,11 @@ __all__ = [
     "anchors",
     "answers",
     "archives",
+    "certificate_files",
     "certificates",
     "chains",
     "crls",
+    "directories",
     "files_in_place",
     "gridmaps",
     "key_pairs",
@@ -175,6 +177,31 @@ def _anchor_files() -> Iterator[dict[str, bytes]]:
     }
     middle = pki.issue("Middle", authority=True, issuer=AUTHORITY)
     yield {"ca.pem": AUTHORITY.pem + middle.pem, "b.pem": middle.pem}
+
+
+def certificate_files() -> Iterator[bytes]:
+    """CA certificates in every form, and what is given in their place."""
+    encoded = AUTHORITY.certificate.public_bytes(Encoding.DER)
+    yield from (encoded, AUTHORITY.pem * 2, ALICE.archive(""))
+    for indefinite in (False, True):
+        bundle = pki.certificates_only(AUTHORITY.certificate, ALICE.certificate, indefinite=indefinite)
+        yield from (bundle, pem.encode("PKCS7", bundle))
+    for label in ("X509 CERTIFICATE", "TRUSTED CERTIFICATE"):
+        yield pem.encode(label, encoded)
+    for begin in (b"PK\3\4", b"\xfe\xed\xfe\xed", b"\x1f\x8b", b"!<arch>\ndebian-binary", b"<html>"):
+        yield begin + AUTHORITY.pem
+    yield mutations.join({"ca.pem": AUTHORITY.pem, "ca.info": b"", "other.namespaces": b""})
+
+
+def directories() -> Iterator[bytes]:
+    """A tree of directories, with files in every form."""
+    encoded = AUTHORITY.certificate.public_bytes(Encoding.DER)
+    middle = pki.issue("Middle", authority=True, issuer=AUTHORITY)
+    for files in _anchor_files():
+        deep = {f"igtf/classic/{name}": data for name, data in files.items()}
+        yield mutations.join({**deep, "a/b/middle.cer": middle.certificate.public_bytes(Encoding.DER)})
+    both = pki.certificates_only(middle.certificate, AUTHORITY.certificate)
+    yield mutations.join({"ca.0": encoded, "ca.info": b"alias = ca\n", "x/all.p7b": both})
 
 
 def trust_directories() -> Iterator[bytes]:

@@ -48,10 +48,12 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
     anchors,
     ca_material,
+    certificate_files,
     crl_sources,
     guessing,
     placed_record,
     places,
+    source_files,
     source_stamps,
     trust_anchors,
     trust_store,
@@ -188,6 +190,24 @@ def _anchors(data: bytes) -> list[str]:
     )
 
 
+def _certificate_file(data: bytes) -> Iterator[str]:
+    """A file that is a source of its own."""
+    for one in certificate_files.complete(data):
+        if one.der:
+            (again,) = certificate_files.read(one.text)
+            assert again.der == one.der
+    yield from certificate_files.warnings([anchor_sources.Group("release", "", mutations.split(data))])
+    source = {**_SOURCE, "url": "https://example.org/ca"}
+    yield from _placed(anchor_sources.read(source, str, lambda _url: data))
+
+
+def _directory(root: Path) -> list[str]:
+    """A tree of files, and the stamp of it."""
+    source = {**_SOURCE, "src": str(root)}
+    source_stamps.take(SimpleNamespace(find=str), [source])
+    return _placed(anchor_sources.read(source, str, lambda _url: b"", crls=True))
+
+
 def _tarball(data: bytes) -> list[str]:
     source = {**_SOURCE, "url": "https://example.org/bundle.tar.gz"}
     return _placed(anchor_sources.read(source, str, lambda _url: data))
@@ -215,7 +235,7 @@ def _chain(data: bytes) -> Iterator[str]:
     """What an archive holds, checked by what the sources of a site hold."""
     files = mutations.split(data)
     blocks = [block for block in pem.blocks(files.pop("chain", b"")) if block.label == "CERTIFICATE"]
-    crls = {name: content for name, content in files.items() if source_stamps.is_crl(name)}
+    crls = {name: content for name, content in files.items() if source_files.is_crl(name)}
     rest = {name: content for name, content in files.items() if name not in crls}
     trusted = ca_material.from_groups([anchor_sources.Group("bundle", "classic", rest, crls=crls)], _ANY)
     try:
@@ -339,6 +359,20 @@ _ALL = (
         seeds.chains,
         mutations.sections(mutations.pem_text),
         documented.kinds(chain.verify, ca_material.from_groups),
+    ),
+    Target(
+        "certificate_file",
+        _certificate_file,
+        seeds.certificate_files,
+        mutations.either(mutations.asn1, mutations.pem_text),
+        _ANCHOR_KINDS,
+    ),
+    Target(
+        "directory",
+        _in_directory(_directory),
+        seeds.directories,
+        mutations.sections(mutations.pem_text),
+        _ANCHOR_KINDS,
     ),
     Target("tarball", _tarball, seeds.tarballs, mutations.tarball, _ANCHOR_KINDS),
     Target(

@@ -7,6 +7,7 @@ import itertools
 import lzma
 import os
 import random
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ansible_collections.grid.security.tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
+SEED = os.environ.get("FUZZ_SEED")  # of the mutations; without it each run tries others
 
 
 def kept(name: str) -> Iterator[tuple[str, bytes]]:
@@ -31,9 +33,12 @@ def seeds(name: str) -> Iterator[tuple[str, bytes]]:
         yield f"seed {number}", data
 
 
-def fresh(name: str) -> Iterator[tuple[str, bytes]]:
-    """Mutations of seeds and findings, some of them several times over, without end."""
-    target, rng = TARGETS[name], random.Random()
+def fresh(name: str, seed: str) -> Iterator[tuple[str, bytes]]:
+    """Yield mutations of seeds and findings without end. Some are mutated several times.
+
+    :param seed: the same seed gives the same mutations.
+    """
+    target, rng = TARGETS[name], random.Random(seed)
     pool = [data for _name, data in (*seeds(name), *kept(name)) if len(data) < 1 << 16]
     return ((f"mutation {number}", _mutation(target, pool, rng)) for number in itertools.count())
 
@@ -53,9 +58,17 @@ def test_kept_and_everyday_inputs(name: str, tmp_path: Path) -> None:
     assert count == len(inputs)
 
 
+def test_a_seed_gives_the_same_mutations() -> None:
+    first, again, other = (
+        [data for _name, data in itertools.islice(fresh("signing_policy", seed), 50)] for seed in "aab"
+    )
+    assert first == again != other
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_fresh_mutations(name: str, tmp_path: Path) -> None:
-    count, findings = harness.jailed(TARGETS[name], fresh(name), SECONDS, tmp_path)
-    print(f"{name}: {count} mutations")
+    seed = SEED or secrets.token_hex(4)
+    count, findings = harness.jailed(TARGETS[name], fresh(name, seed), SECONDS, tmp_path)
+    print(f"{name}: {count} mutations. FUZZ_SEED={seed} makes the same mutations again.")  # pytest shows it on failure
     assert findings == []
     assert count > 20

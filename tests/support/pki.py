@@ -109,12 +109,11 @@ def issue(
 
 def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     """The same certificate of an elliptic curve key as X.509 version 1, which has no extensions."""
-    fields = der.read(one.certificate.tbs_certificate_bytes).children
-    body = der.encode_sequence(*(der.encode(field.tag, field.content) for field in fields[1:7]))
-    signature = (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256()))
-    signed = der.encode_sequence(
-        body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature)
-    )
+    read = der.read(one.certificate.tbs_certificate_bytes).children
+    fields = [der.encode(field.tag, field.content) for field in read[1:7]]  # from the serial number to the public key
+    body = der.encode_sequence(*fields)
+    signature = der.encode(0x03, b"\0" + (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256())))
+    signed = der.encode_sequence(body, fields[1], signature)
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
 
 
@@ -177,3 +176,21 @@ def extended_list(number: int, key_id: bytes) -> bytes:
     parts = [der.encode_integer(1), der.encode_sequence(), name, der.encode(0x17, b"991231235959Z")]
     body = der.encode_sequence(*parts, der.encode(der.CONTEXT_0, der.encode_sequence(*extensions)))
     return der.encode_sequence(body, der.encode_sequence(), der.encode(0x03, b"\0"))
+
+
+def certificates_only(*certificates: x509.Certificate, indefinite: bool = False, message: bytes = b"") -> bytes:
+    """PKCS#7 with certificates only (RFC 2315), in DER or with indefinite lengths.
+
+    cryptography 36 cannot write it. :param message: what would be signed; there is no signature.
+    """
+
+    def enclose(tag: int, *parts: bytes) -> bytes:
+        content = b"".join(parts)
+        return bytes([tag, 0x80]) + content + b"\0\0" if indefinite else der.encode(tag, content)
+
+    content = enclose(der.CONTEXT_0, der.encode_octet_string(message)) if message else b""
+    inside = enclose(der.SEQUENCE, der.encode_oid("1.2.840.113549.1.7.1"), content)
+    listed = enclose(der.CONTEXT_0, *(one.public_bytes(Encoding.DER) for one in certificates))
+    empty = der.encode(0x31, b"")
+    signed = enclose(der.SEQUENCE, der.encode_integer(1), empty, inside, listed, empty)
+    return enclose(der.SEQUENCE, der.encode_oid("1.2.840.113549.1.7.2"), enclose(der.CONTEXT_0, signed))

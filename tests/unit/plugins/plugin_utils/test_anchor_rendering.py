@@ -29,12 +29,12 @@ def placed(rendered: dict[str, Any], number: int = 0) -> set[str]:
 
 def test_one_bad_file_costs_only_itself_and_what_needs_it() -> None:
     files = {"root.pem": b"<html>", "middle.pem": MIDDLE.pem, "other.pem": OTHER.pem}
-    with pytest.raises(GridSecurityError, match=r"root\.pem is no PEM certificate but a web page"):
+    with pytest.raises(GridSecurityError, match=r"root\.pem is a web page"):
         render(files)
     rendered = render(files, on_unreadable="skip")
     assert placed(rendered) == {"other.pem"}
     left_out, incomplete, *_others = rendered["warnings"]
-    assert "- release: root.pem is no PEM certificate but a web page" in left_out
+    assert "- release: root.pem is a web page" in left_out
     assert "Middle needs" not in incomplete
     assert incomplete.startswith("trust anchors, left out because of incomplete chains: middle needs /DC=org")
 

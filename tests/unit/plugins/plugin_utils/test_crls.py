@@ -342,10 +342,10 @@ def test_files_that_cannot_be_used_are_skipped_with_a_warning(site: Site, new_ru
     (site.sources / "page.pem").write_bytes(b"<html>")
     failed = site.place()
     assert failed["kind"] == "not_pem"
-    assert "page.pem is no PEM certificate but a web page" in failed["msg"]
+    assert "page.pem is a web page" in failed["msg"]
     new_run()
     warnings = site.place(on_unreadable="skip")["warnings"]
-    assert "page.pem is no PEM certificate" in warnings[0]
+    assert "page.pem is a web page" in warnings[0]
     assert (site.store / f"{NEW}.r0").exists()
 
 

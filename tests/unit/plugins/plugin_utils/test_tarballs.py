@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import tarballs
+from ansible_collections.grid.security.plugins.plugin_utils import source_files, tarballs
 
 MIB = 1 << 20
 END = bytes(1024)
@@ -30,7 +30,7 @@ ONE = member("certs/one.pem", b"one")
 
 
 def read(data: bytes) -> dict[str, bytes]:
-    return dict(tarballs.files(data, "bundle.tar", lambda name: name.endswith(".pem")))
+    return dict(tarballs.files(data, "bundle.tar", source_files.of_interest))
 
 
 def outcome(data: bytes) -> str | dict[str, bytes]:
@@ -96,6 +96,52 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs(bomb: str) -> None:
     assert outcome(BOMBS[bomb]()) == "too_large"
+
+
+def test_links_to_files_of_the_same_tarball() -> None:
+    """A tarball and the directory that it was made from have the same files."""
+    links = []
+    for name, kind, target in (
+        ("certs/01234567.0", tarfile.SYMTYPE, "one.pem"),
+        ("certs/89abcdef.0", tarfile.LNKTYPE, "certs/one.pem"),
+        ("two.pem", tarfile.SYMTYPE, "certs/01234567.0"),
+        ("three.pem", tarfile.SYMTYPE, "store/3"),
+        ("nowhere.pem", tarfile.SYMTYPE, "gone.pem"),
+        ("loop.pem", tarfile.SYMTYPE, "loop.pem"),
+    ):
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, target
+        links.append(info.tobuf(tarfile.GNU_FORMAT))
+    found = read(b"".join(links) + ONE + member("store/3", b"three") + END)
+    names = ("certs/one.pem", "certs/01234567.0", "certs/89abcdef.0", "two.pem")
+    assert found == {**dict.fromkeys(names, b"one"), "three.pem": b"three"}
+
+
+def test_many_links_to_a_large_file() -> None:
+    info = tarfile.TarInfo()
+    info.type, info.linkname = tarfile.SYMTYPE, "one.pem"
+    links = []
+    for number in range(65):
+        info.name = f"{number}.pem"
+        links.append(info.tobuf(tarfile.GNU_FORMAT))
+    large = member("one.pem", bytes(MIB))
+    assert len(read(large + b"".join(links[:64]) + END)) == 65
+    assert outcome(large + b"".join(links) + END) == "too_large"
+
+
+def test_names_that_begin_with_a_dot() -> None:
+    """macOS puts files of attributes into tarballs."""
+    names = ("._one.pem", "certs/._one.pem", ".git/one.pem", "a/.b/one.pem", "a/..b/one.pem")
+    assert read(b"".join(member(name) for name in names) + ONE + END) == {"certs/one.pem": b"one"}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"<html>", "is a web page"), (b"PK\3\4", "is a zip archive"), (b"rubbish", "cannot be read")],
+)
+def test_what_it_is_instead(data: bytes, message: str) -> None:
+    with pytest.raises(GridSecurityError, match=f"bundle.tar {message}"):
+        read(data)
 
 
 TRAPS = {
