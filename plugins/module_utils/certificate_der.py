@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["PEM_LABEL", "alone", "first", "is_ca"]
+__all__ = ["PEM_LABEL", "alone", "fields", "first", "is_ca", "names_ca"]
 
 PEM_LABEL = "CERTIFICATE"
 _LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
+_FIELDS = 6  # that every certificate has, besides the version
 _EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
@@ -39,21 +40,43 @@ def alone(data: bytes) -> bytes | None:
 
 
 def is_ca(certificate: bytes) -> bool:
-    """Return whether a certificate in DER belongs to a CA: by basicConstraints, or else because it is self-issued.
+    """Return whether a certificate in DER belongs to a CA, as :func:`names_ca` decides; False if it cannot be read."""
+    try:
+        return names_ca(fields(certificate))
+    except (ValueError, IndexError):
+        return False
+
+
+def fields(certificate: bytes) -> list[der.Element]:
+    """Return the fields of a certificate's TBSCertificate (RFC 5280 section 4.1), without the version.
+
+    :raises der.DerError: it is no certificate.
+    """
+    outer = next(der.split(certificate), None)
+    parts = list(der.split(outer.content)) if outer and outer.tag == der.SEQUENCE else []
+    if [one.tag for one in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+        raise der.DerError("no certificate has these parts")
+    found = list(der.split(parts[0].content))
+    if found and found[0].tag == der.CONTEXT_0:  # the version, which the oldest lack
+        found = found[1:]
+    if [one.tag for one in found[:_FIELDS]] != [der.INTEGER, *[der.SEQUENCE] * (_FIELDS - 1)]:
+        raise der.DerError("no certificate has these fields")
+    return found
+
+
+def names_ca(found: list[der.Element]) -> bool:
+    """Return whether a certificate belongs to a CA: by basicConstraints, or else because it is self-issued.
 
     Old roots of the grid have no basicConstraints.
+
+    :param found: of :func:`fields`.
+    :raises ValueError: its extensions cannot be read.
     """
-    try:
-        fields = list(der.split(next(der.split(next(der.split(certificate)).content)).content))
-        if fields[0].tag == der.CONTEXT_0:  # the version, which the oldest lack
-            fields = fields[1:]
-        constraints = _basic_constraints(fields[-1]) if fields[-1].tag == _EXPLICIT_3 else None
-        if constraints is None:
-            return fields[2].content == fields[4].content
-        flag = constraints.children[:1]
-        return bool(flag) and flag[0].tag == _BOOLEAN and any(flag[0].content)
-    except (ValueError, IndexError, StopIteration):
-        return False
+    constraints = _basic_constraints(found[-1]) if found[-1].tag == _EXPLICIT_3 else None
+    if constraints is None:
+        return found[2].content == found[4].content
+    flag = constraints.children[:1]
+    return bool(flag) and flag[0].tag == _BOOLEAN and any(flag[0].content)
 
 
 def _basic_constraints(extensions: der.Element) -> der.Element | None:

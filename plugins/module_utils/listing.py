@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
-__all__ = ["listed"]
+__all__ = ["lines", "listed"]
 
 
 def listed(names: list[str], most: int = 10) -> str:
     """Return the first ``most`` names between commas, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def lines(title: str, items: list[str], most: int = 20) -> str:
+    """Return a title and the first ``most`` items below it, and how many more there are."""
+    more = [f"and {len(items) - most} more"] if len(items) > most else []
+    return "\n- ".join([f"{title}:", *items[:most], *more])

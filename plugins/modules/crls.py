@@ -62,6 +62,13 @@ options:
       - Whether to leave out CAs that have expired.
     type: bool
     default: false
+  on_unreadable:
+    description:
+      - What to do about files of the sources that cannot be used as CAs, as of M(grid.security.trust_anchors). V(fail) names all of
+        them. V(skip) leaves them out with a warning.
+    type: str
+    choices: [fail, skip]
+    default: fail
   timeout:
     description:
       - Seconds that one URL may take, from the connection to the last byte.

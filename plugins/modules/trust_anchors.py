@@ -32,6 +32,9 @@ options:
       - Certificates are read as PEM, DER or PKCS#7, whatever the name of the file. They are placed as PEM. If a file has several
         certificates, each gets an alias of its own. Other formats (packages, zip archives, keystores, C(BEGIN TRUSTED CERTIFICATE)) are
         refused, and the message has the command that converts them.
+      - If several CAs have one alias, one of them keeps the alias. That is a CA whose file or C(name) gives the alias, and of
+        several such CAs the oldest. The others get the first eight digits of their SHA-256 fingerprint behind it.
+      - A certificate that OpenSSL reads and cryptography does not is placed, with a warning that says what was not checked.
       - A dictionary has one of C(src) (a path), C(content) (PEM) and C(url) (https, fetched once per run); C(checksum), as
         C(sha256:HEX) or C(sha512:HEX), which C(url) requires; C(signature) and C(keyring), paths of a detached GPG signature and
         of the public keys that may have made it; C(name), the alias of a single certificate; C(subjects), a list of
@@ -51,18 +54,23 @@ options:
   profiles:
     description:
       - Only CAs of these IGTF profiles (V(classic), V(mics), V(slcs), V(iota), ...), and the issuers of these.
+      - There is a warning about CAs that IGTF calls V(discontinued), V(experimental), V(unaccredited) or V(worthless), unless they
+        are named here.
     type: list
     elements: str
     default: []
   include:
     description:
       - Only these CAs, and their issuers, by alias or DN (shell patterns) or fingerprint (SHA-1 or SHA-256).
+      - An alias that several CAs share names all of them. The alias with which they are placed names one.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Not these CAs, named like those of O(include).
+      - Not these CAs, named like those of O(include). What is wrong with the files of these CAs is no reason to fail.
+      - A file that cannot be read is named by its name without ending, by the alias, C(subjectdn) or C(sha1fp) of the C(.info)
+        file beside it, or by the digest of its bytes.
     type: list
     elements: str
     default: []
@@ -71,6 +79,15 @@ options:
       - Whether to leave out CAs that have expired.
     type: bool
     default: false
+  on_unreadable:
+    description:
+      - What to do about files of the sources that cannot be used as CAs, and that no other option leaves out. Such a file is no
+        certificate, is truncated or damaged, is of no CA, holds a private key, or has a signing policy that cannot be used.
+      - V(fail) fails, and the message names all of them. V(skip) leaves these files out, with a warning that names them. It also
+        leaves out CAs whose issuer is missing.
+    type: str
+    choices: [fail, skip]
+    default: fail
   purge:
     description:
       - Whether to remove CAs that no source has any more, with their links, policies and CRLs.

@@ -22,11 +22,6 @@ from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources impor
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts
 
-try:
-    from cryptography.hazmat.primitives.serialization import Encoding
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
-    pass
-
 __all__ = ["render"]
 
 
@@ -36,22 +31,29 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     :param options: of the task. :param family: of systems, if the system's trust store is to have the CAs too.
     :raises GridSecurityError: whatever is wrong with the sources.
     """
-    known = anchors.collect(groups)
-    chosen = anchors.select(known, options)
-    anchors.check(chosen)
+    found = anchors.collect(groups)
+    left_out = anchors.refuse(found.unusable, options)
+    chosen = anchors.select(found.anchors, options, found.unusable)
+    if options["on_unreadable"] == "skip":
+        chosen, incomplete = anchors.keep_complete(chosen, found.unusable)
+        left_out += incomplete
+    anchors.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]
+    warnings = [*left_out, *anchors.warnings(chosen, options["profiles"]), *certificate_files.warnings(groups)]
+    if options["java_truststore_path"]:
+        warnings += java_truststore.warnings(chosen)
     return {
         "places": [asdict(place) for place in places],
-        "warnings": [*anchors.warnings(chosen), *certificate_files.warnings(groups)],
+        "warnings": warnings,
         "anchors": len(chosen),
-        "until": anchors.next_change(known),
+        "until": anchors.next_change(found.anchors),
     }
 
 
 def _copies(chosen: list[Anchor], options: dict[str, Any], family: str | None) -> Iterator[Place]:
     """The same CAs for programs that do not read the trust directory."""
-    pem = {one.alias: one.certificate.public_bytes(Encoding.PEM) for one in chosen}
+    pem = {one.alias: one.certificate.pem for one in chosen}
     if options["bundle_path"]:
         yield _single("PEM bundle", options["bundle_path"], b"".join(pem.values()))
     if options["java_truststore_path"]:

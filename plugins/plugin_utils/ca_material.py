@@ -9,27 +9,17 @@ A CA that cannot be read is left out. Messages about certificates in the name of
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import crl, der, names, pem, signing_policy
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, certificate_files, trust_anchors
+from ansible_collections.grid.security.plugins.module_utils import crl, names, pem, signing_policy
+from ansible_collections.grid.security.plugins.plugin_utils import anchors, trust_anchors
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
-from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
-from ansible_collections.grid.security.plugins.plugin_utils.certificate_files import Certificate
-
-try:
-    from cryptography.hazmat.primitives.serialization import Encoding
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
-    pass
+from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Unusable
 
 __all__ = ["collect", "from_groups"]
 
-_BESIDE = ("signing_policy", "info")  # endings of the files beside a certificate that are needed here
-_SUBJECT = 4  # index of the subject among the fields of a certificate, without the version
 _CRL_MARK = b"-----BEGIN X509 CRL-----"
 
 
@@ -45,65 +35,22 @@ def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any])
 def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
     """Return ``cas`` and ``crls`` of sources that were read before.
 
-    :raises GridSecurityError: whatever :func:`anchors.select` raises.
+    :raises GridSecurityError: whatever :func:`anchors.collect` and :func:`anchors.select` raise.
     """
-    found: dict[str, Anchor] = {}
-    unreadable = []
-    for one in (one for group in groups for one in _read(group)):
-        if isinstance(one, Anchor):
-            known = found.setdefault(one.fingerprint, one)
-            known.profiles |= one.profiles
-            known.files = {**one.files, **known.files}
-        else:
-            unreadable.append(one)
-    chosen = anchors.select(sorted(found.values(), key=lambda anchor: anchor.alias), filters)
-    return {"cas": [*map(_ca, chosen), *unreadable], "crls": list(_crls(groups, list(found.values())))}
+    found = anchors.collect(groups)
+    chosen = anchors.select(found.anchors, filters, found.unusable)
+    unusable = (_unusable(one) for one in found.unusable if anchors.is_wanted(one, filters) and one.subject)
+    return {"cas": [*map(_ca, chosen), *unusable], "crls": list(_crls(groups, found.anchors))}
 
 
 # --- CAs --------------------------------------------------------------------------------------------------------------
 
 
-def _read(group: Group) -> Iterator[Anchor | dict[str, Any]]:
-    """Yield each CA of a group. A CA that cannot be read is a dictionary with the parts that a message needs."""
-    for name in certificate_files.ca_files(group.files):
-        stem, data = name.rpartition(".")[0], group.files[name]
-        beside = {f"{stem}.{end}": group.files[f"{stem}.{end}"] for end in _BESIDE if f"{stem}.{end}" in group.files}
-        piece = dataclasses.replace(group, files={name: data, **beside}, crls={})
-        try:
-            yield from anchors.collect([piece])
-        except GridSecurityError as error:
-            blocks = certificate_files.complete(data)
-            if len(blocks) > 1:
-                yield from _read_bundle(group, blocks)
-            else:
-                yield from _unreadable(stem, blocks, error)
-
-
-def _read_bundle(group: Group, blocks: list[Certificate]) -> Iterator[Anchor | dict[str, Any]]:
-    """Read the certificates of a bundle one by one, because not all of them can be read."""
-    for block in blocks:
-        piece = dataclasses.replace(group, files={"inline.pem": block.text}, alias=None, crls={})
-        try:
-            yield from anchors.collect([piece])
-        except GridSecurityError as error:
-            yield from _unreadable("", [block], error)
-
-
-def _unreadable(alias: str, blocks: list[Certificate], error: GridSecurityError) -> Iterator[dict[str, Any]]:
-    """Yield a CA that cannot be used, by its name; nothing if the name cannot be read either."""
-    try:
-        (block,) = blocks
-        fields = [one for one in der.read(block.der).child(0).children if one.tag != der.CONTEXT_0]
-        subject = der.encode(fields[_SUBJECT].tag, _content(fields[_SUBJECT]))
-        canonical, dn = names.canonical(subject).hex(), names.der_slash_form(subject)
-    except (ValueError, IndexError):
-        return
-    yield {"alias": alias, "dn": dn, "subject": canonical, "pem": "", "patterns": None, "problem": error.message}
-
-
-def _content(element: der.Element) -> bytes:
-    """Return the contents octets in DER. The element may have been read from BER."""
-    return b"".join(der.encode(one.tag, _content(one)) for one in element.children) or element.content
+def _unusable(one: Unusable) -> dict[str, Any]:
+    """Return a CA that cannot be used, by its name."""
+    canonical = names.canonical(one.subject or b"").hex()
+    about = {"alias": min(one.names), "dn": one.subject_dn, "subject": canonical, "problem": one.error.message}
+    return {**about, "pem": "", "patterns": None}
 
 
 def _ca(anchor: Anchor) -> dict[str, Any]:
@@ -115,11 +62,15 @@ def _ca(anchor: Anchor) -> dict[str, Any]:
     return {
         "alias": anchor.alias,
         "dn": anchor.subject_dn,
-        "subject": names.canonical(anchor.certificate.subject.public_bytes()).hex(),
-        "pem": anchor.certificate.public_bytes(Encoding.PEM).decode(),
+        "subject": anchor.certificate.canonical_subject.hex(),
+        "pem": "" if anchor.problem else anchor.certificate.pem.decode(),
         "patterns": patterns,
-        "problem": "",
+        "problem": _problem(anchor),
     }
+
+
+def _problem(anchor: Anchor) -> str:
+    return f"{anchor.where} cannot be read by the library cryptography ({anchor.problem})" if anchor.problem else ""
 
 
 # --- CRLs -------------------------------------------------------------------------------------------------------------
@@ -154,7 +105,7 @@ def _named(name: str, found: list[Anchor]) -> set[str]:
     """Return the subjects of the CAs whose CRL has this file name: alias or hash, and an ending."""
     stem = name.rpartition(".")[0]
     return {
-        names.canonical(anchor.certificate.subject.public_bytes()).hex()
+        anchor.certificate.canonical_subject.hex()
         for anchor in found
-        if stem in (anchor.alias, *names.hashes(anchor.certificate.subject))
+        if stem in (anchor.alias, anchor.name, *anchor.certificate.hashes)
     }

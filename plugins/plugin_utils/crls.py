@@ -37,7 +37,7 @@ from ansible_collections.grid.security.plugins.plugin_utils.places import Place
 
 __all__ = ["place"]
 
-_SHARED = ("sources", "path", "profiles", "include", "exclude_expired")
+_SHARED = ("sources", "path", "profiles", "include", "exclude_expired", "on_unreadable")
 OPTIONS: dict[str, dict[str, Any]] = {
     **{name: trust_anchors.OPTIONS[name] for name in _SHARED},
     "exclude": {"type": "list", "elements": "raw", "default": []},
@@ -81,7 +81,7 @@ class Verdict:
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Fetch the CRLs of the CAs that the sources have, place those that are newer, and return the result."""
     options = _read_options(arguments)
-    slots = _fetch_all_once(action, options)
+    slots, left_out = _fetch_all_once(action, options)
     target = _target(options["path"], slots)
     found: places.Facts = {}
     if slots:
@@ -96,7 +96,8 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
         places.raise_failure((yield Request([places.update_set(target, entries)], contents)))
     troubles = [_trouble(slot, both) for slot, both in zip(slots, verdicts)]
     told = [_told(slot, both, trouble, options) for slot, both, trouble in zip(slots, verdicts, troubles)]
-    return _result(told, troubles, options, action.diff)
+    result = _result(told, troubles, options, action.diff)
+    return {**result, "warnings": [*left_out, *result["warnings"]]}
 
 
 def _read_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -117,17 +118,21 @@ def _read_options(arguments: dict[str, Any]) -> dict[str, Any]:
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
-def _fetch_all_once(action: GridAction, options: dict[str, Any]) -> list[Slot]:
-    """What came of fetching each CRL, once per run for all hosts with the same sources and filters."""
+def _fetch_all_once(action: GridAction, options: dict[str, Any]) -> tuple[list[Slot], list[str]]:
+    """What came of fetching each CRL, once per run for all hosts with the same sources and filters; and warnings."""
     groups = trust_anchors.read_groups(action, options["sources"])
     parts = [*trust_anchors.key_parts(groups), b"crls", json.dumps(options).encode()]
 
     def produce() -> dict[str, Any]:
-        announced = crl_sources.points(anchors.select(anchors.collect(groups), options))
+        found = anchors.collect(groups)
+        left_out = anchors.refuse(found.unusable, options)
+        announced = crl_sources.points(anchors.select(found.anchors, options, found.unusable))
         with ThreadPoolExecutor(options["parallelism"]) as pool:
-            return {"slots": list(pool.map(functools.partial(_summary, options=options), announced))}
+            slots = list(pool.map(functools.partial(_summary, options=options), announced))
+        return {"slots": slots, "warnings": left_out}
 
-    return [Slot(Point(**one.pop("point")), **one) for one in memo.memoize(parts, produce)["slots"]]
+    fetched = memo.memoize(parts, produce)
+    return [Slot(Point(**one.pop("point")), **one) for one in fetched["slots"]], fetched["warnings"]
 
 
 def _summary(point: Point, options: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,7 @@ from __future__ import annotations
 from ansible_collections.grid.security.plugins.module_utils import der
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
-try:
-    from cryptography.hazmat.primitives.serialization import Encoding
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
-    pass
-
-__all__ = ["render"]
+__all__ = ["render", "warnings"]
 
 # RFC 7292 (PKCS#12), RFC 2985 (friendlyName), RFC 5280 (anyExtendedKeyUsage)
 _DATA = der.encode_oid("1.2.840.113549.1.7.1")
@@ -34,9 +29,12 @@ _VERSION = 3
 
 
 def render(anchors: list[Anchor]) -> bytes:
-    """The truststore with these anchors, under their aliases in lower case, as Java has them."""
+    """The truststore with these anchors, under their aliases in lower case, as Java has them.
+
+    CAs that :func:`warnings` names are left out, because Java would refuse the whole file.
+    """
     named: dict[str, Anchor] = {}
-    for anchor in anchors:
+    for anchor in (one for one in anchors if not one.certificate.java_oddity):
         alias = anchor.alias.lower()
         named[alias if alias not in named else f"{alias}-{anchor.fingerprint[:11].replace(':', '')}"] = anchor
     bags = der.encode_sequence(*(_bag(alias, anchor) for alias, anchor in named.items()))
@@ -44,12 +42,19 @@ def render(anchors: list[Anchor]) -> bytes:
     return der.encode_sequence(der.encode_integer(_VERSION), _content(contents))
 
 
+def warnings(anchors: list[Anchor]) -> list[str]:
+    """Return a line about the CAs that Java cannot read."""
+    found = [f"{one.alias} ({one.certificate.java_oddity})" for one in anchors if one.certificate.java_oddity]
+    title = "trust anchors, not in the Java truststore because Java would refuse the whole file"
+    return [f"{title}: {', '.join(found)}"] if found else []
+
+
 def _content(data: bytes) -> bytes:
     return der.encode_sequence(_DATA, der.encode(_EXPLICIT, der.encode_octet_string(data)))
 
 
 def _bag(alias: str, anchor: Anchor) -> bytes:
-    certificate = der.encode_octet_string(anchor.certificate.public_bytes(Encoding.DER))
+    certificate = der.encode_octet_string(anchor.certificate.der)
     value = der.encode_sequence(_X509_CERTIFICATE, der.encode(_EXPLICIT, certificate))
     attributes = [
         _attribute(_FRIENDLY_NAME, der.encode(_BMP_STRING, alias.encode("utf-16-be"))),

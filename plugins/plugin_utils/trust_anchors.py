@@ -40,6 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "include": {"type": "list", "elements": "str", "default": []},
     "exclude": {"type": "list", "elements": "str", "default": []},
     "exclude_expired": {"type": "bool", "default": False},
+    "on_unreadable": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
     "purge": {"type": "bool", "default": True},
     "allow_shrink": {"type": "bool", "default": False},
     "bundle_path": {"type": "str"},

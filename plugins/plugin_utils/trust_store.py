@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.grid.security.plugins.module_utils import leftovers, manifest, names
+from ansible_collections.grid.security.plugins.module_utils import leftovers, manifest
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import places, trust_files
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts, link_facts
@@ -43,7 +43,7 @@ def _by_hash(anchors: list[Anchor]) -> dict[str, list[Anchor]]:
     """The anchors behind each hash; more than one if a CA has several certificates, in an order that never changes."""
     groups: dict[str, list[Anchor]] = {}
     for anchor in sorted(anchors, key=lambda one: one.fingerprint):
-        for digest in dict.fromkeys(names.hashes(anchor.certificate.subject)):
+        for digest in dict.fromkeys(anchor.certificate.hashes):
             groups.setdefault(digest, []).append(anchor)
     return groups
 

@@ -177,6 +177,13 @@ def anchors() -> Iterator[bytes]:
         yield mutations.join({"ca.pem": certificate})
 
 
+def ca_certificates() -> Iterator[bytes]:
+    """CAs in DER: a usual one, one that cryptography does not read, and one with an RSA key."""
+    yield AUTHORITY.facts.der
+    yield pki.without_seconds(AUTHORITY)
+    yield pki.issue("RSA", authority=True, key=pki.KEYS["rsa"]()).facts.der
+
+
 def _anchor_files() -> Iterator[dict[str, bytes]]:
     dn = "/DC=org/DC=example/CN=CA"
     info = b'# IGTF\nalias = ca\nversion = 1.1\nstatus = accredited:classic, \\\n accredited:mics\nsubjectdn = "%s"\n'

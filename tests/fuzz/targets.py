@@ -19,6 +19,7 @@ from unittest import mock
 
 from ansible_collections.grid.security.plugins.module_utils import (
     answers,
+    ca_certificate,
     certificates,
     chain,
     credential,
@@ -206,9 +207,9 @@ def _lines_of_key(data: bytes) -> list[str]:
 
 # --- trust anchors ----------------------------------------------------------------------------------------------------
 
-_ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.select, anchors.check)
+_ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.refuse, anchors.select, anchors.check)
 _SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
-_ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.certificate, b"", {"crl_url": b"http://x"}, set(), "ca")
+_ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.facts, b"", {"crl_url": b"http://x"}, set(), "ca")
 (_POINT,) = crl_sources.points([_ANCHOR])
 _FILTERS = {
     **{name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()},
@@ -256,9 +257,18 @@ def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     action = SimpleNamespace(find=str)
     with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
         trust_anchors.key_parts(trust_anchors.read_groups(action, [_SOURCE]))  # type: ignore[arg-type]
-    crl_sources.points(anchors.select(anchors.collect(groups), _FILTERS))
-    warnings: list[str] = anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"]
-    return warnings
+    found = anchors.collect(groups)
+    crl_sources.points(anchors.select(found.anchors, _FILTERS, found.unusable))
+    skipping = {**_FILTERS, "on_unreadable": "skip"}
+    warnings: list[str] = anchor_rendering.render(groups, skipping, "Debian")["warnings"]
+    return warnings + list(anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"])
+
+
+def _ca_certificate(data: bytes) -> list[str]:
+    found = ca_certificate.read(data)
+    assert ca_certificate.subject(data) == found.subject
+    anchor = anchors.Anchor("ca", found, found.pem, {}, set(), "ca")
+    return [*anchors.warnings([anchor]), *trust_store.layout([anchor])]
 
 
 def _chain(data: bytes) -> Iterator[str]:
@@ -388,6 +398,13 @@ _ALL = (
     Target("key_in_place", _key_in_place, seeds.stored_keys, mutations.either(mutations.pem_text, mutations.text)),
     Target("placed_record", _placed_record, seeds.records, mutations.text, errors=(ValueError,)),
     Target("anchors", _anchors, seeds.anchors, mutations.sections(mutations.pem_text), _ANCHOR_KINDS),
+    Target(
+        "ca_certificate",
+        _ca_certificate,
+        seeds.ca_certificates,
+        mutations.asn1,
+        errors=(ca_certificate.UnreadableError,),
+    ),
     Target(
         "chain",
         _chain,

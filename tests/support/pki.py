@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.module_utils import ca_certificate, der
 
 CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
 DAY = datetime.timedelta(days=1)
@@ -46,6 +46,11 @@ class Credential:
     def pem(self) -> bytes:
         """The certificate alone."""
         return self.certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def facts(self) -> ca_certificate.CaCertificate:
+        """The facts about the certificate that trust anchors need."""
+        return ca_certificate.read(self.certificate.public_bytes(Encoding.DER))
 
     def archive(self, passphrase: str = "import", iterations: int | None = None) -> bytes:
         """The PKCS#12 archive; without encryption if the passphrase is empty.
@@ -110,6 +115,33 @@ def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     signature = der.encode(0x03, b"\0" + (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256())))
     signed = der.encode_sequence(body, fields[1], signature)
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
+
+
+_FIELDS = ("serial_number", "algorithm", "issuer", "validity", "subject", "public_key")
+
+
+def altered(one: Credential, **fields: bytes) -> bytes:
+    """The certificate (DER) with other fields, each encoded in DER. Its signature does not match any more.
+
+    :param fields: by their names in ``_FIELDS``, or ``extensions``.
+    """
+    version, *found = der.read(one.certificate.tbs_certificate_bytes).children
+    encoded = {name: der.encode(field.tag, field.content) for name, field in zip((*_FIELDS, "extensions"), found)}
+    body = der.encode_sequence(der.encode(version.tag, version.content), *{**encoded, **fields}.values())
+    signed = [
+        der.encode(part.tag, part.content) for part in der.read(one.certificate.public_bytes(Encoding.DER)).children
+    ]
+    return der.encode_sequence(body, *signed[1:])
+
+
+def validity(start: bytes, end: bytes) -> bytes:
+    """A validity as DER. :param start: as UTCTime, as :param end:."""
+    return der.encode_sequence(der.encode(0x17, start), der.encode(0x17, end))
+
+
+def without_seconds(one: Credential) -> bytes:
+    """The certificate (DER) with dates without seconds, which OpenSSL reads and cryptography does not."""
+    return altered(one, validity=validity(b"2001010000Z", b"4901010000Z"))
 
 
 def revoke(

@@ -14,7 +14,6 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils import (
     credential,
     credentials,
-    names,
     rendering,
     vomses,
 )
@@ -304,7 +303,7 @@ def host_credential(engine: Engine, root: Path, owner: str | None) -> Change:
 
 
 def _anchor(alias: str, one: pki.Credential, policy: bytes = b"") -> anchors.Anchor:
-    return anchors.Anchor(alias, one.certificate, one.pem, {"signing_policy": policy} if policy else {}, set(), "test")
+    return anchors.Anchor(alias, one.facts, one.pem, {"signing_policy": policy} if policy else {}, set(), "test")
 
 
 def _twins() -> list[pki.Credential]:
@@ -359,7 +358,7 @@ def _trusted(change: Change, tree: Tree) -> Iterator[str]:
         if _HASH_LINK.fullmatch(name) and b"BEGIN CERTIFICATE" not in (_resolved(tree, name) or b""):
             yield f"{name} is no certificate"
     for one in (*EARLY, *LATE):
-        for digest in names.hashes(one.certificate.subject):
+        for digest in one.certificate.hashes:
             stays = _found(change.before, digest, one) and _found(change.after, digest, one)
             if stays and not _found(tree, digest, one):
                 yield f"{one.alias} is not found under {digest}"

@@ -164,14 +164,14 @@ def test_every_form_is_placed_as_pem(tmp_path: Path) -> None:
     (tmp_path / "one.cer").write_bytes(pki.certificates_only(ONE.certificate))
     (tmp_path / "one.info").write_text("alias = one\n")
     (tmp_path / "both.p7b").write_bytes(pki.certificates_only(ONE.certificate, TWO.certificate))
-    placed = anchors.collect(read(tmp_path))
+    placed = anchors.collect(read(tmp_path)).anchors
     assert [(anchor.alias, anchor.pem) for anchor in placed] == [("Two", TWO.pem), ("one", ONE.pem)]
 
 
 @pytest.mark.parametrize("name", ["ca.cer", "ca.der", "ca.crt", "ca.pem", "ca.CER", "ca"])
 def test_a_file_is_read_by_content(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(pki.certificates_only(ONE.certificate))
-    (placed,) = anchors.collect(read(tmp_path / name))
+    (placed,) = anchors.collect(read(tmp_path / name)).anchors
     assert (placed.alias, placed.pem) == ("ca", ONE.pem)
 
 
@@ -184,5 +184,6 @@ def test_a_package_is_named_whatever_its_size(tmp_path: Path) -> None:
 
 def test_a_file_of_a_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(b"PK\3\4")
-    with pytest.raises(GridSecurityError, match=f"^{tmp_path}: ca.pem is a zip archive. Unpack it: unzip FILE$"):
-        anchors.collect(read(tmp_path))
+    options = {name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()}
+    with pytest.raises(GridSecurityError, match=f"^{tmp_path}: ca.pem is a zip archive. Unpack it: unzip FILE\n"):
+        anchors.refuse(anchors.collect(read(tmp_path)).unusable, options)

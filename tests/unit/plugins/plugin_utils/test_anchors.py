@@ -14,7 +14,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import pem, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import der, pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_sources,
@@ -26,7 +26,13 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
 from ansible_collections.grid.security.tests.support import pki
 
 SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
-FILTERS: dict[str, Any] = {"profiles": [], "include": [], "exclude": [], "exclude_expired": False}
+FILTERS: dict[str, Any] = {
+    "profiles": [],
+    "include": [],
+    "exclude": [],
+    "exclude_expired": False,
+    "on_unreadable": "fail",
+}
 ROOT = pki.issue("Root", authority=True)
 MIDDLE = pki.issue("Middle", authority=True, issuer=ROOT)
 OLD = pki.issue("Old", authority=True, start=-100, days=50)
@@ -34,6 +40,12 @@ OLD = pki.issue("Old", authority=True, start=-100, days=50)
 
 def read(content: Any, **more: Any) -> list[anchors.Anchor]:
     """The anchors of inline PEM, or of a path."""
+    found = collected(content, **more)
+    anchors.refuse(found.unusable, FILTERS)
+    return found.anchors
+
+
+def collected(content: Any, **more: Any) -> anchors.Found:
     source = {**SOURCE, **more}
     source["src" if isinstance(content, Path) else "content"] = (
         str(content) if isinstance(content, Path) else content.decode()
@@ -77,7 +89,7 @@ def test_bundle_and_merge(release: Path) -> None:
     assert aliases(read(ROOT.pem + MIDDLE.pem)) == ["Middle", "Root"]
     sources = [{"src": str(release)}, {"content": ROOT.pem.decode()}]
     groups = [group for one in sources for group in anchor_sources.read({**SOURCE, **one}, str, verified.fetch)]
-    assert aliases(anchors.collect(groups)) == ["middle", "old", "root"]
+    assert aliases(anchors.collect(groups).anchors) == ["middle", "old", "root"]
 
 
 def test_own_authority_gets_its_policy() -> None:
@@ -138,7 +150,7 @@ def test_broken_input() -> None:
 def test_time_grows_with_the_number_of_authorities_only() -> None:
     """All certificates are one another's possible issuers: no pair of them may be looked at more than once."""
     one, two = pki.issue("One", authority=True, issuer=pki.issue("Two")), pki.issue("Two", issuer=pki.issue("One"))
-    certificates = [one.certificate, two.certificate]
+    certificates = [one.facts, two.facts]
     many = [anchors.Anchor(f"ca{n}", certificates[n % 2], b"", {}, set(), "bundle") for n in range(8000)]
     for number, anchor in enumerate(many):
         anchor.fingerprint = str(number)
@@ -163,18 +175,53 @@ def surgery(one: pki.Credential, old: bytes, new: bytes) -> bytes:
     return pem.encode("CERTIFICATE", data.replace(old, new))
 
 
+def unchecked(found: list[anchors.Anchor]) -> list[str]:
+    """The warnings about CAs that cryptography cannot read."""
+    return [one for one in anchors.warnings(found) if "library cryptography cannot read" in one]
+
+
 def test_damage_that_shows_when_a_part_is_asked_for() -> None:
     both = pki.issue("Both", authority=True, host="ca.example.org")
-    assert kind(surgery(both, b"\x55\x1d\x13", b"\x55\x1d\x11")) == "bad_certificate"  # an extension twice
     assert kind(surgery(ROOT, b"\x0c\x04Root", b"\x03\x04Root")) == "bad_certificate"  # a name that is no string
-    assert kind(surgery(ROOT, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07")) == "bad_certificate"  # version 8
+    for odd in (
+        surgery(both, b"\x55\x1d\x13", b"\x55\x1d\x11"),  # an extension twice
+        surgery(ROOT, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),  # version 8
+    ):
+        assert len(unchecked(read(odd))) == 1  # openssl reads it
 
 
 def test_algorithms_that_cryptography_does_not_know() -> None:
     ecdsa_with_sha256, prime256v1 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d030107")
-    for known in (ecdsa_with_sha256, prime256v1):
-        found = read(surgery(ROOT, known, known[:-1] + b"\x66"), subjects=["/*"])
-        assert anchors.warnings(found) == []
+    unknown = [surgery(ROOT, known, known[:-1] + b"\x66") for known in (ecdsa_with_sha256, prime256v1)]
+    signature, curve = (anchors.warnings(read(one, subjects=["/*"])) for one in unknown)
+    assert signature == []  # nobody checks the signature of a root
+    assert len(curve) == 1
+    assert "Root (" in curve[0]
+
+
+def test_what_openssl_reads_is_placed_with_one_warning() -> None:
+    found = read(pem.encode("CERTIFICATE", pki.without_seconds(ROOT)) + OLD.pem + MIDDLE.pem)
+    assert aliases(found) == ["Middle", "Old", "Root"]
+    (warning,) = unchecked(found)
+    assert "public keys and extensions other than basicConstraints were not checked" in warning
+    assert "do not pass the check of the chain: Root (the date 2001010000Z is not in the form of RFC 5280" in warning
+    anchors.check(found)
+    assert set(trust_store.layout(found)) >= {f"{digest}.0" for digest in found[2].certificate.hashes}
+
+
+def test_what_openssl_does_not_read_either_is_refused() -> None:
+    """One such certificate would make OpenSSL refuse a whole bundle."""
+    odd = pki.altered(ROOT, serial_number=der.encode(der.INTEGER, b"\0\0\1"))  # not the shortest form
+    assert kind(pem.encode("CERTIFICATE", odd)) == "bad_certificate"
+
+
+def test_serial_numbers_that_cryptography_will_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_data: bytes) -> None:
+        raise ValueError("serial number must be positive")
+
+    monkeypatch.setattr(anchors.x509, "load_der_x509_certificate", refuse)
+    odd = pki.altered(ROOT, serial_number=der.encode_integer(0))
+    assert "Root (its serial number is not positive)" in unchecked(read(pem.encode("CERTIFICATE", odd)))[0]
 
 
 def test_policy_of_another_authority(release: Path) -> None:
@@ -182,9 +229,63 @@ def test_policy_of_another_authority(release: Path) -> None:
     assert kind(release) == "bad_signing_policy"
 
 
-def test_two_authorities_with_one_alias(release: Path) -> None:
-    (release / "mics/old.pem").write_bytes(pki.issue("Older", authority=True).pem)
-    assert kind(release) == "same_alias"
+def twins(number: int) -> list[pki.Credential]:
+    """CAs of one name, the oldest first."""
+    return [pki.issue("Twin", authority=True, start=-number + age) for age in range(number)]
+
+
+def names_of(content: Any) -> dict[str, str]:
+    """The aliases by fingerprint."""
+    return {one.fingerprint: one.alias for one in collected(content).anchors}
+
+
+def test_the_oldest_of_one_alias_keeps_it() -> None:
+    old, middle, new = twins(3)
+    before = names_of(old.pem)
+    after = names_of(new.pem + middle.pem + old.pem)
+    assert before.items() <= after.items()
+    suffixes = {one.facts.fingerprint: one.facts.fingerprint.replace(":", "")[:8] for one in (middle, new)}
+    assert after == {**before, **{key: f"Twin-{suffix}" for key, suffix in suffixes.items()}}
+    assert names_of(old.pem + new.pem).items() <= after.items()
+
+
+def test_aliases_do_not_depend_on_the_order_of_sources() -> None:
+    pems = [one.pem for one in (*twins(3), ROOT)]
+    assert names_of(b"".join(pems)) == names_of(b"".join(reversed(pems)))
+
+
+def test_an_alias_that_the_source_gives_is_kept(tmp_path: Path) -> None:
+    old, new = twins(2)
+    (tmp_path / "Twin.pem").write_bytes(new.pem)
+    (tmp_path / "bundle.crt").write_bytes(old.pem + ROOT.pem)
+    assert names_of(tmp_path)[new.facts.fingerprint] == "Twin"
+
+
+def test_an_alias_that_looks_like_a_distinct_alias(tmp_path: Path) -> None:
+    old, new = twins(2)
+    digits = new.facts.fingerprint.replace(":", "")
+    (tmp_path / f"Twin-{digits[:8]}.pem").write_bytes(ROOT.pem)
+    (tmp_path / "bundle.crt").write_bytes(old.pem + new.pem)
+    assert sorted(names_of(tmp_path).values()) == ["Twin", f"Twin-{digits[:8]}", f"Twin-{digits}"]
+
+
+def test_directory_of_hashes_with_collisions(tmp_path: Path) -> None:
+    old, new = twins(2)
+    policy = signing_policy.compose(old.facts.subject_dn, ["/DC=org/*"])
+    (tmp_path / "01234567.signing_policy").write_text(policy)
+    for number, one in enumerate((new, old)):
+        (tmp_path / f"01234567.{number}").write_bytes(one.pem)
+    found = read(tmp_path)
+    assert [one.name for one in found] == ["01234567", "01234567"]
+    assert {one.files["signing_policy"].decode() for one in found} == {policy}
+    assert found[0].fingerprint == old.facts.fingerprint
+
+
+def test_filters_know_both_aliases() -> None:
+    old, new = twins(2)
+    found = read(old.pem + new.pem)
+    assert anchors.select(found, {**FILTERS, "exclude": ["Twin"]}) == []
+    assert aliases(anchors.select(found, {**FILTERS, "include": [found[1].alias]})) == [found[1].alias]
 
 
 def test_warnings_are_a_line_each(release: Path) -> None:
@@ -192,6 +293,165 @@ def test_warnings_are_a_line_each(release: Path) -> None:
     assert anchors.warnings(read(ROOT.pem)) == [
         "trust anchors, no signing policy, so Globus refuses what they sign (state subjects): Root"
     ]
+
+
+@pytest.mark.parametrize(
+    ("oid", "name"),
+    [
+        ("1.2.840.113549.1.1.5", "SHA-1"),
+        ("1.2.840.113549.1.1.4", "MD5"),
+        ("1.2.840.113549.1.1.3", "MD4"),
+        ("1.2.840.113549.1.1.2", "MD2"),
+    ],
+)
+def test_weak_signatures_of_intermediates(oid: str, name: str) -> None:
+    algorithm = der.encode_sequence(der.encode_oid(oid), der.ENCODED_NULL)
+    root, middle = (pem.encode("CERTIFICATE", pki.altered(one, algorithm=algorithm)) for one in (ROOT, MIDDLE))
+    found = [one for one in anchors.warnings(read(root + middle)) if "signed with" in one]
+    assert len(found) == 1
+    assert found[0].startswith(f"trust anchors, signed with {name}")
+    assert found[0].endswith(": Middle")
+
+
+@pytest.mark.parametrize("status", ["discontinued", "unaccredited", "experimental", "worthless"])
+def test_warnings_about_accreditation(release: Path, status: str) -> None:
+    (release / "classic/root.info").write_text(f"alias = root\nstatus =  {status}\n")
+    found = read(release)
+    expected = f"called {status} by their distribution (exclude them, or name {status} in profiles): root"
+    assert f"trust anchors, {expected}" in anchors.warnings(found, ["classic"])
+    assert not any("distribution" in one for one in anchors.warnings(found, [status]))
+
+
+# --- what cannot be used ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="bad")
+def _bad(release: Path) -> Path:
+    """The release with files that cannot be used: one of each kind."""
+    key = ROOT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    base = release / "slcs"
+    base.mkdir()
+    (base / "page.pem").write_bytes(b"<html>Log in</html>")
+    (base / "cut.pem").write_bytes(ROOT.pem[:-40])
+    (base / "zero.pem").write_bytes(pem.encode("CERTIFICATE", ROOT.certificate.public_bytes(Encoding.DER)[:100]))
+    (base / "user.pem").write_bytes(pki.issue("User", issuer=ROOT).pem)
+    (base / "key.pem").write_bytes(pki.issue("Key", authority=True).pem + key)
+    (base / "policy.pem").write_bytes(pki.issue("Policy", authority=True).pem)
+    (base / "policy.signing_policy").write_text("rubbish")
+    for alias in ("page", "cut", "zero", "user", "key", "policy"):
+        info = f'alias = info-{alias}\nstatus = accredited:slcs\nsubjectdn = "/CN=info {alias}"\n'
+        (base / f"{alias}.info").write_text(f"{info}sha1fp.0 = {hashlib.sha1(alias.encode()).hexdigest()}\n")
+    return release
+
+
+BAD = ["page", "cut", "zero", "user", "key", "policy"]
+
+
+def test_all_that_cannot_be_used_is_named_at_once(bad: Path) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        anchors.refuse(collected(bad).unusable, FILTERS)
+    message = caught.value.message
+    assert caught.value.kind == "unusable_anchors"
+    assert len(message.splitlines()) == len(BAD) + 2
+    for alias in BAD:
+        assert f"/slcs: {alias}.pem " in message or f"/slcs: {alias}.pem:" in message
+    assert "page.pem is a web page. " in message
+    assert message.endswith("in exclude, or set on_unreadable: skip.")
+
+
+def test_one_that_cannot_be_used_is_told_with_the_remedy(release: Path) -> None:
+    (release / "mics/page.pem").write_bytes(b"<html>Log in</html>")
+    with pytest.raises(GridSecurityError, match=r"(?s)page\.pem is a web page.* name page in exclude, or set"):
+        read(release)
+
+
+def test_many_that_cannot_be_used_make_a_message_of_some_lines(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"page{number}.pem").write_bytes(b"<html>")
+    with pytest.raises(GridSecurityError, match=r"\n- and 80 more\n") as caught:
+        read(tmp_path)
+    assert caught.value.kind == "not_pem"
+
+
+def test_skipped_with_a_warning_that_names_each(bad: Path) -> None:
+    found = collected(bad)
+    (warning,) = anchors.refuse(found.unusable, {**FILTERS, "on_unreadable": "skip"})
+    assert warning.startswith("trust anchors, left out because they cannot be used (on_unreadable: skip):")
+    assert len(warning.splitlines()) == len(BAD) + 1
+    assert aliases(found.anchors) == ["middle", "old", "root"]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"profiles": ["classic"]},
+        {"include": ["root"]},
+        {"exclude": BAD},
+        {"exclude": [f"info-{alias}" for alias in BAD]},
+        {"exclude": ["info-*"]},
+        {"exclude": ["/CN=info *", "/DC=org/*"]},
+        {"exclude": [hashlib.sha1(alias.encode()).hexdigest() for alias in BAD]},
+    ],
+)
+def test_what_a_filter_leaves_out_is_no_reason_to_fail(bad: Path, filters: dict[str, Any]) -> None:
+    assert anchors.refuse(collected(bad).unusable, {**FILTERS, **filters}) == []
+
+
+def test_bytes_are_excluded_by_their_fingerprint(tmp_path: Path) -> None:
+    data = ROOT.certificate.public_bytes(Encoding.DER)[:100]
+    (tmp_path / "bundle.pem").write_bytes(ROOT.pem + pem.encode("CERTIFICATE", data))
+    (tmp_path / "page.pem").write_bytes(b"<html>")
+    found = collected(tmp_path)
+    assert aliases(found.anchors) == ["Root"]
+    digests = [hashlib.sha256(one).hexdigest() for one in (data, b"<html>")]
+    assert anchors.refuse(found.unusable, {**FILTERS, "exclude": digests}) == []
+
+
+def test_expired_ones_that_cannot_be_used_are_left_out(tmp_path: Path) -> None:
+    gone = pki.issue("Gone", authority=True, start=-100, days=50)
+    (tmp_path / "gone.pem").write_bytes(gone.pem)
+    (tmp_path / "gone.signing_policy").write_text("rubbish")
+    found = collected(tmp_path).unusable
+    assert anchors.refuse(found, {**FILTERS, "exclude_expired": True}) == []
+    with pytest.raises(GridSecurityError, match="signing policy"):
+        anchors.refuse(found, FILTERS)
+
+
+def test_rest_of_a_truncated_bundle_is_there() -> None:
+    found = collected(ROOT.pem + MIDDLE.pem + OLD.pem[:-60])
+    assert aliases(found.anchors) == ["Middle", "Root"]
+    assert [one.error.kind for one in found.unusable] == ["not_pem"]
+
+
+def test_skipped_ones_may_be_included(bad: Path) -> None:
+    found = collected(bad)
+    chosen = anchors.select(found.anchors, {**FILTERS, "include": ["root", "page"]}, found.unusable)
+    assert aliases(chosen) == ["root"]
+
+
+def test_missing_issuer_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "root.pem").write_bytes(ROOT.pem)
+    (tmp_path / "root.signing_policy").write_text("rubbish")
+    (tmp_path / "middle.pem").write_bytes(MIDDLE.pem)
+    found = collected(tmp_path)
+    with pytest.raises(GridSecurityError, match=r"middle needs /DC=.*CN=Root \(.*signing policy of root: .*\)\. Add"):
+        anchors.check(found.anchors, found.unusable)
+
+
+def test_incomplete_chains_are_left_out_if_what_they_need_is() -> None:
+    lower = pki.issue("Lower", authority=True, issuer=MIDDLE)
+    chosen, (warning,) = anchors.keep_complete(read(lower.pem + MIDDLE.pem + OLD.pem), [])
+    assert aliases(chosen) == ["Old"]
+    assert warning == (
+        "trust anchors, left out because of incomplete chains: Middle needs /DC=org/DC=example/CN=Root; Lower needs"
+        " /DC=org/DC=example/CN=Middle"
+    )
+    assert anchors.keep_complete(chosen, []) == (chosen, [])
+
+
+@pytest.mark.parametrize("label", ["PRIVATE KEY", "RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+def test_private_keys_of_any_format_are_found(label: str) -> None:
+    assert kind(ROOT.pem + f"-----BEGIN {label}-----\n".encode()) == "private_key"
 
 
 def tarball(path: Path, *members: tuple[str, Any]) -> Path:
@@ -236,7 +496,7 @@ def test_url_and_its_checksum() -> None:
         fetched.append(url)
         return ROOT.pem
 
-    assert aliases(anchors.collect(anchor_sources.read(source, str, fetch))) == ["ca"]
+    assert aliases(anchors.collect(anchor_sources.read(source, str, fetch)).anchors) == ["ca"]
     assert fetched == ["https://example.org/ca.pem"]
     for checksum in ("sha256:" + 64 * "0", "md5:00", "rubbish"):
         with pytest.raises(GridSecurityError) as caught:

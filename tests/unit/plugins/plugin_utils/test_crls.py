@@ -19,7 +19,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, crl, file_set, names, pem, times
+from ansible_collections.grid.security.plugins.module_utils import (
+    ca_certificate,
+    conversation,
+    crl,
+    file_set,
+    names,
+    pem,
+    times,
+)
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
     bounded_fetch,
@@ -304,7 +312,7 @@ def test_authorities_of_one_name(site: Site) -> None:
 
 
 def test_time_grows_with_the_number_of_authorities_only() -> None:
-    one, text = pki.issue("Many", authority=True).certificate, b"http://example.org/crl\n"
+    one, text = pki.issue("Many", authority=True).facts, b"http://example.org/crl\n"
     many = [anchors.Anchor(f"ca{n}", one, b"", {"crl_url": text * (n % 50)}, set(), "bundle") for n in range(5000)]
     start = time.process_time()
     assert len(crl_sources.points(many)) == 49
@@ -314,9 +322,9 @@ def test_time_grows_with_the_number_of_authorities_only() -> None:
 def test_authority_with_a_key_that_cryptography_does_not_know() -> None:
     curve = bytes.fromhex("2a8648ce3d030107")
     data = ROOT.certificate.public_bytes(Encoding.DER).replace(curve, curve[:-1] + b"\x66")
-    anchor = anchors.Anchor("ca", x509.load_der_x509_certificate(data), b"", {"crl_url": URL.encode()}, set(), "bundle")
+    anchor = anchors.Anchor("ca", ca_certificate.read(data), b"", {"crl_url": URL.encode()}, set(), "bundle")
     (point,) = crl_sources.points([anchor])
-    with pytest.raises(crl.CrlError, match="not by this CA's key"):
+    with pytest.raises(crl.CrlError, match="cannot be checked here"):
         crl_sources.check(GOOD, point, times.now())
 
 
@@ -328,6 +336,17 @@ def test_filters_and_sources_without_urls(site: Site) -> None:
     result = site.place()
     assert (result["changed"], result["crls"], site.calls) == (False, [], 0)
     assert "no CA of the sources says where" in result["warnings"][0]
+
+
+def test_files_that_cannot_be_used_are_skipped_with_a_warning(site: Site, new_run: Callable[[], None]) -> None:
+    (site.sources / "page.pem").write_bytes(b"<html>")
+    failed = site.place()
+    assert failed["kind"] == "not_pem"
+    assert "page.pem is a web page" in failed["msg"]
+    new_run()
+    warnings = site.place(on_unreadable="skip")["warnings"]
+    assert "page.pem is a web page" in warnings[0]
+    assert (site.store / f"{NEW}.r0").exists()
 
 
 def test_threads_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

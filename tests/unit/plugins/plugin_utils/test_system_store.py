@@ -27,7 +27,7 @@ class Recorder:
 
 def anchor(alias: str) -> anchors.Anchor:
     one = pki.issue(alias, authority=True)
-    return anchors.Anchor(alias, one.certificate, one.pem, {}, set(), "test")
+    return anchors.Anchor(alias, one.facts, one.pem, {}, set(), "test")
 
 
 ONE, TWO = anchor("one"), anchor("two")

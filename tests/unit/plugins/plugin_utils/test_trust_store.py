@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import file_set, names
+from ansible_collections.grid.security.plugins.module_utils import file_set
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import anchors, places, trust_anchors, trust_store
 from ansible_collections.grid.security.tests.support import pki
@@ -19,7 +19,7 @@ from ansible_collections.grid.security.tests.support import pki
 
 def anchor(alias: str, common_name: str, files: dict[str, bytes] | None = None) -> anchors.Anchor:
     one = pki.issue(common_name, authority=True)
-    return anchors.Anchor(alias, one.certificate, one.pem, files or {}, set(), "test")
+    return anchors.Anchor(alias, one.facts, one.pem, files or {}, set(), "test")
 
 
 ALICE = anchor("alice", "Alice CA", {"signing_policy": b"policy of alice\n", "info": b"alias = alice\n"})
@@ -54,7 +54,7 @@ def _store(tmp_path: Path) -> Path:
 
 def test_placed_as_packages_do(store: Path) -> None:
     converge(store, trust_store.layout([ALICE]))
-    new, old = names.hashes(ALICE.certificate.subject)
+    new, old = ALICE.certificate.hashes
     assert {path.name: str(path.readlink()) for path in store.iterdir() if path.is_symlink()} == {
         f"{digest}.{ending}": f"alice.{'pem' if ending == '0' else ending}"
         for digest in (new, old)
@@ -66,7 +66,7 @@ def test_placed_as_packages_do(store: Path) -> None:
 
 
 def test_anchor_that_is_called_by_its_hash(store: Path) -> None:
-    for digest in names.hashes(ALICE.certificate.subject):
+    for digest in ALICE.certificate.hashes:
         nameless = anchors.Anchor(digest, ALICE.certificate, ALICE.pem, ALICE.files, set(), "test")
         converge(store, trust_store.layout([nameless]))
         assert [path.name for path in store.iterdir() if not path.exists()] == []
@@ -105,7 +105,7 @@ def test_links_go_before_what_they_lead_to(store: Path) -> None:
     converge(store, trust_store.layout([ALICE, BOB]))
     gone = [entry["path"] for entry in converge(store, trust_store.layout([BOB]))]
     first = min(number for number, name in enumerate(gone) if name.startswith("alice."))
-    assert {name.partition(".")[0] for name in gone[:first]} == set(names.hashes(ALICE.certificate.subject))
+    assert {name.partition(".")[0] for name in gone[:first]} == set(ALICE.certificate.hashes)
     assert {name.partition(".")[2] for name in gone[:first]} == {"0", "signing_policy"}
     assert len(gone[:first]) == 4
 
@@ -115,7 +115,7 @@ def test_of_a_changed_anchor_only_its_files_travel(store: Path) -> None:
     converge(store, trust_store.layout([ALICE, BOB]))
     assert [entry["path"] for entry in converge(store, trust_store.layout([ALICE, renewed]))] == ["bob.pem"]
     elsewhere = anchor("bob", "Other CA", {"signing_policy": b"new policy\n"})
-    old, new = (set(names.hashes(one.certificate.subject)) for one in (BOB, elsewhere))
+    old, new = (set(one.certificate.hashes) for one in (BOB, elsewhere))
     moved = {entry["path"] for entry in converge(store, trust_store.layout([ALICE, elsewhere]))}
     stems = {path.partition(".")[0] for path in moved}
     assert stems == {"bob"} | old | new
@@ -123,7 +123,7 @@ def test_of_a_changed_anchor_only_its_files_travel(store: Path) -> None:
 
 def test_removal_takes_revocation_lists_and_leaves_the_rest(store: Path) -> None:
     converge(store, trust_store.layout([ALICE, BOB]))
-    (kept, _old), (gone, _old2) = names.hashes(ALICE.certificate.subject), names.hashes(BOB.certificate.subject)
+    (kept, _old), (gone, _old2) = ALICE.certificate.hashes, BOB.certificate.hashes
     for name in (f"{kept}.r0", f"{gone}.r0", "README"):
         (store / name).write_text("")
     converge(store, trust_store.layout([ALICE]))
@@ -134,7 +134,7 @@ def test_removal_takes_revocation_lists_and_leaves_the_rest(store: Path) -> None
 
 def test_collisions_are_numbered_and_share_a_policy(store: Path) -> None:
     converge(store, trust_store.layout(TWINS))
-    new, _old = names.hashes(TWINS[0].certificate.subject)
+    new, _old = TWINS[0].certificate.hashes
     assert len({(store / f"{new}.{number}").readlink() for number in range(3)}) == 3
     assert sorted((store / f"{new}.signing_policy").read_text().split()) == ["0", "1", "2"]
 
@@ -144,7 +144,7 @@ def test_collisions_are_numbered_and_share_a_policy(store: Path) -> None:
 def test_no_twin_that_stays_is_ever_without_a_link(before: list[int], after: list[int]) -> None:
     old, new = (trust_store.layout([TWINS[i] for i in chosen]) for chosen in (before, after))
     entries, _contents = trust_store.difference(new, old)
-    digest, _old = names.hashes(TWINS[0].certificate.subject)
+    digest, _old = TWINS[0].certificate.hashes
     links = {name: facts["target"] for name, facts in old.items() if name[:-2] == digest}
     staying = {f"twin{number}.pem" for number in set(before) & set(after)}
     for entry in sorted(entries, key=lambda one: ["file", "link", "absent"].index(one["state"])):
@@ -180,7 +180,7 @@ def test_description(store: Path) -> None:
 def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
     wanted = trust_store.layout([ALICE, BOB])
     converge(store, wanted)
-    new, _old = names.hashes(ALICE.certificate.subject)
+    new, _old = ALICE.certificate.hashes
     (store / f"{new}.0").unlink()
     (store / "alice.signing_policy").write_text("another")
     (store / "alice.info").chmod(0o600)

@@ -268,7 +268,29 @@ def test_one_unreadable_ca_costs_only_its_own_users(site: Site) -> None:
     results = site.place(site.item("alice"), site.item("bob"))
     assert kinds(results) == [None, "untrusted"]
     assert "CN=Other is among the CAs of trust_anchors, but cannot be used: " in results[1]["msg"]
-    assert "other.pem is damaged (" in results[1]["msg"]
+    assert "other.pem cannot be read by the library cryptography (" in results[1]["msg"]
+
+
+def test_one_damaged_ca_costs_only_its_own_users(site: Site) -> None:
+    bad = pki.altered(OTHER, validity=pki.validity(b"", b""))
+    (site.sources / "other.pem").write_bytes(pem.encode("CERTIFICATE", bad))
+    results = site.place(site.item("alice"), site.item("bob"))
+    assert kinds(results) == [None, "untrusted"]
+    assert "other.pem is damaged (its validity has the date" in results[1]["msg"]
+
+
+def test_a_ca_with_dates_that_cryptography_refuses(site: Site) -> None:
+    (site.sources / "other.pem").write_bytes(pem.encode("CERTIFICATE", pki.without_seconds(OTHER)))
+    results = site.place(site.item("alice"), site.item("bob"))
+    assert kinds(results) == [None, "untrusted"]
+    assert "the date 2001010000Z is not in the form of RFC 5280" in results[1]["msg"]
+
+
+def test_an_excluded_ca_that_cannot_be_used_is_not_among_the_cas(site: Site) -> None:
+    (site.sources / "other.pem").write_bytes(pem.encode("CERTIFICATE", pki.without_seconds(OTHER)))
+    (site.sources / "other.signing_policy").write_text("rubbish")
+    (result,) = site.place(site.item("bob"), trust_anchors_exclude=["other"])
+    assert "is not among the CAs of trust_anchors" in result["msg"]
 
 
 def test_one_unreadable_ca_of_a_bundle(site: Site) -> None:
