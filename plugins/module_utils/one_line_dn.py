@@ -37,14 +37,12 @@ _SHORT_NAMES = {name.lower(): name for name in attribute_names.SHORT_NAMES.value
     "givenname": "GN",
     "s": "ST",
 }
-_NAME = "|".join(sorted(map(re.escape, _SHORT_NAMES), key=len, reverse=True))
-_ATTRIBUTE = rf"(?:{_NAME}|[0-9]+(?:\.[0-9]+)+)="
-_JOINED = re.compile(rf"(?<!\\)\+(?={_ATTRIBUTE})", re.IGNORECASE)
-_IN_VALUE = re.compile(rf"/(?!\*|{_ATTRIBUTE})|\+", re.IGNORECASE)
-_SLASHED = re.compile(rf"[^,]*/[^,]*$|.*/{_ATTRIBUTE}", re.IGNORECASE | re.DOTALL)
+_TYPE = r"([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)"
+_SEPARATOR = re.compile(rf"/(?:{_TYPE}=)?")
+_PLUS = re.compile(rf"(?<!\\)\+{_TYPE}=")
 _ESCAPED = re.compile(r"\\([/+])")
 _PART = re.compile(
-    r"\s*(?:OID\.)?([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)( ?= ?)"  # the attribute
+    rf"\s*(?:OID\.)?{_TYPE}( ?= ?)"  # the attribute
     r'("(?:[^\\"]|\\.)*"|(?:[^\\",+]|\\.)*?) *([,+]|$)',  # its value, and what follows
     re.IGNORECASE | re.DOTALL,
 )
@@ -72,7 +70,15 @@ def comparable(dn: str) -> str:
 
 def plain(dn: str) -> str:
     """Return an OpenSSL one-line DN as OpenSSL 1.1 prints it. :param dn: as any version prints it."""
-    return _ESCAPED.sub(r"\1", _JOINED.sub("/", dn)) if "\\" in dn or "+" in dn else dn
+    return _ESCAPED.sub(r"\1", _PLUS.sub(_separated, dn)) if "\\" in dn or "+" in dn else dn
+
+
+def _separated(joined: re.Match[str]) -> str:
+    return f"/{joined[1]}=" if _is_attribute(joined[1]) else joined[0]
+
+
+def _is_attribute(name: str) -> bool:
+    return name[0].isdigit() or name.lower() in _SHORT_NAMES
 
 
 def spellings(dn: str) -> list[str]:
@@ -80,7 +86,13 @@ def spellings(dn: str) -> list[str]:
 
     :param dn: as OpenSSL 1.1 prints it.
     """
-    return list(dict.fromkeys([dn, _IN_VALUE.sub(r"\\\g<0>", dn)]))
+    return list(dict.fromkeys([dn, _SEPARATOR.sub(_escaped, dn).replace("+", r"\+")]))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a separator as it is, and a slash of a value with a backslash. A slash before an asterisk may be both."""
+    separates = _is_attribute(found[1]) if found[1] else found.string.startswith("*", found.end())
+    return found[0] if separates else rf"\{found[0]}"
 
 
 def is_same(first: str, second: str) -> bool:
@@ -105,7 +117,7 @@ def read(text: str) -> str:
     """
     if text.startswith("/"):
         return plain(text)
-    if _SLASHED.match(text):
+    if "/" in text and ("," not in text or any(one[1] and _is_attribute(one[1]) for one in _SEPARATOR.finditer(text))):
         raise _unknown(text, "does not start with a slash")
     attributes = _attributes(text)
     if _UNESCAPED.search(text) and not attributes[0].spaced and re.search(r'["\\]', text):

@@ -56,7 +56,8 @@ def compose(dn: str, patterns: list[str]) -> str:
 
     OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1. The policy has both spellings of them.
 
-    :param dn: the OpenSSL one-line DN of the CA. :param patterns: DNs in any form of :mod:`one_line_dn`, with ``*`` at will.
+    :param dn: the OpenSSL one-line DN of the CA.
+    :param patterns: DNs in any form of :mod:`one_line_dn`, with ``*`` at will.
     :raises PolicyError: a pattern is no DN, or has a line break.
     """
     rights = f"pos_rights globus CA:sign\ncond_subjects globus {_subjects(patterns)}\n"
@@ -129,7 +130,7 @@ def check(policy: bytes, dn: str) -> None:
 
 
 class _Reader:
-    """Read a policy word by word. ``_word`` is the next word, empty at the end, and ``_start`` its place in the text."""
+    """Read a policy word by word. ``_word`` is the next word, or empty, and ``_start`` its place in the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text

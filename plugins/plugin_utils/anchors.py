@@ -183,18 +183,12 @@ def _add_policy(anchor: Anchor, subjects: list[str]) -> None:
         if subjects and "signing_policy" not in anchor.files:
             anchor.files["signing_policy"] = signing_policy.compose(anchor.subject_dn, subjects).encode()
         if "signing_policy" in anchor.files:
-            policies = signing_policy.parse(anchor.files["signing_policy"].decode(errors="replace"))
-            if _spelled(anchor.subject_dn) not in map(_spelled, policies):
-                raise signing_policy.PolicyError(f"it does not name its CA, {anchor.subject_dn}")
+            anchor.files["signing_policy"] = signing_policy.complete(anchor.files["signing_policy"])
+            signing_policy.check(anchor.files["signing_policy"], anchor.subject_dn)
     except signing_policy.PolicyError as error:
         raise GridSecurityError(
             "bad_signing_policy", f"{anchor.where}: the signing policy of {anchor.alias}: {error}. Correct it."
         ) from None
-
-
-def _spelled(dn: str) -> str:
-    """One spelling for attributes that have had several."""
-    return dn.replace("/Email=", "/emailAddress=").replace("/E=", "/emailAddress=").replace("/USERID=", "/UID=")
 
 
 # --- filters and checks -----------------------------------------------------------------------------------------------

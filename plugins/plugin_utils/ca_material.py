@@ -113,8 +113,7 @@ def _ca(anchor: Anchor) -> dict[str, Any]:
     patterns = None
     if "signing_policy" in anchor.files:
         policies = signing_policy.parse(anchor.files["signing_policy"].decode(errors="replace"))
-        allowed = [found for dn, found in policies.items() if signing_policy.is_same_dn(dn, anchor.subject_dn)]
-        patterns = [pattern for found in allowed for pattern in found]
+        patterns = signing_policy.patterns_of(policies, anchor.subject_dn)
     return {
         "alias": anchor.alias,
         "dn": anchor.subject_dn,

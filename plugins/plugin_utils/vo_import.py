@@ -10,6 +10,7 @@ import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import (
     Entry,
@@ -125,14 +126,14 @@ def _server(one: _Located, vomsdir: str) -> Server:
     vos.check_host(entry.host, one.where)  # before it becomes the name of a file
     path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
     try:
-        dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
+        dn, ca_dn = map(one_line_dn.plain, parse_lsc(_bytes(path).decode(errors="replace")))
     except VomsError as error:
         raise _bad(path, f"it {error}. Correct it, or define {entry.vo} in vos.") from error
-    if dn != entry.dn:
+    if dn != one_line_dn.plain(entry.dn):
         raise _bad(
             path, f"it is for {dn}, but {one.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos."
         )
-    server = Server(entry.host, entry.port, entry.dn, ca_dn, entry.alias)
+    server = Server(entry.host, entry.port, dn, ca_dn, entry.alias)
     vos.check_server(server, f"{one.where}, and {path}")
     return server
 

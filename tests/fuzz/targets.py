@@ -30,6 +30,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     gridmap,
     key_files,
     manifest,
+    one_line_dn,
     pem,
     reasons,
     renderers,
@@ -248,7 +249,7 @@ def _signing_policy(data: bytes) -> Iterable[str]:
 def _gridmap(data: bytes) -> Iterable[str]:
     mappings = [gridmap.parse(line) for line in data.decode(errors="replace").split("\n") if line]
     written = gridmap.read(gridmap.render(mappings))
-    assert {gridmap.comparable(one.dn) for one in written} == {gridmap.comparable(one.dn) for one in mappings}
+    assert {one_line_dn.comparable(one.dn) for one in written} == {one_line_dn.comparable(one.dn) for one in mappings}
     return ()
 
 

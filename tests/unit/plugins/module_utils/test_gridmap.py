@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import gridmap
+from ansible_collections.grid.security.plugins.module_utils import gridmap, one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.gridmap import Mapping
 
@@ -74,13 +74,13 @@ def test_one_dn_has_one_line_with_all_its_accounts() -> None:
     ],
 )
 def test_what_globus_takes_for_the_same(one: str, other: str) -> None:
-    assert gridmap.comparable(one) == gridmap.comparable(other)
+    assert one_line_dn.comparable(one) == one_line_dn.comparable(other)
     assert gridmap.render([Mapping(one, ("a",)), Mapping(other, ("b",))]).count("\n") == 1
 
 
 @pytest.mark.parametrize(("one", "other"), [("/CN=É", "/CN=é"), ("/CN=A B", "/CN=A  B"), ("/CN=A", "/CN=A/CN=A")])
 def test_what_globus_takes_for_two(one: str, other: str) -> None:
-    assert gridmap.comparable(one) != gridmap.comparable(other)
+    assert one_line_dn.comparable(one) != one_line_dn.comparable(other)
 
 
 @pytest.mark.parametrize(
