@@ -120,8 +120,6 @@ def read(text: str) -> str:
     if "/" in text and ("," not in text or any(one[1] and _is_attribute(one[1]) for one in _SEPARATOR.finditer(text))):
         raise _unknown(text, "does not start with a slash")
     attributes = _attributes(text)
-    if _UNESCAPED.search(text) and not attributes[0].spaced and re.search(r'["\\]', text):
-        raise _unknown(text, "has a backslash or quotation mark, which not all programs write for the same")
     if not _is_general_first(text, attributes):
         attributes.reverse()
     return "".join(f"/{one.name}={one.value}" for one in attributes)
@@ -177,7 +175,11 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
 def _is_general_first(text: str, attributes: list[_Attribute]) -> bool:
     """Return whether the most general part stands first."""
     first, last = (attributes[number].name in _GENERAL for number in (0, -1))
-    if all(one.spaced for one in attributes) or len(attributes) == 1 or (first and not last):
+    if all(one.spaced for one in attributes) or len(attributes) == 1:
+        return True
+    if first and not last:
+        if _UNESCAPED.search(text) and re.search(r'["\\]', text):
+            raise _unknown(text, "has a backslash or quotation mark, which OpenSSL 3.2 prints otherwise than Java")
         return True
     if first == last:
         raise _unknown(text, "does not show whether its most general part stands first or last")

@@ -22,6 +22,8 @@ from ansible_collections.grid.security.plugins.module_utils.gridmap import Mappi
         (r'"/CN=Jos\xc3\xa9" jose', Mapping(r"/CN=Jos\xC3\xA9", ("jose",))),
         (r'"/CN=\\x41" eve', Mapping(r"/CN=\x41", ("eve",))),
         (r'"/CN=host\/node" node', Mapping("/CN=host/node", ("node",))),
+        (r'"/CN=host\\/node" node', Mapping("/CN=host/node", ("node",))),
+        ('"CN=Alice,DC=org" alice', Mapping("/DC=org/CN=Alice", ("alice",))),
     ],
 )
 def test_lines(line: str, expected: Mapping) -> None:
@@ -30,7 +32,7 @@ def test_lines(line: str, expected: Mapping) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "# comment", '"/CN=Alice"', '"CN=Alice,DC=org" alice', '"/CN=Alice" al/ice', '"/CN=A" a,', r'"/CN=A\" alice'],
+    ["", "# comment", '"/CN=Alice"', '"CN=Alice,O=Grid" alice', '"/CN=Alice" al/ice', '"/CN=A" a,', r'"/CN=A\" alice'],
 )
 def test_what_is_no_line(line: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
@@ -52,6 +54,13 @@ def test_what_is_no_line(line: str) -> None:
 def test_what_cannot_be_written(dn: Any, accounts: list[str]) -> None:
     with pytest.raises(GridSecurityError):
         gridmap.validated(dn, accounts)
+
+
+def test_names_that_openssl_3_prints_otherwise_have_two_lines() -> None:
+    text = gridmap.render([Mapping("/CN=host/a+b", ("a",))])
+    assert text == '"/CN=host/a+b" a\n"/CN=host\\x5C/a\\x5C+b" a\n'
+    assert gridmap.render(gridmap.read(text)) == text
+    assert gridmap.kept(gridmap.read(text), "a", {"/cn=host/a+b"}) == []
 
 
 def test_file_keeps_the_order_given() -> None:

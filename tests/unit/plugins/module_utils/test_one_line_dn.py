@@ -76,6 +76,7 @@ def test_rfc_4514_as_cryptography_prints_it_is_read(value: str) -> None:
         ("C=CH, O=CERN, CN=Alice", "/C=CH/O=CERN/CN=Alice"),
         ("CN=Alice, O=CERN, C=CH", "/C=CH/O=CERN/CN=Alice"),
         ("O = Grid, CN = Alice", "/O=Grid/CN=Alice"),
+        (r"CN=voms, O=Example\, Inc., DC=org", "/DC=org/O=Example, Inc./CN=voms"),
         ("O = Grid, CN = Alice + UID = a", "/O=Grid/CN=Alice/UID=a"),
         ("CN=Alice", "/CN=Alice"),
         (
