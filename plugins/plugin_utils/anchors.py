@@ -22,6 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     times,
 )
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
 try:
@@ -44,7 +45,11 @@ _WEAK_RSA = 2048  # bits
 
 @dataclass
 class Anchor:
-    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`COMPANIONS`)."""
+    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`COMPANIONS`).
+
+    :param preferred: whether these files count if another source has other ones.
+    :param conflicts: messages about sources that disagree about the files.
+    """
 
     alias: str
     certificate: x509.Certificate
@@ -52,6 +57,8 @@ class Anchor:
     files: dict[str, bytes]
     profiles: set[str]
     where: str
+    preferred: bool = False
+    conflicts: list[str] = field(default_factory=list)
     subject_dn: str = field(init=False)
     fingerprint: str = field(init=False)
 
@@ -73,18 +80,16 @@ def collect(groups: list[Group]) -> list[Anchor]:
     :raises GridSecurityError: ``private_key``, ``not_pem``, ``bad_certificate``, ``not_a_ca``, ``same_alias``,
         ``bad_signing_policy`` or ``too_many``.
     """
-    merged: dict[str, Anchor] = {}
+    copies: dict[str, list[Anchor]] = {}
     for group in groups:
         for anchor in _anchors(group):
-            known = merged.setdefault(anchor.fingerprint, anchor)
-            known.profiles |= anchor.profiles
-            known.files = {**anchor.files, **known.files}
-            if len(merged) > _MOST:
+            copies.setdefault(anchor.fingerprint, []).append(anchor)
+            if len(copies) > _MOST:
                 raise GridSecurityError(
                     "too_many",
                     f"{anchor.where}: with it there are more than {_MOST} CAs. Check the sources.",
                 )
-    found = sorted(merged.values(), key=lambda anchor: anchor.alias)
+    found = sorted(map(anchor_merging.merge, copies.values()), key=lambda anchor: anchor.alias)
     for first, second in zip(found, found[1:]):
         if first.alias == second.alias:
             raise GridSecurityError(
@@ -125,7 +130,7 @@ def _read_certificates(group: Group, name: str, stem: str, data: bytes) -> Itera
         text = data if single and files else certificate.public_bytes(Encoding.PEM)
         alias = _safe(named or _common_name(certificate))
         own = dict(files) if single else {}
-        anchor = Anchor(alias, certificate, text, own, _profiles(group, info), f"{group.where}: {name}")
+        anchor = Anchor(alias, certificate, text, own, _profiles(group, info), f"{group.where}: {name}", group.prefer)
         _add_policy(anchor, group.subjects)
         if group.crl_urls:
             anchor.files.setdefault("crl_url", "".join(f"{url}\n" for url in group.crl_urls).encode())
@@ -240,7 +245,13 @@ def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Ancho
 
 
 def check(anchors: list[Anchor]) -> None:
-    """:raises GridSecurityError: ``missing_issuer``: a chain ends before its root."""
+    """Check that the sources agree about each CA, and that each chain has its root.
+
+    :raises GridSecurityError: ``two_policies`` or ``missing_issuer``.
+    """
+    conflicts = [text for anchor in anchors for text in anchor.conflicts]
+    if conflicts:
+        raise GridSecurityError("two_policies", anchor_merging.explained(conflicts))
     subjects = {anchor.certificate.subject for anchor in anchors}
     missing = [one for one in anchors if not one.is_root and one.certificate.issuer not in subjects]
     if missing:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import crl, der, names, pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, trust_anchors
+from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging, anchors, trust_anchors
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
 
@@ -47,17 +47,16 @@ def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
 
     :raises GridSecurityError: whatever :func:`anchors.select` raises.
     """
-    found: dict[str, Anchor] = {}
+    copies: dict[str, list[Anchor]] = {}
     unreadable = []
     for one in (one for group in groups for one in _read(group)):
         if isinstance(one, Anchor):
-            known = found.setdefault(one.fingerprint, one)
-            known.profiles |= one.profiles
-            known.files = {**one.files, **known.files}
+            copies.setdefault(one.fingerprint, []).append(one)
         else:
             unreadable.append(one)
-    chosen = anchors.select(sorted(found.values(), key=lambda anchor: anchor.alias), filters)
-    return {"cas": [*map(_ca, chosen), *unreadable], "crls": list(_crls(groups, list(found.values())))}
+    found = sorted(map(anchor_merging.merge, copies.values()), key=lambda anchor: anchor.alias)
+    chosen = anchors.select(found, filters)
+    return {"cas": [*map(_ca, chosen), *unreadable], "crls": list(_crls(groups, found))}
 
 
 # --- CAs --------------------------------------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ def _ca(anchor: Anchor) -> dict[str, Any]:
         "subject": names.canonical(anchor.certificate.subject.public_bytes()).hex(),
         "pem": anchor.certificate.public_bytes(Encoding.PEM).decode(),
         "patterns": patterns,
-        "problem": "",
+        "problem": anchor_merging.explained(anchor.conflicts),
     }
 
 
