@@ -105,18 +105,21 @@ def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapp
     """Return the mappings to ``account`` that stay, because this run could not compute new ones.
 
     :param present: the mappings of the present file.
-    :param taken: the :func:`one_line_dn.comparable` DNs that this run maps. The present mappings of these DNs do not stay.
+    :param taken: the DNs that this run maps, as of :func:`one_line_dn.comparable`. The present mappings of these DNs do
+        not stay.
     """
     return [
-        Mapping(one.dn, (account,)) for one in present if account in one.accounts and one_line_dn.comparable(one.dn) not in taken
+        Mapping(one.dn, (account,))
+        for one in present
+        if account in one.accounts and one_line_dn.comparable(one.dn) not in taken
     ]
 
 
 def render(mappings: Iterable[Mapping]) -> str:
     """Return the file, in the order given. All accounts of a DN stand in one line, where the DN is first given.
 
-    Globus compares the DN that OpenSSL prints. OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1, so these
-    DNs have two lines.
+    Globus compares the DN that OpenSSL prints. OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1. Each of
+    these DNs has two lines.
     """
     lines: dict[str, tuple[str, dict[str, None]]] = {}
     for one in mappings:

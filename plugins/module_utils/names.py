@@ -28,8 +28,7 @@ def der_slash_form(encoded: bytes) -> str:
     r"""Return the OpenSSL one-line DN of the DER of a name, most general part first.
 
     It is what X509_NAME_oneline of OpenSSL 1.1 prints, and what VOMS and grid-mapfiles have: each byte that is not
-    printable ASCII is ``\xNN``. Since version 3.0 OpenSSL prints a backslash before ``/`` and ``+`` in a value, and ``+``
-    instead of ``/`` between the attributes of one part; see :mod:`one_line_dn`.
+    printable ASCII is ``\xNN``. OpenSSL 3.0 prints some names in another spelling; see :mod:`one_line_dn`.
 
     :raises ValueError: it is no name.
     """

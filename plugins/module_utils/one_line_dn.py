@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 r"""OpenSSL one-line DNs as text: the forms in which sites write them, and how Globus compares them.
 
-A DN has many forms. Grid software compares ``/DC=org/DC=example/CN=host/se.example.org``, which is what X509_NAME_oneline
-of OpenSSL 1.1 printed. These forms are understood, too, because they can be told from each other:
+A DN has many forms. Grid software compares the form that X509_NAME_oneline of OpenSSL 1.1 prints, such as
+``/DC=org/DC=example/CN=host/se.example.org``. These forms are understood, too, because they can be told from each other:
 
 - X509_NAME_oneline since OpenSSL 3.0 (``-nameopt compat``): ``/DC=org/DC=example/CN=host\/se.example.org``. In a value
   ``/`` and ``+`` have a backslash, and ``+`` joins the attributes of one part.

@@ -47,8 +47,8 @@ def explained(conflicts: list[str]) -> str:
     if not conflicts:
         return ""
     return (
-        f"{'; '.join(conflicts)}. Set prefer: true in the source whose files count, or exclude the CA. If both places are"
-        " of one source, name the directory whose files count as a source of its own."
+        f"{'; '.join(conflicts)}. Set prefer: true in the source whose files count, or exclude the CA. If both places"
+        " are in one source, name the directory whose files count as a source of its own."
     )
 
 

@@ -86,8 +86,8 @@ def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
 
     The words hold before the change and after it, so that check mode and the run say the same.
 
-    :param before: None if nothing is there. :param after: None if nothing should be there. Of a link ``leads_to`` is the
-        SHA-256 of the file that it leads to, if that is known.
+    :param before: None if nothing is there. ``leads_to`` of a link is the SHA-256 of the file that it leads to, if known.
+    :param after: None if nothing should be there.
     """
     return ", ".join(_words(before, after))
 

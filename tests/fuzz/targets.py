@@ -246,6 +246,13 @@ def _signing_policy(data: bytes) -> Iterable[str]:
     return ()
 
 
+def _dn(data: bytes) -> Iterable[str]:
+    dn = one_line_dn.read(data.decode(errors="replace"))
+    assert dn.startswith("/")
+    assert all(one_line_dn.is_same(dn, spelling) for spelling in one_line_dn.spellings(one_line_dn.plain(dn)))
+    return ()
+
+
 def _gridmap(data: bytes) -> Iterable[str]:
     mappings = [gridmap.parse(line) for line in data.decode(errors="replace").split("\n") if line]
     written = gridmap.read(gridmap.render(mappings))
@@ -334,6 +341,7 @@ _ALL = (
     ),
     Target("crl", _crl, seeds.crls, mutations.either(mutations.asn1, mutations.pem_text), errors=(crl.CrlError,)),
     Target("signing_policy", _signing_policy, seeds.policies, mutations.text, errors=(signing_policy.PolicyError,)),
+    Target("dn", _dn, seeds.dns, mutations.text, errors=(one_line_dn.DnError,)),
     Target("vomses", _vomses, seeds.vomses_files, mutations.sections(mutations.text)),
     Target(
         "vo_import",

@@ -226,7 +226,9 @@ def test_a_directory_of_links_as_packages_make_it(store: Path) -> None:
     assert "bob.pem: now a file, was a link with the same content" in told["files"]
     new, _old = names.hashes(bob.certificate.subject)
     assert f"{new}.0: other target with the same content" in told["files"]
-    numbers = "CAs replaced: 1, other files and links that differed: 1, files and links with the same content in another"
+    numbers = (
+        "CAs replaced: 1, other files and links that differed: 1, files and links with the same content in another"
+    )
     assert told["summary"] == [f"{numbers} form: {len(told['files']) - 1}"]
 
 
