@@ -4,7 +4,7 @@
 r"""OpenSSL one-line DNs as text: the forms in which sites write them, and how Globus compares them.
 
 A DN has many forms. Grid software compares the form that X509_NAME_oneline of OpenSSL 1.1 prints, such as
-``/DC=org/DC=example/CN=host/se.example.org``. These forms are understood, too, because they can be told from each other:
+``/DC=org/DC=example/CN=host/se.example.org``. These forms are understood, too, because each can be recognized:
 
 - X509_NAME_oneline since OpenSSL 3.0 (``-nameopt compat``): ``/DC=org/DC=example/CN=host\/se.example.org``. In a value
   ``/`` and ``+`` have a backslash, and ``+`` joins the attributes of one part.

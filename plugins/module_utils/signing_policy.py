@@ -12,8 +12,8 @@ libglobus_oldgaa; the functional tests ask it again:
   character. So ``\'`` is a quotation mark, ``\\`` a backslash, and ``\xC3`` is ``xC3``. Globus refuses a file that ends
   with such a word, without a line break.
 - Within a pattern this holds once more, and there a backslash, ``x`` and two hexadecimal digits are one byte.
-- If a pattern has a line break, or a backslash and ``x`` without these digits, Globus drops the whole condition, and the
-  CA may sign any subject. Such a policy is refused here.
+- If a pattern has a line break, or a backslash and ``x`` without these digits, Globus drops the whole condition, and
+  the CA may sign any subject. Such a policy is refused here.
 - Several ``pos_rights`` widen what a CA may sign. Several ``cond_subjects`` of one ``pos_rights`` have to match all.
 - A right without conditions holds for all subjects. A right with other conditions is never granted.
 - Quotation marks of another kind around the DN of the CA are part of the DN.

@@ -86,7 +86,7 @@ def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
 
     The words hold before the change and after it, so that check mode and the run say the same.
 
-    :param before: None if nothing is there. ``leads_to`` of a link is the SHA-256 of the file that it leads to, if known.
+    :param before: None if nothing is there. ``leads_to`` of a link is the SHA-256 of the file that it leads to.
     :param after: None if nothing should be there.
     """
     return ", ".join(_words(before, after))
