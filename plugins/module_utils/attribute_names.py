@@ -4,9 +4,9 @@
 """The short names of the attributes of a distinguished name, as OpenSSL prints them.
 
 These are all attribute types in OpenSSL's table of objects that a DN can hold. The source is OpenSSL 4.0.3 of 29
-September 2026, asked by OBJ_txt2nid and OBJ_nid2sn for all numbers of the arcs below. OpenSSL 3.0.19 and 1.1.1l give the
-same names, except that 1.1.1l prints OGRNIP and classSignTool as numbers. id-aa-CMSAlgorithmProtection is left out, because
-of these versions only 4.0.3 knows its name.
+September 2026, asked by OBJ_txt2nid and OBJ_nid2sn for all numbers of the arcs below. OpenSSL 3.0.19 and 1.1.1l give
+the same names, except that 1.1.1l prints OGRNIP and classSignTool as numbers. id-aa-CMSAlgorithmProtection is left
+out, because of these versions only 4.0.3 knows its name.
 """
 
 from __future__ import annotations

@@ -118,8 +118,8 @@ def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapp
 def render(mappings: Iterable[Mapping]) -> str:
     """Return the file, in the order given. All accounts of a DN stand in one line, where the DN is first given.
 
-    Globus compares the DN that OpenSSL prints. OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1. Each
-    of these DNs has two lines.
+    Globus compares the DN that OpenSSL prints. OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1.
+    Each of these DNs has two lines.
     """
     lines: dict[str, tuple[str, dict[str, None]]] = {}
     for one in mappings:

@@ -249,7 +249,8 @@ def _signing_policy(data: bytes) -> Iterable[str]:
 def _dn(data: bytes) -> Iterable[str]:
     dn = one_line_dn.read(data.decode(errors="replace"))
     assert dn.startswith("/")
-    assert all(one_line_dn.is_same(dn, spelling) for spelling in one_line_dn.spellings(one_line_dn.plain(dn)))
+    # A backslash of a value before a slash cannot be told from one that OpenSSL 3 prints.
+    assert "\\" in dn or one_line_dn.plain(one_line_dn.spellings(dn)[-1]) == dn
     return ()
 
 
