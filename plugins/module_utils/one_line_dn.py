@@ -13,6 +13,8 @@ A DN has many forms. Grid software compares the form that X509_NAME_oneline of O
 - ``openssl x509 -subject`` since OpenSSL 3.2: ``DC=org, DC=example, CN=se.example.org``. Java and many pages write the
   opposite order in the same form. So the order is taken from the place of C or DC, which are the most general parts.
 - RFC 4514 (RFC 2253): ``CN=se.example.org,DC=example,DC=org``, the most special part first.
+
+Some CAs have a DN with C at its end. Such a DN has to be written in one line, or with spaces around the equals sign.
 """
 
 from __future__ import annotations
@@ -165,7 +167,7 @@ def _value(written: str, text: str) -> str:
     if _HEXADECIMAL.fullmatch(written):
         raise _unknown(text, f"has the value {written} in hexadecimal digits")
     bare = written[1:-1] if written.startswith('"') else written
-    return printable(_ESCAPE.sub(_unescaped, bare.encode(errors="surrogateescape")))
+    return printable(_ESCAPE.sub(_unescaped, bare.encode(errors="surrogatepass")))
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:
@@ -177,11 +179,12 @@ def _is_general_first(text: str, attributes: list[_Attribute]) -> bool:
     first, last = (attributes[number].name in _GENERAL for number in (0, -1))
     if all(one.spaced for one in attributes) or len(attributes) == 1:
         return True
-    if first and not last:
-        if _UNESCAPED.search(text) and re.search(r'["\\]', text):
+    has_spaces = bool(_UNESCAPED.search(text))
+    if first and not last and has_spaces:
+        if re.search(r'["\\]', text):
             raise _unknown(text, "has a backslash or quotation mark, which OpenSSL 3.2 prints otherwise than Java")
         return True
-    if first == last:
+    if first or not last:
         raise _unknown(text, "does not show whether its most general part stands first or last")
     if any(one.joined for one in attributes):
         raise _unknown(text, "has a plus sign between two attributes")

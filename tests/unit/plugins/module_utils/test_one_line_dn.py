@@ -79,6 +79,7 @@ def test_rfc_4514_as_cryptography_prints_it_is_read(value: str) -> None:
         (r"CN=voms, O=Example\, Inc., DC=org", "/DC=org/O=Example, Inc./CN=voms"),
         ("O = Grid, CN = Alice + UID = a", "/O=Grid/CN=Alice/UID=a"),
         ("CN=Alice", "/CN=Alice"),
+        ("CN=\ud83d\udc80,C=CH", r"/C=CH/CN=\xED\xA0\xBD\xED\xB2\x80"),
         (
             "EMAILADDRESS=a@b, OID.2.5.4.17=1211, 1.2.3=x, dc=example, dc=org",
             "/DC=org/DC=example/1.2.3=x/postalCode=1211/emailAddress=a@b",
@@ -100,6 +101,7 @@ def test_forms_that_sites_write(text: str, expected: str) -> None:
         ("DC=org/DC=example/CN=Alice", "does not start with a slash"),
         ("O=Grid,CN=Alice", "does not show whether its most general part stands first or last"),
         ("CN=Alice,O=Grid", "does not show"),
+        ("C=CH,O=CERN,CN=Alice", "does not show"),
         ("DC=org,DC=example", "does not show"),
         ("UID=a+CN=Alice,DC=org", "has a plus sign between two attributes"),
         ("CN=#0c0141,C=CH", "in hexadecimal digits"),
