@@ -33,13 +33,19 @@ def merge(copies: list[Anchor]) -> Anchor:
     for ending in dict.fromkeys(ending for one in copies for ending in one.files):
         having = [one for one in copies if ending in one.files]
         counting = [one for one in having if one.preferred] or having
-        other = next((one for one in counting[1:] if _meaning(one, ending) != _meaning(counting[0], ending)), None)
-        if other and ending in _DECISIVE:
-            first.conflicts.append(
-                f"{first.alias}: {counting[0].where} and {other.where} have different {_DECISIVE[ending]}"
-            )
+        other = _other(counting, ending) if ending in _DECISIVE else None
+        if other:
+            places = f"{counting[0].where} and {other.where}"
+            first.conflicts.append(f"{first.alias}: {places} have different {_DECISIVE[ending]}")
         first.files[ending] = counting[0].files[ending]
     return first
+
+
+def _other(copies: list[Anchor], ending: str) -> Anchor | None:
+    """Return a copy whose file does not mean the same as that of the first copy."""
+    differing = [one for one in copies[1:] if one.files[ending] != copies[0].files[ending]]
+    wanted = _meaning(copies[0], ending) if differing else None
+    return next((one for one in differing if _meaning(one, ending) != wanted), None)
 
 
 def explained(conflicts: list[str]) -> str:

@@ -225,9 +225,14 @@ def _other_files(update: trust_store.Update, changed: set[str]) -> tuple[list[st
         before, after = _resolved(path, update.found), _resolved(path, update.place.wanted)
         known = [facts.get("target") or path for facts in (before, after) if facts]  # links are called by a hash
         if known and not {os.path.basename(name).rpartition(".")[0] for name in known} & changed:
-            is_same = places.has_same_content(before, after)
-            lines[is_same].append(f"{path}: {places.words(before, after)}")
+            lines[_is_other_form(before, after)].append(f"{path}: {places.words(before, after)}")
     return lines
+
+
+def _is_other_form(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    """Return whether a file and a link, or two links, have the same content."""
+    forms = {(facts["kind"], facts.get("target")) if facts else None for facts in (before, after)}
+    return len(forms) == 2 and places.has_same_content(before, after)
 
 
 def _resolved(path: str, facts: Facts) -> dict[str, Any] | None:

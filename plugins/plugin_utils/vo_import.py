@@ -126,10 +126,10 @@ def _server(one: _Located, vomsdir: str) -> Server:
     vos.check_host(entry.host, one.where)  # before it becomes the name of a file
     path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
     try:
-        dn, ca_dn = map(one_line_dn.plain, parse_lsc(_bytes(path).decode(errors="replace")))
+        dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
     except VomsError as error:
         raise _bad(path, f"it {error}. Correct it, or define {entry.vo} in vos.") from error
-    if dn != one_line_dn.plain(entry.dn):
+    if one_line_dn.plain(dn) != one_line_dn.plain(entry.dn):
         raise _bad(
             path, f"it is for {dn}, but {one.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos."
         )

@@ -188,6 +188,7 @@ def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
     told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
     expected = {f"{new}.0: missing", "alice.signing_policy: other content", "alice.info: mode 0600 → 0644"}
     assert set(told["files"]) == expected
+    assert told["summary"] == ["other files and links that differed: 3"]
     assert expected < set(told["diff"][0]["prepared"].splitlines())
 
 
