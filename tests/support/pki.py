@@ -107,9 +107,7 @@ def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     fields = der.read(one.certificate.tbs_certificate_bytes).children
     body = der.encode_sequence(*(der.encode(field.tag, field.content) for field in fields[1:7]))
     signature = (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256()))
-    signed = der.encode_sequence(
-        body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature)
-    )
+    signed = der.encode_sequence(body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature))
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
 
 
