@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["Exclusion", "matches", "read_exclusions"]
@@ -29,7 +31,7 @@ class Exclusion:
 def matches(pattern: str, alias: str, dn: str | None, certificate: bytes) -> bool:
     """Return whether a filter names this CA.
 
-    :param pattern: a fingerprint (SHA-1 or SHA-256); a DN, which starts with a slash; or an alias.
+    :param pattern: a fingerprint (SHA-1 or SHA-256); a DN in any form of :mod:`one_line_dn`; or an alias.
     :param certificate: DER.
     """
     if _FINGERPRINT.fullmatch(pattern):
@@ -37,8 +39,25 @@ def matches(pattern: str, alias: str, dn: str | None, certificate: bytes) -> boo
         # A name for the certificate, as publishers print it; nothing is trusted because of it.
         digests = hashlib.sha256(certificate), hashlib.sha1(certificate, usedforsecurity=False)
         return wanted in [digest.hexdigest() for digest in digests]
-    value = dn if pattern.startswith("/") else alias
-    return value is not None and (value == pattern or fnmatch.fnmatchcase(value, pattern))  # real DNs hold brackets
+    wanted = _spelled(pattern)
+    value = dn if _is_dn(pattern) else alias
+    return value is not None and (value == wanted or fnmatch.fnmatchcase(value, wanted))  # real DNs hold brackets
+
+
+def _is_dn(pattern: str) -> bool:
+    return pattern.startswith("/") or "=" in pattern  # which no alias has
+
+
+@functools.lru_cache(maxsize=1024)
+def _spelled(pattern: str) -> str:
+    """Return a DN in the form of results, and an alias as it is.
+
+    :raises GridSecurityError: ``bad_filter``: the form of the DN has no or two meanings.
+    """
+    try:
+        return one_line_dn.read(pattern) if _is_dn(pattern) else pattern
+    except one_line_dn.DnError as error:
+        raise GridSecurityError("bad_filter", f"include or exclude: {error}.") from None
 
 
 def read_exclusions(items: list[Any]) -> list[Exclusion]:
@@ -51,13 +70,13 @@ def read_exclusions(items: list[Any]) -> list[Exclusion]:
 
 def _read(item: Any, number: int) -> Exclusion:
     if isinstance(item, str) and item:
-        return Exclusion(item)
+        return Exclusion(_spelled(item))
     if isinstance(item, dict) and all(isinstance(value, str) and value for value in item.values()):
         for name in ("alias", "dn"):
-            if set(item) == {name, "reason"} and item[name].startswith("/") is (name == "dn"):
-                return Exclusion(item[name], item["reason"])
+            if set(item) == {name, "reason"} and _is_dn(item[name]) is (name == "dn"):
+                return Exclusion(_spelled(item[name]), item["reason"])
     raise GridSecurityError(
         "bad_exclusion",
-        f"exclude[{number}]: {item!r} does not name a CA. Write an alias, a DN that starts with a slash or a"
-        " fingerprint; or a dictionary with alias or dn, and reason.",
+        f"exclude[{number}]: {item!r} does not name a CA. Write an alias, a DN or a fingerprint; or a dictionary"
+        " with alias or dn, and reason.",
     )

@@ -23,18 +23,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["Mapping", "comparable", "kept", "parse", "read", "render", "validated"]
+__all__ = ["Mapping", "kept", "parse", "read", "render", "validated"]
 
 _LINE = re.compile(r'\s*(?:"((?:[^"\\]|\\.)+)"|(\S+))\s+(\S+)\s*')
 _ACCOUNT = re.compile(r"\.?[A-Za-z_][A-Za-z0-9_.-]*\$?")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
 _BACKSLASH = re.compile(r"\\(?!x(?:[01][0-9A-F]|7F|[89A-F][0-9A-F]))", re.IGNORECASE)
 _ESCAPED = r"\\x5C"  # a backslash as a byte, in the language of re.sub
-_SPELLINGS = (("/e=", "/emailaddress="), ("/email=", "/emailaddress="), ("/userid=", "/uid="))
-_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LOWER = str.maketrans(_UPPER, _UPPER.lower())
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,6 @@ class Mapping:
 
     dn: str
     accounts: tuple[str, ...]
-
-
-def comparable(dn: str) -> str:
-    """Return the DN in one spelling. DNs that are the same to Globus give equal texts."""
-    spelled = dn.translate(_LOWER)
-    for spelling, usual in _SPELLINGS:
-        spelled = spelled.replace(spelling, usual)
-    return spelled
 
 
 def parse(line: str) -> Mapping:
@@ -83,36 +73,60 @@ def read(text: str) -> list[Mapping]:
 
 
 def validated(dn: Any, accounts: list[Any]) -> Mapping:
-    """:raises GridSecurityError: ``bad_mapping``: one of them cannot stand in a grid-mapfile."""
-    if not str(dn).startswith("/") or '"' in str(dn) or not str(dn).isprintable():
-        raise GridSecurityError(
-            "bad_mapping",
-            f"{dn!r} is no OpenSSL one-line DN, such as /DC=org/DC=example/CN=Alice. The result of pkcs12_pem has it as"
-            " subject_dn.",
-        )
+    """Return a mapping of a DN in any form of :mod:`one_line_dn`.
+
+    :raises GridSecurityError: ``bad_mapping``: one of them cannot stand in a grid-mapfile.
+    """
+    subject = _subject(str(dn))
     wrong = [account for account in accounts if not _ACCOUNT.fullmatch(str(account))]
     if wrong or not accounts:
         raise GridSecurityError(
             "bad_mapping", f"{dn}: {wrong[0] if wrong else 'nothing'!r} is no name of an account. Correct it."
         )
-    return Mapping(str(dn), tuple(map(str, accounts)))
+    return Mapping(subject, tuple(map(str, accounts)))
+
+
+def _subject(dn: str) -> str:
+    remedy = "The result of pkcs12_pem has the right form as subject_dn."
+    try:
+        subject = one_line_dn.read(dn)
+    except one_line_dn.DnError as error:
+        raise GridSecurityError("bad_mapping", f"{error}. {remedy}") from None
+    if '"' in subject or not subject.isprintable():
+        raise GridSecurityError(
+            "bad_mapping",
+            f"{dn!r} holds a quotation mark or a character that is not printable, which no line of a grid-mapfile may"
+            f" have. {remedy}",
+        )
+    return subject
 
 
 def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapping]:
     """Return the mappings to ``account`` that stay, because this run could not compute new ones.
 
     :param present: the mappings of the present file.
-    :param taken: the :func:`comparable` DNs that this run maps. The present mappings of these DNs do not stay.
+    :param taken: the DNs that this run maps, as of :func:`one_line_dn.comparable`. The present mappings of these DNs do
+        not stay.
     """
     return [
-        Mapping(one.dn, (account,)) for one in present if account in one.accounts and comparable(one.dn) not in taken
+        Mapping(one.dn, (account,))
+        for one in present
+        if account in one.accounts and one_line_dn.comparable(one.dn) not in taken
     ]
 
 
 def render(mappings: Iterable[Mapping]) -> str:
-    """Return the file, in the order given. All accounts of a DN stand in one line, where the DN is first given."""
+    """Return the file, in the order given. All accounts of a DN stand in one line, where the DN is first given.
+
+    Globus compares the DN that OpenSSL prints. OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1.
+    Each of these DNs has two lines.
+    """
     lines: dict[str, tuple[str, dict[str, None]]] = {}
     for one in mappings:
-        _dn, accounts = lines.setdefault(comparable(one.dn), (one.dn, {}))
+        _dn, accounts = lines.setdefault(one_line_dn.comparable(one.dn), (one.dn, {}))
         accounts.update(dict.fromkeys(one.accounts))
-    return "".join(f'"{_BACKSLASH.sub(_ESCAPED, dn)}" {",".join(accounts)}\n' for dn, accounts in lines.values())
+    return "".join(
+        f'"{_BACKSLASH.sub(_ESCAPED, spelling)}" {",".join(accounts)}\n'
+        for dn, accounts in lines.values()
+        for spelling in one_line_dn.spellings(dn)
+    )

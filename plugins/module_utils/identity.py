@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import gridmap
+from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
@@ -21,7 +21,7 @@ __all__ = ["Register", "check_shared", "identify"]
 class Register:
     """What a run knows about the owners of credentials.
 
-    :ivar owners: the owners of each subject, by :func:`gridmap.comparable` DN.
+    :ivar owners: the owners of each subject, by :func:`one_line_dn.comparable` DN.
     :ivar refused_here: owner and SHA-256 fingerprint of each certificate that was not allowed to replace another one on
         this node.
     """
@@ -35,12 +35,12 @@ class Register:
     def add(self, options: dict[str, Any], subject_dn: str) -> None:
         """Note the owner of a credential, unless it has none, or its subject may be shared."""
         if options["owner"] and not options["allow_shared_subject"]:
-            owners = self.owners.setdefault(gridmap.comparable(subject_dn), [])
+            owners = self.owners.setdefault(one_line_dn.comparable(subject_dn), [])
             owners += [options["owner"]] if options["owner"] not in owners else []
 
     def others(self, options: dict[str, Any], subject_dn: str) -> list[str]:
         """The other owners of the same subject."""
-        return [one for one in self.owners.get(gridmap.comparable(subject_dn), []) if one != options["owner"]]
+        return [one for one in self.owners.get(one_line_dn.comparable(subject_dn), []) if one != options["owner"]]
 
     def refuse(self, options: dict[str, Any], facts: dict[str, str]) -> None:
         """Note that the certificate was refused for its owner."""
@@ -91,7 +91,7 @@ def _unless(check: Callable[[dict[str, Any], str, str], None], options: dict[str
 
 def _check_expected(options: dict[str, Any], subject_dn: str, name: str) -> None:
     expected = _expected(options)
-    if expected and gridmap.comparable(subject_dn) not in map(gridmap.comparable, expected):
+    if expected and one_line_dn.comparable(subject_dn) not in map(one_line_dn.comparable, expected):
         raise GridSecurityError(
             "wrong_subject",
             f"{name}: it is for {subject_dn}, but subject_dn says {' or '.join(expected)}. Name the right archive, or"

@@ -11,63 +11,46 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ansible_collections.grid.security.plugins.module_utils import der
+from ansible_collections.grid.security.plugins.module_utils import attribute_names, der, one_line_dn
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 __all__ = ["canonical", "der_hashes", "der_slash_form", "hashes", "slash_form"]
 
-# Short names as OpenSSL's X509_NAME_oneline prints them; Globus, VOMS and grid-mapfiles use its output as it is.
-_SHORT_NAMES = {
-    "2.5.4.3": "CN",
-    "2.5.4.4": "SN",
-    "2.5.4.5": "serialNumber",
-    "2.5.4.6": "C",
-    "2.5.4.7": "L",
-    "2.5.4.8": "ST",
-    "2.5.4.9": "street",
-    "2.5.4.10": "O",
-    "2.5.4.11": "OU",
-    "2.5.4.12": "title",
-    "2.5.4.42": "GN",
-    "2.5.4.43": "initials",
-    "2.5.4.46": "dnQualifier",
-    "2.5.4.65": "pseudonym",
-    "2.5.4.97": "organizationIdentifier",
-    "0.9.2342.19200300.100.1.1": "UID",
-    "0.9.2342.19200300.100.1.25": "DC",
-    "1.2.840.113549.1.9.1": "emailAddress",
-}
-
 
 def slash_form(name: x509.Name) -> str:
-    """``/DC=org/DC=example/CN=Alice``: most general part first, other than ASCII as ``\\xNN`` of its UTF-8."""
-    return "".join(f"/{_short_name(part.oid.dotted_string)}={_printable(str(part.value).encode())}" for part in name)
+    """Return the OpenSSL one-line DN, such as ``/DC=org/DC=example/CN=Alice``. See :func:`der_slash_form`."""
+    return der_slash_form(name.public_bytes())
 
 
 def der_slash_form(encoded: bytes) -> str:
-    """The same of the DER of a name.
+    r"""Return the OpenSSL one-line DN of the DER of a name, most general part first.
 
-    :raises ValueError: it is none.
+    It is what X509_NAME_oneline of OpenSSL 1.1 prints, and what VOMS and grid-mapfiles have: each byte that is not
+    printable ASCII is ``\xNN``. OpenSSL 3.0 prints some names in another spelling; see :mod:`one_line_dn`.
+
+    :raises ValueError: it is no name.
     """
     pairs = [pair for rdn in der.read(encoded).children for pair in rdn.children]
-    return "".join(f"/{_short_name(pair.child(0).oid())}={_printable(_octets(pair.child(1)))}" for pair in pairs)
+    return "".join(
+        f"/{_short_name(pair.child(0).oid())}={one_line_dn.printable(_octets(pair.child(1)))}" for pair in pairs
+    )
 
 
 def _short_name(oid: str) -> str:
-    return _SHORT_NAMES.get(oid, oid)
+    return attribute_names.SHORT_NAMES.get(oid, oid)
 
 
 def _octets(value: der.Element) -> bytes:
-    """The strings of two and four bytes a character in UTF-8, all others as they are, as X509_NAME_oneline has them."""
-    return value.content.decode(_WIDE[value.tag], "replace").encode() if value.tag in _WIDE else value.content
+    """Return the bytes of a value, in the encoding that they have."""
+    if value.tag == _BIT_STRING:
+        return value.content[1:]
+    return der.encode(value.tag, value.content) if value.tag & _CONSTRUCTED else value.content
 
 
-def _printable(value: bytes) -> str:
-    return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value)
-
-
+_BIT_STRING = 0x03
+_CONSTRUCTED = 0x20
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
 # The string types that OpenSSL's canonical form turns into UTF8String (ASN1_MASK_CANON), with their encodings.
 _CANONICAL = {

@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, der, names, times
+from ansible_collections.grid.security.plugins.module_utils import crl, crl_store, der, names, one_line_dn, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["revoked", "revoked_on"]
@@ -26,7 +26,7 @@ def revoked(path: str, certificates: list[dict[str, str]]) -> list[dict[str, Any
     """
     by_issuer: dict[str, list[dict[str, str]]] = {}
     for one in certificates:
-        by_issuer.setdefault(one["issuer_dn"], []).append(one)
+        by_issuer.setdefault(_issuer(one["issuer_dn"]), []).append(one)
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for file, listed in crl_store.lists(path) if by_issuer else ():
         for one in by_issuer.get(names.der_slash_form(listed.issuer), []):
@@ -35,6 +35,13 @@ def revoked(path: str, certificates: list[dict[str, str]]) -> list[dict[str, Any
                 told = {**one, "revoked_on": times.iso(moment), "file": file}
                 found.setdefault((one["issuer_dn"], one["serial_number"]), told)
     return list(found.values())
+
+
+def _issuer(dn: str) -> str:
+    try:
+        return one_line_dn.read(dn)
+    except one_line_dn.DnError as error:
+        raise GridSecurityError("bad_issuer_dn", f"certificates: issuer_dn: {error}.") from None
 
 
 def _number(serial_number: str) -> int:

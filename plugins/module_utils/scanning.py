@@ -90,15 +90,27 @@ class _Scan:
         return {**facts, **self._content(seen), "certificate": _fingerprint(content), **_kind(content), **_crl(content)}
 
     def _led_to(self, name: str, seen: secure_fs.Observed) -> dict[str, Any]:
-        """Return facts about the file in the same directory that a link called ``*.pem`` leads to."""
+        """Return facts about the file that a link leads to.
+
+        Links to other directories are followed only if they are our own. Distribution packages make such links.
+        """
         target = seen.target or "/"
-        if not name.endswith(".pem") or "/" in target:
+        if "/" in target:
+            return self._elsewhere(name) if seen.uid == os.geteuid() else {}
+        if not name.endswith(".pem"):
             return {}
         try:
             beside = self._look(target)
         except OSError:  # a target may be no name that a file can have
             return {}
         return {"dangling": True} if beside.kind == "absent" else _kind(beside.content or b"")
+
+    def _elsewhere(self, name: str) -> dict[str, Any]:
+        content = secure_fs.read_through(self.directory, name, min(_MOST_OBSERVED, self.read_left))
+        if content is None:
+            return {}
+        self.read_left -= len(content)
+        return {"leads_to": hashlib.sha256(content).hexdigest(), "certificate": _fingerprint(content)}
 
     def _content(self, seen: secure_fs.Observed) -> dict[str, Any]:
         content = seen.content

@@ -50,6 +50,7 @@ __all__ = [
     "observe",
     "open_directory",
     "parent_directory",
+    "read_through",
     "replace_link",
     "sync",
     "write_temporary",
@@ -302,6 +303,23 @@ def _observe_file(directory: int, name: str, limit: int, facts: dict[str, Any]) 
         content = stream.read(limit + 1)
         context = selinux.current(descriptor)
     return Observed("file", content=content if len(content) <= limit else None, context=context, **facts)
+
+
+def read_through(directory: int, name: str, limit: int) -> bytes | None:
+    """Return the content of the regular file that the link ``name`` leads to, if everybody may read the file.
+
+    :param limit: None is returned for a larger file.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(name, dir_fd=directory).st_mode):  # to open a device may do something
+            return None
+        descriptor = os.open(name, _READ & ~os.O_NOFOLLOW, dir_fd=directory)
+    except (OSError, ValueError):
+        return None
+    with os.fdopen(descriptor, "rb") as stream:
+        mode = os.fstat(descriptor).st_mode
+        content = stream.read(limit + 1) if stat.S_ISREG(mode) and mode & stat.S_IROTH else None
+    return None if content is None or len(content) > limit else content
 
 
 def write_temporary(

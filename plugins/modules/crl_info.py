@@ -34,7 +34,7 @@ options:
       - CAs whose CRLs may be missing or stale, such as a CA that has given up publishing. The result marks them as RV(crls[].excluded), and
         there is no warning of them.
       - Each item is an alias or a DN (shell patterns) or a fingerprint (SHA-1 or SHA-256), or a dictionary with C(alias) or C(dn), and
-        C(reason).
+        C(reason). A DN may have any form that C(openssl x509 -subject) prints.
     type: list
     elements: raw
     default: []
@@ -47,7 +47,7 @@ options:
     default: []
     suboptions:
       issuer_dn:
-        description: The issuer as an OpenSSL one-line DN.
+        description: The issuer as an OpenSSL one-line DN. RFC 4514 and the other forms that C(openssl x509 -subject) prints are understood, too.
         type: str
         required: true
       serial_number:

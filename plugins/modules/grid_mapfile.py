@@ -45,7 +45,11 @@ options:
       - Further mappings. Each is a line as the file has it, or has C(dn) and C(account) (a name or a list of names).
       - A DN that is mapped more than once has one line with all its accounts, those of O(credentials) first. DNs are compared as Globus
         compares them. Case and the spelling of C(emailAddress) do not count.
-      - A line is read as Globus reads it, so a backslash starts an escape sequence. In C(dn), a backslash has no special meaning.
+      - A line is read as Globus reads it, so a backslash starts an escape sequence. In C(dn), a backslash has no special meaning, except
+        before C(/) and C(+), where OpenSSL 3 prints one.
+      - RFC 4514 and the other forms that C(openssl x509 -subject) prints are understood, too.
+      - OpenSSL 3 prints a DN with C(/) or C(+) in a value otherwise than OpenSSL 1.1. Globus compares what its OpenSSL prints, so such a DN has
+        two lines.
     type: list
     elements: raw
     default: []

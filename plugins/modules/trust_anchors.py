@@ -38,8 +38,11 @@ options:
       - A dictionary has one of C(src) (a path), C(content) (PEM) and C(url) (https, fetched once per run); C(checksum), as
         C(sha256:HEX) or C(sha512:HEX), which C(url) requires; C(signature) and C(keyring), paths of a detached GPG signature and
         of the public keys that may have made it; C(name), the alias of a single certificate; C(subjects), a list of
-        subject patterns such as C(/DC=org/DC=example/*), from which a signing policy is made for CAs that bring none; and
-        C(crl_urls), a list of URLs of the same CRL, for CAs that do not say where theirs is.
+        subject patterns such as C(/DC=org/DC=example/*), from which a signing policy is made for CAs that bring none;
+        C(crl_urls), a list of URLs of the same CRL, for CAs that do not say where theirs is; and C(prefer), whether the files
+        beside the CAs of this source count if another source has other ones.
+      - If two sources have different signing policies or namespaces for the same CA, the task fails, unless one of them has C(prefer)
+        set to V(true). Comments, spaces and the order of subjects do not count. Of other files, the first one is taken.
       - A C(url) is fetched within 2 minutes and 64 MiB, without credentials. Redirects to anything but https are refused.
       - A signature file may hold several signatures. All have to be good, by keys of the C(keyring) that are neither revoked nor
         expired.
@@ -63,6 +66,9 @@ options:
     description:
       - Only these CAs, and their issuers, by alias or DN (shell patterns) or fingerprint (SHA-1 or SHA-256).
       - An alias that several CAs share names all of them. The alias with which they are placed names one.
+      - A DN is best written as C(openssl x509 -subject -nameopt compat) prints it, such as C(/DC=org/DC=example/CN=Example CA). The
+        forms C(CN=Example CA,DC=example,DC=org) and C(DC = org, DC = example, CN = Example CA) are understood, too. The same holds for
+        C(subjects).
     type: list
     elements: str
     default: []
@@ -172,7 +178,7 @@ files:
   returned: success
   type: list
   elements: str
-  sample: ["our-ca.signing_policy: other content", "1a2b3c4d.0: missing"]
+  sample: ["our-ca.signing_policy: other content", "1a2b3c4d.0: missing", "our-ca.pem: now a file, was a link with the same content"]
 summary:
   description: One line about all CAs.
   returned: success

@@ -32,6 +32,7 @@ class Group:
     :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
     :param crls: CRLs that lie there.
     :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
+    :param prefer: whether files beside CAs count if another source has other ones.
     """
 
     where: str
@@ -41,6 +42,7 @@ class Group:
     crl_urls: list[str] = field(default_factory=list)
     alias: str | None = None
     crls: dict[str, bytes] = field(default_factory=dict)
+    prefer: bool = False
 
 
 def read(
@@ -64,6 +66,7 @@ def read(
         raise GridSecurityError("no_source", f"{where} cannot be read: {error}. Check the source.") from error
     for group in groups:
         group.subjects, group.crl_urls, group.alias = source["subjects"], source["crl_urls"], source["name"]
+        group.prefer = source["prefer"]
     return groups
 
 

@@ -27,7 +27,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
 )
 from ansible_collections.grid.security.plugins.module_utils.ca_certificate import CaCertificate
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import certificate_files, source_files
+from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging, certificate_files, source_files
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
 try:
@@ -63,6 +63,8 @@ class Anchor:
     """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`source_files.COMPANIONS`).
 
     :param is_named: whether the source gives the alias. Otherwise the alias is the common name.
+    :param preferred: whether these files count if another source has other ones.
+    :param conflicts: messages about sources that disagree about the files.
     """
 
     alias: str
@@ -72,7 +74,11 @@ class Anchor:
     profiles: set[str]
     where: str
     is_named: bool = True
+    preferred: bool = False
+    conflicts: list[str] = field(default_factory=list)
     name: str = field(init=False)  # the alias before it was made distinct from those of other CAs
+    subject_dn: str = field(init=False)
+    fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.name = self.alias
@@ -160,23 +166,22 @@ def collect(groups: list[Group]) -> Found:
 
     :raises GridSecurityError: ``too_many``.
     """
-    merged: dict[str, Anchor] = {}
+    copies: dict[str, list[Anchor]] = {}
     unusable: list[Unusable] = []
     for group in groups:
         for anchor in _read(group):
             if isinstance(anchor, Unusable):
                 unusable.append(anchor)
             else:
-                known = merged.setdefault(anchor.fingerprint, anchor)
-                known.profiles |= anchor.profiles
-                known.files = {**anchor.files, **known.files}
-            if len(merged) + len(unusable) > _MOST:
+                copies.setdefault(anchor.fingerprint, []).append(anchor)
+            if len(copies) + len(unusable) > _MOST:
                 raise GridSecurityError(
                     "too_many",
                     f"{group.where}: with it there are more than {_MOST} CAs. Check the sources.",
                 )
-    _make_distinct(list(merged.values()))
-    return Found(sorted(merged.values(), key=lambda anchor: anchor.alias), unusable)
+    merged = [anchor_merging.merge(same) for same in copies.values()]
+    _make_distinct(merged)
+    return Found(sorted(merged, key=lambda anchor: anchor.alias), unusable)
 
 
 def _make_distinct(anchors: list[Anchor]) -> None:
@@ -318,17 +323,12 @@ def _anchor(file: _File, certificate: CaCertificate, text: bytes) -> Anchor:
     alias = _safe(file.alias or certificate.common_name or certificate.hashes[0])
     profiles = _profiles(group, file.info)
     anchor = Anchor(
-        alias, certificate, text if own else certificate.pem, own, profiles, file.where, is_named=bool(file.alias)
+        alias, certificate, text if own else certificate.pem, own, profiles, file.where, bool(file.alias), group.prefer
     )
     _add_policy(anchor, group.subjects)
     if group.crl_urls:
         anchor.files.setdefault("crl_url", "".join(f"{url}\n" for url in group.crl_urls).encode())
     return anchor
-
-
-def _guess(data: bytes) -> str:
-    start = data.lstrip()[:20].lower()
-    return "a web page" if start.startswith((b"<!doctype", b"<html")) else "something else"
 
 
 def _profiles(group: Group, info: dict[str, str]) -> set[str]:
@@ -347,18 +347,12 @@ def _add_policy(anchor: Anchor, subjects: list[str]) -> None:
         if subjects and "signing_policy" not in anchor.files:
             anchor.files["signing_policy"] = signing_policy.compose(anchor.subject_dn, subjects).encode()
         if "signing_policy" in anchor.files:
-            policies = signing_policy.parse(anchor.files["signing_policy"].decode(errors="replace"))
-            if _spelled(anchor.subject_dn) not in map(_spelled, policies):
-                raise signing_policy.PolicyError(f"it does not name its CA, {anchor.subject_dn}")
+            anchor.files["signing_policy"] = signing_policy.complete(anchor.files["signing_policy"])
+            signing_policy.check(anchor.files["signing_policy"], anchor.subject_dn)
     except signing_policy.PolicyError as error:
         raise GridSecurityError(
             "bad_signing_policy", f"{anchor.where}: the signing policy of {anchor.alias}: {error}. Correct it."
         ) from None
-
-
-def _spelled(dn: str) -> str:
-    """One spelling for attributes that have had several."""
-    return dn.replace("/Email=", "/emailAddress=").replace("/E=", "/emailAddress=").replace("/USERID=", "/UID=")
 
 
 # --- filters and checks -----------------------------------------------------------------------------------------------
@@ -441,10 +435,14 @@ def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Ancho
 
 
 def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
-    """:raises GridSecurityError: ``missing_issuer``: a chain ends before its root.
+    """Check that the sources agree about each CA, and that each chain has its root.
 
     :param unusable: may explain what is missing.
+    :raises GridSecurityError: ``two_policies`` or ``missing_issuer``.
     """
+    conflicts = [text for anchor in anchors for text in anchor.conflicts]
+    if conflicts:
+        raise GridSecurityError("two_policies", anchor_merging.explained(conflicts))
     missing = _incomplete(anchors)
     if missing:
         raise GridSecurityError(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import crl, names, pem, signing_policy
-from ansible_collections.grid.security.plugins.plugin_utils import anchors, trust_anchors
+from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging, anchors, trust_anchors
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Unusable
 
@@ -57,8 +57,7 @@ def _ca(anchor: Anchor) -> dict[str, Any]:
     patterns = None
     if "signing_policy" in anchor.files:
         policies = signing_policy.parse(anchor.files["signing_policy"].decode(errors="replace"))
-        allowed = [found for dn, found in policies.items() if signing_policy.is_same_dn(dn, anchor.subject_dn)]
-        patterns = [pattern for found in allowed for pattern in found]
+        patterns = signing_policy.patterns_of(policies, anchor.subject_dn)
     return {
         "alias": anchor.alias,
         "dn": anchor.subject_dn,
@@ -70,7 +69,9 @@ def _ca(anchor: Anchor) -> dict[str, Any]:
 
 
 def _problem(anchor: Anchor) -> str:
-    return f"{anchor.where} cannot be read by the library cryptography ({anchor.problem})" if anchor.problem else ""
+    if anchor.problem:
+        return f"{anchor.where} cannot be read by the library cryptography ({anchor.problem})"
+    return anchor_merging.explained(anchor.conflicts)
 
 
 # --- CRLs -------------------------------------------------------------------------------------------------------------

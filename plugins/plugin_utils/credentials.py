@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ansible_collections.grid.security.plugins.module_utils import credentials, identity
+from ansible_collections.grid.security.plugins.module_utils import credentials, identity, one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.renderers import Outcome, Source, label
@@ -144,7 +144,7 @@ class _Reading:
 
 
 def _check_texts(options: dict[str, Any]) -> None:
-    """Check paths and ``subject_dn``.
+    """Check paths and ``subject_dn``, and write the DNs in one form.
 
     :raises AnsibleActionFail: a path is empty, or ``subject_dn`` is neither a DN nor a list of DNs.
     """
@@ -155,6 +155,10 @@ def _check_texts(options: dict[str, Any]) -> None:
     texts = given if isinstance(given, list) else [given or ""]
     if not all(isinstance(one, str) for one in texts):
         raise AnsibleActionFail(f"subject_dn: {given!r} is neither a DN nor a list of DNs. Quote it.")
+    try:
+        options["subject_dn"] = [one_line_dn.read(one) for one in texts] if given else given
+    except one_line_dn.DnError as error:
+        raise AnsibleActionFail(f"subject_dn: {error}.") from None
 
 
 def _place(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import gridmap
+from ansible_collections.grid.security.plugins.module_utils import gridmap, one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
 from ansible_collections.grid.security.plugins.module_utils.listing import listed
@@ -191,7 +191,7 @@ def _compose(sources: list[Source], present: list[gridmap.Mapping]) -> tuple[str
     """Return the file, and the sources that gave no line. :param present: the mappings of the present file."""
     found = [(source, _mapping(source)) for source in sources]
     good = [one for _source, one in found if isinstance(one, gridmap.Mapping)]
-    taken = {gridmap.comparable(one.dn) for one in good}
+    taken = {one_line_dn.comparable(one.dn) for one in good}
     lines: list[gridmap.Mapping] = []
     failures: list[Failure] = []
     for source, one in found:
@@ -200,7 +200,7 @@ def _compose(sources: list[Source], present: list[gridmap.Mapping]) -> tuple[str
             continue
         kept = [line for account in source.accounts for line in gridmap.kept(present, account, taken)]
         if not source.is_known:  # it may be for any account
-            kept = [line for line in present if gridmap.comparable(line.dn) not in taken]
+            kept = [line for line in present if one_line_dn.comparable(line.dn) not in taken]
         lines += kept
         failures.append(Failure(source.accounts, one, kept))
     return gridmap.render(lines), failures

@@ -21,6 +21,7 @@ __all__ = [
     "compare_set",
     "entry",
     "file_facts",
+    "has_same_content",
     "link_facts",
     "raise_failure",
     "update_set",
@@ -85,7 +86,8 @@ def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
 
     The words hold before the change and after it, so that check mode and the run say the same.
 
-    :param before: None if nothing is there. :param after: None if nothing should be there.
+    :param before: None if nothing is there. ``leads_to`` of a link is the SHA-256 of the file that it leads to.
+    :param after: None if nothing should be there.
     """
     return ", ".join(_words(before, after))
 
@@ -95,14 +97,28 @@ def _words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Itera
         yield "missing" if before is None else "unwanted"
         return
     if before["kind"] != after["kind"]:
-        yield f"now a {after['kind']}, was a {before['kind']}"
+        yield f"now a {after['kind']}, was a {before['kind']}{_compared(before, after)}"
         return
     if (before.get("sha256"), before.get("target")) != (after.get("sha256"), after.get("target")):
-        yield "other content" if after["kind"] == "file" else "other target"
+        yield "other content" if after["kind"] == "file" else f"other target{_compared(before, after)}"
     if not before.get("own", True):
         yield "other owner"
     if after["kind"] == "file" and before["mode"] != after["mode"]:
         yield f"mode {before['mode']:04o} → {after['mode']:04o}"
+
+
+def _compared(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Say whether a link leads to the same content as before; nothing if that is not known."""
+    digests = [facts.get("sha256") or facts.get("leads_to") for facts in (before, after)]
+    if not all(digests):
+        return ""
+    return " with the same content" if has_same_content(before, after) else " with other content"
+
+
+def has_same_content(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    """Return whether both are known to hold, or to lead to, the same content."""
+    known = {facts.get("sha256") or facts.get("leads_to") if facts else None for facts in (before, after)}
+    return len(known) == 1 and None not in known
 
 
 def compare_set(place: Place) -> dict[str, Any]:

@@ -28,6 +28,7 @@ SOURCE: dict[str, dict[str, Any]] = {
     "name": {"type": "str"},
     "subjects": {"type": "list", "elements": "str", "default": []},
     "crl_urls": {"type": "list", "elements": "str", "default": []},
+    "prefer": {"type": "bool", "default": False},
 }
 
 

@@ -197,28 +197,50 @@ def result(updates: list[trust_store.Update], warnings: list[str], diff: bool) -
     needed = [update for update in updates if update.is_needed]
     what = _describe(updates[0].place.wanted, updates[0].found)
     told: dict[str, Any] = {"changed": bool(needed), "warnings": warnings, **what}
-    told["files"] = list(_other_files(updates[0], {one["alias"] for named in what.values() for one in named}))
+    other, same = _other_files(updates[0], {one["alias"] for named in what.values() for one in named})
+    told["files"] = other + same
     told["places"] = [update.place.name for update in needed]
-    told["summary"] = [_summary(told)]
+    told["summary"] = [_summary(told, len(same))]
     if diff and needed:
         told["diff"] = [{"prepared": "".join(f"{line}\n" for line in _lines(told, needed))}]
     return told
 
 
-def _summary(told: dict[str, Any]) -> str:
+def _summary(told: dict[str, Any], same: int) -> str:
+    """:param same: how many of the files and links only had another form."""
     numbers = [f"CAs {name}: {len(told[name])}" for name in ("added", "removed", "replaced") if told[name]]
-    if told["files"]:
-        numbers.append(f"other files and links that differed: {len(told['files'])}")
+    if len(told["files"]) > same:
+        numbers.append(f"other files and links that differed: {len(told['files']) - same}")
+    if same:
+        numbers.append(f"files and links with the same content in another form: {same}")
     return ", ".join(numbers) or "not changed"
 
 
-def _other_files(update: trust_store.Update, changed: set[str]) -> Iterator[str]:
-    """What differs of CAs that stay. :param changed: the aliases of those that do not, which are told by name."""
+def _other_files(update: trust_store.Update, changed: set[str]) -> tuple[list[str], list[str]]:
+    """Return what differs of CAs that stay: files with other content, and files that only had another form.
+
+    :param changed: the aliases of CAs that do not stay, which are told by name.
+    """
+    lines: tuple[list[str], list[str]] = ([], [])
     for path in (entry["path"] for entry in update.entries):
-        before, after = update.found.get(path), update.place.wanted.get(path)
+        before, after = _resolved(path, update.found), _resolved(path, update.place.wanted)
         known = [facts.get("target") or path for facts in (before, after) if facts]  # links are called by a hash
-        if known and not {name.rpartition(".")[0] for name in known} & changed:
-            yield f"{path}: {places.words(before, after)}"
+        if known and not {os.path.basename(name).rpartition(".")[0] for name in known} & changed:
+            lines[_is_other_form(before, after)].append(f"{path}: {places.words(before, after)}")
+    return lines
+
+
+def _is_other_form(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    """Return whether a file and a link, or two links, have the same content."""
+    forms = {(facts["kind"], facts.get("target")) if facts else None for facts in (before, after)}
+    return len(forms) == 2 and places.has_same_content(before, after)
+
+
+def _resolved(path: str, facts: Facts) -> dict[str, Any] | None:
+    """Return the facts of a file or link; of a link in the same directory with the file that it leads to."""
+    one = facts.get(path)
+    beside = facts.get(one.get("target") or "") if one else None
+    return {**one, "leads_to": beside["sha256"]} if one and beside and beside.get("sha256") else one
 
 
 def _lines(told: dict[str, Any], needed: list[trust_store.Update]) -> Iterator[str]:
@@ -234,13 +256,13 @@ def _lines(told: dict[str, Any], needed: list[trust_store.Update]) -> Iterator[s
 def _describe(wanted: Facts, found: Facts) -> dict[str, Any]:
     """What is added, removed and replaced, by alias and fingerprint.
 
-    Which certificate a link led to is not known. That there is a file now is told among the files.
+    Which certificate a link led to is not always known. That there is a file now is told among the files.
     """
     before, after = _certificates(found), _certificates(wanted)
     other = [
         one
         for one in sorted({*after} & {*before})
-        if found[f"{one}.pem"]["kind"] == "file" and after[one] != before[one]
+        if (found[f"{one}.pem"]["kind"] == "file" or before[one]) and after[one] != before[one]
     ]
     return {
         "added": [_named(alias, after) for alias in sorted(set(after) - set(before))],

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Union
 
+from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import (
     Entry,
@@ -163,11 +164,11 @@ def _server(one: _Located, vomsdir: str) -> Server:
         dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
     except VomsError as error:
         raise _bad(path, f"it {error}. Correct it, or define {entry.vo} in vos.") from error
-    if dn != entry.dn:
+    if one_line_dn.plain(dn) != one_line_dn.plain(entry.dn):
         raise _bad(
             path, f"it is for {dn}, but {one.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos."
         )
-    server = Server(entry.host, entry.port, entry.dn, ca_dn, entry.alias)
+    server = Server(entry.host, entry.port, dn, ca_dn, entry.alias)
     vos.check_server(server, f"{one.where}, and {path}")
     return server
 

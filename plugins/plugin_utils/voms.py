@@ -191,10 +191,10 @@ def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, 
 
 
 def _deed(before: set[str] | None) -> str:
-    """What happened to entries or to an LSC file.
+    """Say what is wrong with entries or with an LSC file. The words hold before the change and after it.
 
     :param before: the entries; or the digest of the LSC file, or its kind if it was no file; None if there was nothing.
     """
     if before is None:
-        return "added"
+        return "missing"
     return "now a file, was a link" if before == {"link"} else "replaced"

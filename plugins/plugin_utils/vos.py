@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import LAST_PORT, Server, Vo
 from ansible_collections.grid.security.plugins.plugin_utils import known_vos, templates
@@ -37,8 +38,6 @@ _ALIAS = re.compile("[!#-9;-~]+")  # no space, quote or colon: users write ALIAS
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"({_LABEL}\.)*(?![0-9]+$){_LABEL}")
 _DN = re.compile("/[A-Za-z0-9.]+=[ !#-~]*[!#-~]")
-_RFC4514 = re.compile("[A-Za-z][A-Za-z0-9.]*=")
-_COMMA = re.compile(r"(?<!\\),\s*")
 
 
 def define(given: list[Any], mistakes: Mistakes | None = None) -> list[Vo]:
@@ -102,7 +101,8 @@ def _ready(name: str, where: str) -> Vo:
 def _server(given: dict[str, Any], vo: dict[str, Any], where: str) -> Server:
     options = validated(SERVER, given, f"{where}: ")
     alias = options["alias"] or vo["alias"] or vo["name"]
-    server = Server(options["host"], options["port"], options["dn"], options["ca_dn"], alias)
+    dn, ca_dn = (_read_dn(options[name], f"{where}: {name}") for name in ("dn", "ca_dn"))
+    server = Server(options["host"], options["port"], dn, ca_dn, alias)
     check_server(server, where)
     return server
 
@@ -150,10 +150,14 @@ def check_server(server: Server, where: str) -> None:
     _check_dn(server.ca_dn, f"{where}: ca_dn")
 
 
+def _read_dn(text: str, where: str) -> str:
+    try:
+        return one_line_dn.read(text)
+    except one_line_dn.DnError as error:
+        raise _bad(where, f"{error}.") from None
+
+
 def _check_dn(dn: str, where: str) -> None:
-    if _RFC4514.match(dn):
-        slashed = "".join(f"/{part}" for part in reversed(_COMMA.split(dn)))
-        raise _bad(where, f"{dn!r} is not in the form that VOMS compares. Write it as {slashed}")
     if not _DN.fullmatch(dn):
         raise _bad(
             where,

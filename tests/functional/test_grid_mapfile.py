@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import gridmap
+from ansible_collections.grid.security.plugins.module_utils import gridmap, one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.gridmap import Mapping
 
 
@@ -47,6 +47,7 @@ NAMES = [
     r"/CN=Jos\xC3\xA9",
     r"/CN=\xc3\xa9 in lower case",
     "/CN=host/node.example.org",
+    "/CN=https://a+b//",
     "/CN=a # b",
     "/CN='a'",
     *(f"/CN=a\\x{byte:02X}b" for byte in range(256)),
@@ -57,7 +58,8 @@ NAMES = [
 def test_globus_reads_the_name_that_was_written(globus: Globus, dn: str) -> None:
     text = gridmap.render([Mapping("/CN=before", ("before",)), Mapping(dn, ("alice",))])
     assert globus.account(text, dn) == "alice"
-    assert gridmap.comparable(gridmap.read(text)[1].dn) == gridmap.comparable(dn)
+    assert globus.account(text, one_line_dn.spellings(dn)[-1]) == "alice"  # as OpenSSL 3 prints the name
+    assert one_line_dn.comparable(gridmap.read(text)[1].dn) == one_line_dn.comparable(dn)
 
 
 def test_nobody_gets_the_name_of_another_by_a_backslash(globus: Globus) -> None:
@@ -78,7 +80,7 @@ def test_nobody_gets_the_name_of_another_by_a_backslash(globus: Globus) -> None:
     ],
 )
 def test_names_are_compared_as_globus_compares_them(globus: Globus, written: str, asked: str) -> None:
-    same = gridmap.comparable(written) == gridmap.comparable(asked)
+    same = one_line_dn.comparable(written) == one_line_dn.comparable(asked)
     assert (globus.account(gridmap.render([Mapping(written, ("alice",))]), asked) == "alice") is same
 
 

@@ -265,7 +265,15 @@ def _packed(files: dict[str, bytes], form: int, compression: str = "") -> bytes:
 
 def policies() -> Iterator[bytes]:
     yield signing_policy.compose("/DC=org/CN=CA", ["/DC=org/*", "/O=Grid/*"]).encode()
+    rights = b"pos_rights globus CA:sign cond_subjects globus"
+    yield b"access_id_CA X509 '/O=Let\\'s/CN=\\\\xC3' " + rights + b" '\"\\\\x22/*\" /O=A'\n"
     yield b"# CA\naccess_id_CA   X509  '/C=AU/CN=CA'\n\npos_rights globus CA:sign\n\ncond_subjects globus '\"/*\"'\n"
+
+
+def dns() -> Iterator[bytes]:
+    yield rb"/DC=org/CN=host\/a+UID=b\+c/Email=d"
+    yield rb'DC = org, O = "Example, Inc." + OU = a, CN = Jos\C3\A9'
+    yield b"CN=a\\, b,2.5.4.17=1211,C=CH"
 
 
 def vomses_files() -> Iterator[bytes]:

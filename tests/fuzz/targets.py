@@ -34,6 +34,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     kdf,
     key_files,
     manifest,
+    one_line_dn,
     pem,
     pkcs12,
     pkcs12_causes,
@@ -315,10 +316,18 @@ def _signing_policy(data: bytes) -> Iterable[str]:
     return ()
 
 
+def _dn(data: bytes) -> Iterable[str]:
+    dn = one_line_dn.read(data.decode(errors="replace"))
+    assert dn.startswith("/")
+    # A backslash of a value before a slash cannot be told from one that OpenSSL 3 prints.
+    assert "\\" in dn or one_line_dn.plain(one_line_dn.spellings(dn)[-1]) == dn
+    return ()
+
+
 def _gridmap(data: bytes) -> Iterable[str]:
     mappings = [gridmap.parse(line) for line in data.decode(errors="replace").split("\n") if line]
     written = gridmap.read(gridmap.render(mappings))
-    assert {gridmap.comparable(one.dn) for one in written} == {gridmap.comparable(one.dn) for one in mappings}
+    assert {one_line_dn.comparable(one.dn) for one in written} == {one_line_dn.comparable(one.dn) for one in mappings}
     return ()
 
 
@@ -436,6 +445,7 @@ _ALL = (
     ),
     Target("crl", _crl, seeds.crls, mutations.either(mutations.asn1, mutations.pem_text), errors=(crl.CrlError,)),
     Target("signing_policy", _signing_policy, seeds.policies, mutations.text, errors=(signing_policy.PolicyError,)),
+    Target("dn", _dn, seeds.dns, mutations.text, errors=(one_line_dn.DnError,)),
     Target("vomses", _vomses, seeds.vomses_files, mutations.sections(mutations.text)),
     Target(
         "vo_import",

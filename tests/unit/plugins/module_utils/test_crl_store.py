@@ -154,6 +154,8 @@ ITEMS: list[Any] = [
     "root",
     "r?ot",
     "/DC=org/DC=example/CN=Root",
+    "CN=Root,DC=example,DC=org",
+    "DC = org, DC = example, CN = R*",
     ROOT.certificate.fingerprint(SHA1()).hex(),  # as IGTF writes it in its .info
     ROOT.certificate.fingerprint(SHA256()).hex(":").upper(),
 ]
@@ -167,6 +169,12 @@ def test_exceptions_are_marked_and_not_warned_of(store: Path, item: Any) -> None
     assert (found["state"], found["excluded"]) == ("missing", True)
     assert found["reason"] == (None if isinstance(item, str) else "closed")
     assert crl_store.warnings([found]) == []
+
+
+@pytest.mark.parametrize("item", ["CN=Root,O=example", {"dn": "DC=org/CN=Root", "reason": "closed"}])
+def test_dns_of_no_form_are_refused(item: Any) -> None:
+    with pytest.raises(GridSecurityError, match="Write the DN as openssl"):
+        anchor_filters.read_exclusions([item])
 
 
 @pytest.mark.parametrize("item", ["roo", "/CN=Root", "oot", "ROOT", "00" * 20, "00" * 32])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import gridmap
+from ansible_collections.grid.security.plugins.module_utils import gridmap, one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.gridmap import Mapping
 
@@ -22,6 +22,8 @@ from ansible_collections.grid.security.plugins.module_utils.gridmap import Mappi
         (r'"/CN=Jos\xc3\xa9" jose', Mapping(r"/CN=Jos\xC3\xA9", ("jose",))),
         (r'"/CN=\\x41" eve', Mapping(r"/CN=\x41", ("eve",))),
         (r'"/CN=host\/node" node', Mapping("/CN=host/node", ("node",))),
+        (r'"/CN=host\\/node" node', Mapping("/CN=host/node", ("node",))),
+        ('"CN=Alice,DC=org" alice', Mapping("/DC=org/CN=Alice", ("alice",))),
     ],
 )
 def test_lines(line: str, expected: Mapping) -> None:
@@ -30,7 +32,7 @@ def test_lines(line: str, expected: Mapping) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "# comment", '"/CN=Alice"', '"CN=Alice,DC=org" alice', '"/CN=Alice" al/ice', '"/CN=A" a,', r'"/CN=A\" alice'],
+    ["", "# comment", '"/CN=Alice"', '"CN=Alice,O=Grid" alice', '"/CN=Alice" al/ice', '"/CN=A" a,', r'"/CN=A\" alice'],
 )
 def test_what_is_no_line(line: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
@@ -54,6 +56,13 @@ def test_what_cannot_be_written(dn: Any, accounts: list[str]) -> None:
         gridmap.validated(dn, accounts)
 
 
+def test_names_that_openssl_3_prints_otherwise_have_two_lines() -> None:
+    text = gridmap.render([Mapping("/CN=host/a+b", ("a",))])
+    assert text == '"/CN=host/a+b" a\n"/CN=host\\x5C/a\\x5C+b" a\n'
+    assert gridmap.render(gridmap.read(text)) == text
+    assert gridmap.kept(gridmap.read(text), "a", {"/cn=host/a+b"}) == []
+
+
 def test_file_keeps_the_order_given() -> None:
     mappings = [Mapping("/CN=B", ("bob",)), Mapping("/CN=A", ("alice",)), Mapping("/CN=*", (".pool",))]
     assert gridmap.render(mappings) == '"/CN=B" bob\n"/CN=A" alice\n"/CN=*" .pool\n'
@@ -74,13 +83,13 @@ def test_one_dn_has_one_line_with_all_its_accounts() -> None:
     ],
 )
 def test_what_globus_takes_for_the_same(one: str, other: str) -> None:
-    assert gridmap.comparable(one) == gridmap.comparable(other)
+    assert one_line_dn.comparable(one) == one_line_dn.comparable(other)
     assert gridmap.render([Mapping(one, ("a",)), Mapping(other, ("b",))]).count("\n") == 1
 
 
 @pytest.mark.parametrize(("one", "other"), [("/CN=É", "/CN=é"), ("/CN=A B", "/CN=A  B"), ("/CN=A", "/CN=A/CN=A")])
 def test_what_globus_takes_for_two(one: str, other: str) -> None:
-    assert gridmap.comparable(one) != gridmap.comparable(other)
+    assert one_line_dn.comparable(one) != one_line_dn.comparable(other)
 
 
 @pytest.mark.parametrize(

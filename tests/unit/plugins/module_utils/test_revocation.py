@@ -77,6 +77,14 @@ def test_a_directory_is_searched_for_the_right_issuer(tmp_path: Path) -> None:
     assert found == [{**revoked, "revoked_on": day, "file": str(path)}]
 
 
+def test_the_issuer_may_be_in_another_form(tmp_path: Path) -> None:
+    store(tmp_path, pki.revoke(CA, [5]))
+    revoked = {"issuer_dn": "DC=org, DC=example, CN=CA", "serial_number": "5"}
+    assert [one["issuer_dn"] for one in revocation.revoked(str(tmp_path), [revoked])] == [revoked["issuer_dn"]]
+    with pytest.raises(GridSecurityError, match="issuer_dn: 'O=A,CN=CA' does not show"):
+        revocation.revoked(str(tmp_path), [{"issuer_dn": "O=A,CN=CA", "serial_number": "5"}])
+
+
 def test_a_damaged_list_hides_no_other(tmp_path: Path) -> None:
     store(tmp_path, b"rubbish")
     store(tmp_path, pki.revoke(CA, [5]), number=1)

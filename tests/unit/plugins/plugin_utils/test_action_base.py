@@ -252,6 +252,7 @@ def test_an_inline_vault_string_is_decrypted() -> None:
     [
         {"subject_dn": True},
         {"subject_dn": ["/CN=A", 5]},
+        {"subject_dn": "O=Grid,CN=Alice"},
         {"cert_path": ""},
         {"privatekey_path": ""},
         {"services": ["foo@"]},

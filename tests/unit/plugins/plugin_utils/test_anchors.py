@@ -288,6 +288,78 @@ def test_filters_know_both_aliases() -> None:
     assert aliases(anchors.select(found, {**FILTERS, "include": [found[1].alias]})) == [found[1].alias]
 
 
+def two_policies(directory: Path, one: str, other: str, ending: str = "signing_policy") -> list[dict[str, str]]:
+    """Two sources with the same CA, and a file beside it that differs."""
+    for name, text in (("igtf", one), ("site", other)):
+        (directory / name).mkdir()
+        (directory / name / "root.pem").write_bytes(ROOT.pem)
+        (directory / name / f"root.{ending}").write_text(text)
+    return [{"src": str(directory / "igtf")}, {"src": str(directory / "site")}]
+
+
+def merged(sources: list[dict[str, Any]]) -> list[anchors.Anchor]:
+    groups = [group for one in sources for group in anchor_sources.read({**SOURCE, **one}, str, verified.fetch)]
+    return anchors.collect(groups).anchors
+
+
+ROOT_DN = "/DC=org/DC=example/CN=Root"
+NARROW, WIDE = (signing_policy.compose(ROOT_DN, [pattern]) for pattern in ("/DC=org/DC=example/*", "/*"))
+
+
+def test_two_policies_of_one_authority_are_refused_unless_one_is_preferred(tmp_path: Path) -> None:
+    first, second = two_policies(tmp_path, NARROW, WIDE)
+    with pytest.raises(GridSecurityError) as caught:
+        anchors.check(merged([first, second]))
+    assert caught.value.kind == "two_policies"
+    for part in (f"root: {first['src']}: root.pem and {second['src']}: root.pem have different", "prefer: true"):
+        assert part in caught.value.message
+    for preferred, expected in ((0, NARROW), (1, WIDE)):
+        sources = [{**one, "prefer": number == preferred} for number, one in enumerate([first, second])]
+        (found,) = merged(sources)
+        anchors.check([found])
+        assert found.files["signing_policy"].decode() == expected
+    with pytest.raises(GridSecurityError, match="different signing policies"):
+        anchors.check(merged([{**first, "prefer": True}, {**second, "prefer": True}]))
+
+
+def test_two_policies_of_an_excluded_authority_do_not_matter(tmp_path: Path) -> None:
+    found = merged([*two_policies(tmp_path, NARROW, WIDE), {"content": OLD.pem.decode()}])
+    chosen = anchors.select(found, {**FILTERS, "exclude": ["root"]})
+    anchors.check(chosen)
+    assert aliases(chosen) == ["Old"]
+
+
+def test_policies_that_mean_the_same_are_one(tmp_path: Path) -> None:
+    patterns = ["/DC=org/*", "/O=Grid/*"]
+    one = signing_policy.compose(ROOT_DN, patterns)
+    other = signing_policy.compose(ROOT_DN, patterns[::-1]).lower().replace("ca:sign", "CA:sign")
+    other = "# another comment\n" + other.replace("access_id_ca x509", "access_id_CA   X509")
+    anchors.check(found := merged(two_policies(tmp_path, one, other)))
+    assert found[0].files["signing_policy"].decode() == one
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [('# b\nTO  Issuer "/CN=A" \\\n PERMIT Subject "/O=.*"\n', True), ('TO Issuer "/CN=A" PERMIT Subject ".*"', False)],
+)
+def test_namespaces_decide_too(tmp_path: Path, other: str, same: bool) -> None:
+    one = '# a\nTO Issuer "/CN=A" PERMIT Subject "/O=.*"\n'
+    found = merged(two_policies(tmp_path, one, other, "namespaces"))
+    assert (found[0].conflicts == []) is same
+
+
+def test_other_companions_are_merged(tmp_path: Path) -> None:
+    (found,) = merged(two_policies(tmp_path, "http://a.example.org\n", "http://b.example.org\n", "crl_url"))
+    anchors.check([found])
+    assert found.files["crl_url"] == b"http://a.example.org\n"
+
+
+def test_a_policy_without_a_line_break_gets_one(release: Path) -> None:
+    path = release / "classic/root.signing_policy"
+    path.write_text(path.read_text().replace("'\"/DC=org/*\"'\n", "/DC=org/*"))
+    assert read(release)[2].files["signing_policy"].endswith(b"\n")
+
+
 def test_warnings_are_a_line_each(release: Path) -> None:
     assert anchors.warnings(read(release)) == ["trust anchors, expired: old"]
     assert anchors.warnings(read(ROOT.pem)) == [

@@ -188,6 +188,7 @@ def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
     told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
     expected = {f"{new}.0: missing", "alice.signing_policy: other content", "alice.info: mode 0600 → 0644"}
     assert set(told["files"]) == expected
+    assert told["summary"] == ["other files and links that differed: 3"]
     assert expected < set(told["diff"][0]["prepared"].splitlines())
 
 
@@ -201,12 +202,52 @@ def test_a_file_that_was_a_link_is_told_as_that(store: Path) -> None:
     place = directory(store, wanted)
     told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
     assert (told["added"], told["removed"], told["replaced"]) == ([], [], [])
-    assert sorted(told["files"]) == [f"alice.{end}: now a file, was a link" for end in ("info", "pem")]
+    same = "now a file, was a link with the same content"
+    assert sorted(told["files"]) == [f"alice.{end}: {same}" for end in ("info", "pem")]
+    assert told["summary"] == ["files and links with the same content in another form: 2"]
     assert converge(store, wanted)
     assert converge(store, wanted) == []
 
 
+def test_a_directory_of_links_as_packages_make_it(store: Path) -> None:
+    """Each file, and each link by a hash, is a link to another directory."""
+    bob = anchor("bob", "Bob CA", {"info": b"alias = bob\n"})
+    wanted = trust_store.layout([ALICE, bob])
+    package = store.parent / "package"
+    converge(package, wanted)
+    store.mkdir()
+    for path in package.iterdir():
+        (store / path.name).symlink_to(path)
+    (package / "bob.info").write_text("another")
+    (package / "alice.pem").write_bytes(TWINS[0].pem)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    assert [one["alias"] for one in told["replaced"]] == ["alice"]
+    assert told["files"][0] == "bob.info: now a file, was a link with other content"
+    assert "bob.pem: now a file, was a link with the same content" in told["files"]
+    new, _old = bob.certificate.hashes
+    assert f"{new}.0: other target with the same content" in told["files"]
+    numbers = (
+        "CAs replaced: 1, other files and links that differed: 1, files and links with the same content in another"
+    )
+    assert told["summary"] == [f"{numbers} form: {len(told['files']) - 1}"]
+
+
+def test_links_of_others_and_private_files_are_not_followed(store: Path) -> None:
+    store.mkdir(parents=True)
+    secret, pipe = store.parent / "secret", store.parent / "pipe"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    os.mkfifo(pipe)
+    for name, target in (("secret", secret), ("pipe", pipe), ("zero", "/dev/zero"), ("loop", store / "loop.pem")):
+        (store / f"{name}.pem").symlink_to(target)
+    found = compare(directory(store, {}))["found"]
+    assert len(found) == 4
+    assert not any("leads_to" in facts for facts in found.values())
+
+
 FILE = {**places.file_facts(b"a"), "own": True}
+LINK = {**places.link_facts("a"), "leads_to": FILE["sha256"]}
 
 
 @pytest.mark.parametrize(
@@ -215,6 +256,9 @@ FILE = {**places.file_facts(b"a"), "own": True}
         (None, FILE, "missing"),
         (FILE, None, "unwanted"),
         (places.link_facts("a"), FILE, "now a file, was a link"),
+        (LINK, FILE, "now a file, was a link with the same content"),
+        (LINK, places.file_facts(b"b"), "now a file, was a link with other content"),
+        ({**LINK, "target": "b"}, LINK, "other target with the same content"),
         (FILE, places.link_facts("a"), "now a link, was a file"),
         (places.link_facts("a"), places.link_facts("b"), "other target"),
         (places.file_facts(b"b"), FILE, "other content"),

@@ -220,6 +220,18 @@ def test_signing_policy_of_the_source(site: Site) -> None:
     assert kinds(site.place(site.item("alice"), trust_anchors=[inline])) == ["untrusted"]
 
 
+def test_two_signing_policies_cost_only_their_ca(site: Site) -> None:
+    (site.sources / "root.signing_policy").write_text(POLICY)
+    (site.sources / "other.pem").write_bytes(OTHER.pem)
+    second = {"content": ROOT.pem.decode(), "subjects": ["/*"]}
+    alice, bob = site.place(site.item("alice"), site.item("bob"), trust_anchors=[str(site.sources), second])
+    for part in ("inline PEM", "have different signing policies", "prefer: true"):
+        assert part in alice["msg"]
+    assert not bob.get("failed")
+    preferred = [str(site.sources), {**second, "prefer": True}]
+    assert kinds(site.place(site.item("alice"), trust_anchors=preferred)) == [None]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -51,6 +51,14 @@ def test_all(site: Path) -> None:
     assert read(site) == ([A, B], [])
 
 
+def test_an_lsc_file_in_the_spelling_of_openssl_3_keeps_it(site: Path) -> None:
+    """C++ clients on OpenSSL 3 compare this spelling."""
+    (site / "vomses/of-a-and-b").write_text(A.vomses.replace("/CN=one", "/CN=host/one"))
+    add_lsc(site, "a", "one.example.org", "/CN=host\\/one\n/CN=CA\n")
+    (found,), _warnings = read(site, ["a"])
+    assert found.servers[0].lsc == "/CN=host\\/one\n/CN=CA\n"
+
+
 def test_single_file(site: Path) -> None:
     assert vo_import.read(str(site / "vomses/of-a-and-b"), str(site / "vomsdir"), ["a"]) == ([A], [])
 

@@ -125,8 +125,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"port": 65536}, "is no port"),
     ({"alias": "my vo"}, "is no alias"),
     ({"alias": "vo:/group"}, "is no alias"),
-    ({"dn": 'CN="x"'}, "not in the form"),
-    ({"dn": "DC=org"}, "Write it as /DC=org"),
+    ({"dn": "O=Example,CN=voms"}, "does not show whether its most general part stands first"),
+    ({"dn": "DC=org/CN=voms"}, "does not start with a slash. Write the DN as"),
     ({"dn": '/DC=org/CN="voms"'}, "no quotes"),
     ({"dn": "/DC=org/CN=voms\n"}, "no quotes, line breaks"),
     ({"dn": "/DC=org/CN=voms "}, "space at the end"),
@@ -144,11 +144,19 @@ def test_servers_that_are_refused(changes: dict[str, Any], message: str) -> None
     assert refused.value.message.startswith("vos[1] (vo.example.org): servers[1]: ")
 
 
-def test_how_to_write_a_dn_is_said() -> None:
-    written = r"CN=voms.example.org, OU=computers, O=Example\, Inc., DC=org"
-    with pytest.raises(GridSecurityError) as refused:
-        vos.define([vo(servers=[{**SERVER, "dn": written}])])
-    assert refused.value.message.endswith(r"Write it as /DC=org/O=Example\, Inc./OU=computers/CN=voms.example.org")
+FORMS = [
+    r"/DC=org/O=Example, Inc./CN=host\/voms.example.org",
+    r"CN=host/voms.example.org, O=Example\, Inc., DC=org",
+    r"CN=host/voms.example.org,O=Example\, Inc.,DC=org",
+    'DC = org, O = "Example, Inc.", CN = host/voms.example.org',
+]
+
+
+@pytest.mark.parametrize("name", ["dn", "ca_dn"])
+@pytest.mark.parametrize("written", FORMS)
+def test_dns_in_other_forms(name: str, written: str) -> None:
+    (found,) = vos.define([vo(servers=[{**SERVER, name: written}])])
+    assert getattr(found.servers[0], name) == "/DC=org/O=Example, Inc./CN=host/voms.example.org"
 
 
 @pytest.mark.parametrize("host", ["localhost", "se", "voms-1.example.org", "3com.example.org"])
