@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["PEM_LABEL", "alone", "first", "is_ca"]
+__all__ = ["PEM_LABEL", "RSA_PSS", "alone", "first", "is_ca", "key_algorithm", "key_type"]
 
 PEM_LABEL = "CERTIFICATE"
 _LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
@@ -16,6 +16,7 @@ _BIT_STRING = 0x03
 _EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
+RSA_PSS = "1.2.840.113549.1.1.10"
 
 
 def first(content: bytes) -> bytes | None:
@@ -45,9 +46,7 @@ def is_ca(certificate: bytes) -> bool:
     Old roots of the grid have no basicConstraints.
     """
     try:
-        fields = list(der.split(next(der.split(next(der.split(certificate)).content)).content))
-        if fields[0].tag == der.CONTEXT_0:  # the version, which the oldest lack
-            fields = fields[1:]
+        fields = _fields(certificate)
         constraints = _basic_constraints(fields[-1]) if fields[-1].tag == _EXPLICIT_3 else None
         if constraints is None:
             return fields[2].content == fields[4].content
@@ -55,6 +54,31 @@ def is_ca(certificate: bytes) -> bool:
         return bool(flag) and flag[0].tag == _BOOLEAN and any(flag[0].content)
     except (ValueError, IndexError, StopIteration):
         return False
+
+
+def key_algorithm(certificate: bytes) -> bytes:
+    """Return the AlgorithmIdentifier of the public key of a certificate, as it is encoded there.
+
+    :raises DerError: it is no certificate.
+    """
+    try:
+        return der.first(_fields(certificate)[5].content)
+    except (IndexError, StopIteration):
+        raise der.DerError("no certificate") from None
+
+
+def key_type(certificate: bytes) -> str:
+    """Return the object identifier of the type of the public key of a certificate.
+
+    :raises DerError: it is no certificate.
+    """
+    return der.read(key_algorithm(certificate)).child(0).oid()
+
+
+def _fields(certificate: bytes) -> list[der.Element]:
+    """Return the parts of a certificate from its serial number to its extensions."""
+    fields = list(der.split(next(der.split(next(der.split(certificate)).content)).content))
+    return fields[1:] if fields[0].tag == der.CONTEXT_0 else fields  # the version, which the oldest lack
 
 
 def _basic_constraints(extensions: der.Element) -> der.Element | None:

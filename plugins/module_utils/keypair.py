@@ -21,7 +21,7 @@ try:
 except ImportError:
     _VERSION = 0
 
-__all__ = ["LARGEST", "KeyPair", "check_cryptography", "match"]
+__all__ = ["LARGEST", "KeyPair", "check_cryptography", "match", "type_of"]
 
 LARGEST = 1 << 20  # bytes of a file with a credential; those of people are a few kB
 _OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
@@ -76,6 +76,11 @@ def match(key: Any, certificates: list[Any], *, name: str, warnings: tuple[str, 
             ) from None
     rest = tuple(one for one in found if one != own[0])
     return KeyPair(key, own[0], rest, warnings + _weaknesses(key))
+
+
+def type_of(key: Any) -> str:
+    """Return the name of the type of a private key, as messages use it: ``RSA``, ``X25519``."""
+    return type(key).__name__.lstrip("_").replace("PrivateKey", "").replace("EllipticCurve", "EC")
 
 
 def _public(certificate: Any) -> bytes | None:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -107,8 +109,40 @@ def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     fields = der.read(one.certificate.tbs_certificate_bytes).children
     body = der.encode_sequence(*(der.encode(field.tag, field.content) for field in fields[1:7]))
     signature = (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256()))
-    signed = der.encode_sequence(body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature))
+    signed = der.encode_sequence(
+        body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature)
+    )
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
+
+
+RSA_PSS = der.encode_oid("1.2.840.113549.1.1.10")
+# RFC 4055: SHA-256, MGF1 with SHA-256 and 32 bytes of salt.
+PSS_SHA256 = bytes.fromhex(
+    "3030a00d300b0609608648016503040201a11a301806092a864886f70d010108300b0609608648016503040201a203020120"
+)
+
+
+def rsa_pss(one: Credential, parameters: bytes = b"") -> Credential:
+    """The same certificate of an RSA key with an AlgorithmIdentifier that allows RSA-PSS signatures only."""
+    fields = der.read(one.certificate.tbs_certificate_bytes).children
+    encoded = [der.encode(field.tag, field.content) for field in fields]
+    number = der.encode(0x03, fields[6].children[1].content)
+    encoded[6] = der.encode_sequence(der.encode_sequence(RSA_PSS, parameters), number)
+    body, algorithm = der.encode_sequence(*encoded), encoded[2]
+    signature = one.key.sign(body, padding.PKCS1v15(), hashes.SHA256())
+    signed = der.encode_sequence(body, algorithm, der.encode(0x03, b"\0" + signature))
+    return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
+
+
+def load_in_tls(certificate: str, privatekey: str, directory: Path, passphrase: str = "") -> None:
+    """Load a pair in PEM as TLS clients and servers do.
+
+    :raises ssl.SSLError: it is no pair.
+    """
+    (directory / "certificate.pem").write_text(certificate)
+    (directory / "key.pem").write_text(privatekey)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "certificate.pem", directory / "key.pem", lambda: passphrase)
 
 
 def revoke(
