@@ -57,22 +57,19 @@ def is_ca(certificate: bytes) -> bool:
 
 
 def key_algorithm(certificate: bytes) -> bytes:
-    """Return the AlgorithmIdentifier of the public key of a certificate, as it is encoded there.
-
-    :raises DerError: it is no certificate.
-    """
+    """Return the AlgorithmIdentifier of the public key of a certificate, as it is encoded there; nothing without one."""
     try:
         return der.first(_fields(certificate)[5].content)
-    except (IndexError, StopIteration):
-        raise der.DerError("no certificate") from None
+    except (ValueError, IndexError, StopIteration):
+        return b""
 
 
 def key_type(certificate: bytes) -> str:
-    """Return the object identifier of the type of the public key of a certificate.
-
-    :raises DerError: it is no certificate.
-    """
-    return der.read(key_algorithm(certificate)).child(0).oid()
+    """Return the object identifier of the type of the public key of a certificate; nothing without one."""
+    try:
+        return der.read(key_algorithm(certificate)).child(0).oid()
+    except der.DerError:
+        return ""
 
 
 def _fields(certificate: bytes) -> list[der.Element]:

@@ -46,8 +46,8 @@ def check(certificate: bytes, privatekey: bytes, *, key_type: str, name: str) ->
             cause = (error.reason or "unknown error").replace("_", " ").lower()
             raise GridSecurityError(
                 "unusable_pair",
-                f"{name}: {ssl.OPENSSL_VERSION} does not load its certificate and its {key_type} key as a pair: {cause}."
-                " No TLS client or server can use them. Ask the CA for a certificate with an RSA or EC key.",
+                f"{name}: {ssl.OPENSSL_VERSION} does not load its certificate and its {key_type} key as a pair:"
+                f" {cause}. No TLS client or server can use them. Ask the CA for a certificate with an RSA or EC key.",
             ) from None
 
 

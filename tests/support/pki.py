@@ -106,12 +106,11 @@ def issue(
 
 def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     """The same certificate of an elliptic curve key as X.509 version 1, which has no extensions."""
-    fields = der.read(one.certificate.tbs_certificate_bytes).children
-    body = der.encode_sequence(*(der.encode(field.tag, field.content) for field in fields[1:7]))
-    signature = (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256()))
-    signed = der.encode_sequence(
-        body, der.encode(fields[2].tag, fields[2].content), der.encode(0x03, b"\0" + signature)
-    )
+    read = der.read(one.certificate.tbs_certificate_bytes).children
+    fields = [der.encode(field.tag, field.content) for field in read[1:7]]  # from the serial number to the public key
+    body = der.encode_sequence(*fields)
+    signature = der.encode(0x03, b"\0" + (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256())))
+    signed = der.encode_sequence(body, fields[1], signature)
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
 
 
