@@ -57,7 +57,7 @@ def is_ca(certificate: bytes) -> bool:
 
 
 def key_algorithm(certificate: bytes) -> bytes:
-    """Return the AlgorithmIdentifier of the public key of a certificate, as it is encoded there; nothing without one."""
+    """Return the AlgorithmIdentifier of the public key of a certificate, as it stands there; nothing without one."""
     try:
         return der.first(_fields(certificate)[5].content)
     except (ValueError, IndexError, StopIteration):

@@ -17,7 +17,7 @@ import warnings as python_warnings
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair
+from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair, pkcs12_pairs
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
@@ -61,15 +61,23 @@ _HASHES = {
 }
 
 
-def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: int = 10_000_000) -> keypair.KeyPair:
+def load(
+    data: bytes,
+    passphrase: str | None,
+    *,
+    name: str,
+    max_kdf_iterations: int = 10_000_000,
+    friendly_name: str | None = None,
+) -> keypair.KeyPair:
     """Open an archive.
 
     :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
     :param name: what messages call the archive.
     :param max_kdf_iterations: refuse archives that ask for more rounds of key derivation.
+    :param friendly_name: of the pair to take, if the archive holds several.
     :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``empty``, ``truncated``, ``not_pkcs12``,
         ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``unsupported_algorithm``,
-        ``no_private_key`` or ``no_certificate``.
+        ``no_private_key``, ``no_certificate``, ``no_such_friendly_name`` or ``several_pairs``.
     """
     keypair.check_cryptography()
     pfx = _read(data, name)
@@ -79,7 +87,8 @@ def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: 
     for candidate in candidates:
         opened = _open(data, candidate)
         if opened is not None:
-            return keypair.match(*opened, name=name, warnings=_ambiguity(pfx))
+            with _malformed_named(name):
+                return pkcs12_pairs.choose(opened, pfx, candidates, friendly_name=friendly_name, name=name)
     with _malformed_named(name):
         raise _diagnose(pfx, passphrase, candidates, name)
 
@@ -165,20 +174,14 @@ def _candidates(passphrase: str | None) -> list[bytes | None]:
     return [form.encode() for form in dict.fromkeys(forms)]
 
 
-def _open(data: bytes, passphrase: bytes | None) -> tuple[Any, list[Any]] | None:
-    """The private key and all certificates, that of the key first, if the archive says which it is."""
+def _open(data: bytes, passphrase: bytes | None) -> Any:
+    """The archive as cryptography reads it, or None if it does not."""
     try:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
-            key, certificate, others = pkcs12.load_key_and_certificates(data, passphrase)
-        return key, ([certificate] if certificate else []) + list(others)
+            return pkcs12.load_pkcs12(data, passphrase)
     except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
         return None
-
-
-def _ambiguity(pfx: der.Element) -> tuple[str, ...]:
-    keys = len(list(structure.key_bags(pfx)))
-    return (f"it holds {keys} private keys, and one of them was taken. Export only one.",) if keys > 1 else ()
 
 
 # --- what went wrong --------------------------------------------------------------------------------------------------

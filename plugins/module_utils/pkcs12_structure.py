@@ -12,11 +12,25 @@ from collections.abc import Iterator
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf
 
-__all__ = ["DATA", "algorithms", "content_of", "derivations", "key_bags", "mac_data"]
+__all__ = [
+    "DATA",
+    "KEY_BAGS",
+    "SECRET_BAG",
+    "SHROUDED_KEY_BAG",
+    "algorithms",
+    "content_of",
+    "derivations",
+    "infos",
+    "key_bags",
+    "mac_data",
+    "safe_bags",
+]
 
 DATA = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
-_SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+KEY_BAGS = ("1.2.840.113549.1.12.10.1.1", SHROUDED_KEY_BAG)
+SECRET_BAG = "1.2.840.113549.1.12.10.1.5"
 _BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 
 
@@ -44,7 +58,7 @@ def content_of(info: der.Element) -> der.Element | None:
     return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
 
 
-def _infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
+def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
     """Type and content of each ContentInfo of the archive.
 
     :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
@@ -60,23 +74,29 @@ def _infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
 
 def key_bags(pfx: der.Element) -> Iterator[der.Element]:
     """The encrypted private keys that show from outside."""
-    for kind, content in _infos(pfx):
-        if kind == DATA:
-            yield from _keys_among(der.read(content.octets()))
-
-
-def _keys_among(bags: der.Element) -> Iterator[der.Element]:
-    for bag in bags.children:
-        kind = bag.child(0).oid()
-        if kind == _SHROUDED_KEY_BAG:
+    for bag in safe_bags(pfx):
+        if bag.child(0).oid() == SHROUDED_KEY_BAG:
             yield bag.child(1).child(0)
-        elif kind == _BAG_OF_BAGS:
-            yield from _keys_among(bag.child(1).child(0))
+
+
+def safe_bags(pfx: der.Element) -> Iterator[der.Element]:
+    """Return each SafeBag that shows from outside, also those inside of other bags."""
+    for kind, content in infos(pfx):
+        if kind == DATA:
+            yield from _bags_among(der.read(content.octets()))
+
+
+def _bags_among(bags: der.Element) -> Iterator[der.Element]:
+    for bag in bags.children:
+        if bag.child(0).oid() == _BAG_OF_BAGS:
+            yield from _bags_among(bag.child(1).child(0))
+        else:
+            yield bag
 
 
 def algorithms(pfx: der.Element) -> Iterator[der.Element]:
     """The AlgorithmIdentifier of every encryption that shows from outside."""
-    for kind, content in _infos(pfx):
+    for kind, content in infos(pfx):
         if kind == _ENCRYPTED_DATA:
             yield content.child(1).child(1)
     for bag in key_bags(pfx):

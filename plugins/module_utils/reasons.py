@@ -52,7 +52,7 @@ def of_certificate(facts: dict[str, str], before: dict[str, str] | None, check: 
 def of_privatekey(wanted: dict[str, Any], found: Any, same_certificate: bool, check: bool) -> str:
     """Return the reason for a private key whose file differs.
 
-    :param wanted: :func:`key_files.describe` of the file that the run places, with the ``algorithm`` of the certificate.
+    :param wanted: :func:`key_files.describe` of the file that the run places, with ``algorithm`` of the certificate.
     :param found: the same of the file in place. It comes from the node, so it may be anything.
     :param same_certificate: whether the certificate in place is the one that the key belongs to.
     """

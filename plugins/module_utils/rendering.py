@@ -73,16 +73,21 @@ def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes |
         "certificate": _pem([pair.certificate, *chain]),
         "privatekey": private_key.decode(),
         "other_certs": _pem(pair.others),
-        "facts": certificates.describe(pair.certificate),
+        "facts": {**certificates.describe(pair.certificate), **_friendly_name(pair)},
         "chain": [_der(one) for one in (pair.certificate, *_possible_issuers(pair.certificate, pair.others))],
         "warnings": [f"{name}: {warning}" for warning in (*pair.warnings, *_weaknesses(options))],
     }
 
 
+def _friendly_name(pair: keypair.KeyPair) -> dict[str, str]:
+    return {"friendly_name": pair.friendly_name} if pair.friendly_name else {}
+
+
 def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: str) -> keypair.KeyPair:
     passphrase, limit = options["passphrase"], options["max_kdf_iterations"]
     if privatekey is None:
-        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit)
+        friendly_name = options["friendly_name"]
+        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit, friendly_name=friendly_name)
     return pem_pair.load(data, privatekey, passphrase, name=name, max_kdf_iterations=limit)
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import hmac
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +63,41 @@ class Credential:
             encryption = builder.build(passphrase.encode())
         others = list(self.others) or None
         return pkcs12.serialize_key_and_certificates(b"test", self.key, self.certificate, others, encryption)
+
+
+def bundle(*parts: tuple[Credential, str | None], passphrase: str = "import") -> bytes:
+    """An archive with several private keys, as Firefox and Java write them.
+
+    :param parts: credentials with their friendly names. A credential may lack its key or its certificate.
+    """
+    infos = []
+    for one, name in parts:
+        form: Any = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+        named = name.encode() if name is not None else None
+        single = pkcs12.serialize_key_and_certificates(named, one.key, one.certificate, list(one.others) or None, form)
+        infos += der.read(der.read(single).child(1).child(1).child(0).octets()).children
+    return archive_of(infos, passphrase)
+
+
+def archive_of(infos: list[der.Element], passphrase: str) -> bytes:
+    """An archive with these contents, and an integrity check."""
+    safe = der.encode_sequence(*(der.encode(info.tag, info.content) for info in infos))
+    data, sha1 = der.encode_oid("1.2.840.113549.1.7.1"), der.encode_oid("1.3.14.3.2.26")
+    content = der.encode_sequence(data, der.encode(der.CONTEXT_0, der.encode_octet_string(safe)))
+    check = hmac.digest(_mac_key(passphrase), safe, "sha1")
+    digest = der.encode_sequence(der.encode_sequence(sha1, der.ENCODED_NULL), der.encode_octet_string(check))
+    mac = der.encode_sequence(digest, der.encode_octet_string(_SALT), der.encode_integer(2))
+    return der.encode_sequence(der.encode_integer(3), content, mac)
+
+
+_SALT = bytes(8)
+
+
+def _mac_key(passphrase: str) -> bytes:
+    """RFC 7292, appendix B.2, for SHA-1 and two iterations."""
+    secret = passphrase.encode("utf-16-be") + bytes(2)
+    secret = (secret * 64)[: -(-len(secret) // 64) * 64]
+    return hashlib.sha1(hashlib.sha1(bytes([3]) * 64 + _SALT * 8 + secret).digest()).digest()
 
 
 def distinguished_name(common_name: str) -> x509.Name:
