@@ -166,12 +166,13 @@ def _encoded(element: der.Element) -> bytes:
 
 
 def _names_of(bags: Iterable[der.Element]) -> tuple[str, ...]:
-    """Return the friendly names of private keys."""
-    found = []
+    """Return the friendly names of private keys. An attribute that cannot be read is no reason to fail."""
+    found: list[str] = []
     for attribute in (one for bag in bags for part in bag.children[2:] for one in part.children):
-        if attribute.child(0).oid() == _FRIENDLY_NAME:
-            values = attribute.child(1).children
-            found += [_printable(one.content.decode("utf-16-be", errors="replace")) for one in values]
+        with contextlib.suppress(der.DerError):
+            if attribute.child(0).oid() == _FRIENDLY_NAME:
+                value = attribute.child(1).child(0).content
+                found.append(_printable(value.decode("utf-16-be", errors="replace")))
     return _without_repeats(found)
 
 

@@ -50,7 +50,7 @@ def test_an_rsa_pss_pair_in_the_form_of_an_earlier_release_is_corrected(
 ) -> None:
     home = site.root / "home"
     place_as_0_1_0_did(pss, home, encrypted)
-    (site.root / "alice.p12").write_bytes(pss.archive())
+    (site.root / "alice.p12").write_bytes(pki.loose(pss).archive())
     options = {"src": "alice.p12", "directory": str(home), "passphrase": "import", "encrypt_privatekey": encrypted}
     if encrypted:
         options.update(privatekey_passphrase="store", kdf_iterations=1000)
@@ -63,7 +63,7 @@ def test_an_rsa_pss_pair_in_the_form_of_an_earlier_release_is_corrected(
 
 def test_the_passphrase_of_an_rsa_pss_key_changes(site: Any, pss: pki.Credential) -> None:
     home = site.root / "home"
-    (site.root / "alice.p12").write_bytes(pss.archive())
+    (site.root / "alice.p12").write_bytes(pki.loose(pss).archive())
     options = {"src": "alice.p12", "directory": str(home), "passphrase": "import", "kdf_iterations": 1000}
     for passphrase in ("store", "other"):
         output = site.play([{"grid.security.pkcs12_pem": {**options, "privatekey_passphrase": passphrase}}])

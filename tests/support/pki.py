@@ -170,6 +170,11 @@ def rsa_pss(one: Credential, parameters: bytes = b"") -> Credential:
     return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
 
 
+def loose(one: Credential) -> Credential:
+    """The same, for an archive with an RSA key and an RSA-PSS certificate: some writers see no pair in them."""
+    return Credential(one.key, None, (one.certificate, *one.others))
+
+
 def load_in_tls(certificate: str, privatekey: str, directory: Path, passphrase: str = "") -> None:
     """Load a pair in PEM as TLS clients and servers do.
 

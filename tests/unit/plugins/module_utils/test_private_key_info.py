@@ -51,7 +51,9 @@ def test_rsa_pss_pairs_load_in_tls(key: Any, parameters: bytes, tmp_path: Path) 
     """Also where the key in the archive is an ordinary RSA key."""
     one = pss(key, parameters)
     for changes in ({}, PLAIN):
-        rendered = rendering.render(one.archive(), {**OPTIONS, **changes, "check_privatekey": True}, "alice.p12")
+        rendered = rendering.render(
+            pki.loose(one).archive(), {**OPTIONS, **changes, "check_privatekey": True}, "alice.p12"
+        )
         pki.load_in_tls(rendered["certificate"], rendered["privatekey"], tmp_path, "store")
 
 
@@ -82,7 +84,7 @@ def test_other_keys_are_as_cryptography_writes_them(key_type: str) -> None:
 
 
 def test_an_rsa_pss_key_has_no_traditional_form(key: Any) -> None:
-    archive = pss(key, b"").archive()
+    archive = pki.loose(pss(key, b"")).archive()
     with pytest.raises(GridSecurityError, match=r"RSA-PSS .* Use privatekey_format: pkcs8") as caught:
         rendering.render(archive, {**OPTIONS, **PLAIN, "privatekey_format": "traditional"}, "alice.p12")
     assert caught.value.kind == "no_traditional_form"
