@@ -67,11 +67,11 @@ def match(
     :raises GridSecurityError: ``no_certificate`` or ``malformed``.
     """
     found = list(dict.fromkeys(certificates))
-    own = [one for one in found if public_key_in(one) == public_key_of(key)]
+    public = public_key_of(key)
+    own = [one for one in found if public_key_in(one) == public]
     if not own:
-        which = (
-            f"none of its {len(found)} certificates belongs" if len(found) > 1 else "its certificate does not belong"
-        )
+        several = f"none of its {len(found)} certificates belongs"
+        which = several if len(found) > 1 else "its certificate does not belong"
         raise GridSecurityError(
             "no_certificate",
             f"{name}: {which} to its private key. Export the credential again, with the certificate of that key.",

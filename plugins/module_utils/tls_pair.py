@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check that a TLS library loads a certificate and a private key as a pair.
 
-Python's ssl reads files only. It gets files in memory here, so that a private key in clear never reaches a disk. Pipes do
-not serve: OpenSSL 3.0 fails to read some keys from them.
+Python's ssl reads files only. It gets files in memory here, so that a private key in clear never reaches a disk. Pipes
+do not serve: OpenSSL 3.0 fails to read some keys from them.
 """
 
 from __future__ import annotations

@@ -235,16 +235,27 @@ def test_nothing_at_all() -> None:
     assert "neither a private key nor a certificate" in error.message
 
 
+def bags_of(one: pki.Credential) -> tuple[bytes, bytes]:
+    key = one.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    certificate = der.encode_octet_string(one.certificate.public_bytes(Encoding.DER))
+    x509 = der.encode_sequence(der.encode_oid("1.2.840.113549.1.9.22.1"), der.encode(der.CONTEXT_0, certificate))
+    return bag(1, key), bag(3, x509)
+
+
 @needs_42
 def test_pairs_in_bags_that_are_not_encrypted_or_lie_in_another(alice: pki.Credential, bob: pki.Credential) -> None:
-    def bags(one: pki.Credential) -> bytes:
-        key = one.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        certificate = der.encode_octet_string(one.certificate.public_bytes(Encoding.DER))
-        x509 = der.encode_sequence(der.encode_oid("1.2.840.113549.1.9.22.1"), der.encode(der.CONTEXT_0, certificate))
-        return bag(1, key) + bag(3, x509)
+    nested = bag(6, der.encode_sequence(*bags_of(bob)))
+    for bags in ((*bags_of(alice), *bags_of(bob)), (*bags_of(alice), nested)):
+        assert refusal(plain_archive(*bags), passphrase="").kind == "several_pairs"
 
-    error = refusal(plain_archive(bags(alice), bags(bob)), passphrase="")
-    assert error.kind == "several_pairs"
+
+@needs_42
+def test_a_private_key_of_an_unknown_type_is_left_out(alice: pki.Credential) -> None:
+    algorithm = der.encode_sequence(der.encode_oid("1.2.643.7.1.1.1.1"))
+    unknown = der.encode_sequence(der.encode_integer(0), algorithm, der.encode_octet_string(bytes(32)))
+    pair = load(plain_archive(*bags_of(alice), bag(1, unknown)), passphrase="")
+    assert pair.certificate == alice.certificate
+    assert pair.warnings == ("1 of its 2 private keys cannot be read here and were left out.",)
 
 
 @pytest.mark.skipif(shutil.which("keytool") is None, reason="keytool writes these archives, and it is not installed")
