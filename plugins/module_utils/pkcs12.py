@@ -13,9 +13,7 @@ import contextlib
 import hashlib
 import hmac
 import unicodedata
-import warnings as python_warnings
 from collections.abc import Iterator
-from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf, keypair, pkcs12_pairs
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
@@ -23,7 +21,6 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 
 try:
     import cryptography
-    from cryptography.hazmat.primitives.serialization import pkcs12
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
@@ -174,12 +171,10 @@ def _candidates(passphrase: str | None) -> list[bytes | None]:
     return [form.encode() for form in dict.fromkeys(forms)]
 
 
-def _open(data: bytes, passphrase: bytes | None) -> Any:
+def _open(data: bytes, passphrase: bytes | None) -> pkcs12_pairs.Opened | None:
     """The archive as cryptography reads it, or None if it does not."""
     try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
-            return pkcs12.load_pkcs12(data, passphrase)
+        return pkcs12_pairs.read(data, passphrase)
     except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
         return None
 

@@ -34,7 +34,7 @@ try:
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["choose"]
+__all__ = ["Opened", "choose", "read"]
 
 _MOST_KEYS = 100  # opened in one archive; each takes time
 _MOST_LISTED = 10
@@ -44,6 +44,17 @@ _CONSTRUCTED_OCTETS = 0x24
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 _BLOCK = 64  # bytes of SHA-256
 _SALT = bytes(8)  # of an integrity check that protects nothing: the archive never leaves this process
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What cryptography reads in an archive.
+
+    :param key: the first private key, if there is one. :param certificates: each with its friendly name, if it has one.
+    """
+
+    key: Any
+    certificates: list[tuple[x509.Certificate, bytes | None]]
 
 
 @dataclass(frozen=True)
@@ -61,12 +72,25 @@ class _Pair:
     names: tuple[str, ...]
 
 
+def read(data: bytes, passphrase: bytes | None) -> Opened:
+    """Open an archive. cryptography raises errors of many classes, for a wrong passphrase as for any other reason."""
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
+        try:
+            archive = pkcs12.load_pkcs12(data, passphrase)
+        except TypeError:  # its result has no place for private keys that cannot sign
+            key, certificate, others = pkcs12.load_key_and_certificates(data, passphrase)
+            return Opened(key, [(one, None) for one in (certificate, *others) if one])
+    found = [one for one in (archive.cert, *archive.additional_certs) if one]
+    return Opened(archive.key, [(one.certificate, one.friendly_name) for one in found])
+
+
 def choose(
-    opened: Any, pfx: der.Element, passphrases: list[bytes | None], *, friendly_name: str | None, name: str
+    opened: Opened, pfx: der.Element, passphrases: list[bytes | None], *, friendly_name: str | None, name: str
 ) -> keypair.KeyPair:
     """Return the only pair that is not a CA's, or the pair that ``friendly_name`` chooses.
 
-    :param opened: the archive as cryptography has opened it. :param pfx: the same archive.
+    :param opened: the result of :func:`read`. :param pfx: the same archive.
     :param passphrases: the encodings of its passphrase. :param name: what messages call the archive.
     :raises GridSecurityError: ``no_private_key``, ``no_certificate``, ``no_such_friendly_name``, ``several_pairs`` or
         ``malformed``.
@@ -103,16 +127,16 @@ def choose(
 # --- what the archive holds -------------------------------------------------------------------------------------------
 
 
-def _certificates(opened: Any) -> dict[x509.Certificate, tuple[str, ...]]:
+def _certificates(opened: Opened) -> dict[x509.Certificate, tuple[str, ...]]:
     """Return the certificates in the order of the archive, each with its friendly names."""
     found: dict[x509.Certificate, tuple[str, ...]] = {}
-    for one in ([opened.cert] if opened.cert else []) + list(opened.additional_certs):
-        shown = _printable((one.friendly_name or b"").decode(errors="replace"))
-        found[one.certificate] = _without_repeats([*found.get(one.certificate, ()), shown])
+    for certificate, friendly_name in opened.certificates:
+        shown = _printable((friendly_name or b"").decode(errors="replace"))
+        found[certificate] = _without_repeats([*found.get(certificate, ()), shown])
     return found
 
 
-def _keys(opened: Any, bags: list[der.Element], passphrases: list[bytes | None]) -> tuple[list[_Key], int]:
+def _keys(opened: Opened, bags: list[der.Element], passphrases: list[bytes | None]) -> tuple[list[_Key], int]:
     """Return the private keys, and how many more cannot be read."""
     if len(bags) < 2:  # it may also lie in a part that is encrypted as a whole
         return [_Key(opened.key, _names_of(bags))], 0
@@ -124,9 +148,8 @@ def _keys(opened: Any, bags: list[der.Element], passphrases: list[bytes | None])
 def _private_key(bag: der.Element, passphrases: list[bytes | None]) -> Any:
     """Return the private key of one bag, or None if cryptography cannot read it."""
     for passphrase in passphrases:
-        with contextlib.suppress(Exception), python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")
-            return pkcs12.load_key_and_certificates(_archive_of(_encoded(bag), passphrase), passphrase)[0]
+        with contextlib.suppress(Exception):
+            return read(_archive_of(_encoded(bag), passphrase), passphrase).key
     return None
 
 

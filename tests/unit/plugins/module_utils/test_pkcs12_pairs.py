@@ -180,6 +180,25 @@ def test_result_has_the_friendly_name(alice: pki.Credential, bob: pki.Credential
     assert "friendly_name" not in unnamed["facts"]
 
 
+@pytest.mark.skipif(pki.CRYPTOGRAPHY < 43, reason="cryptography before 43 reads no archive with such a key")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl writes this archive, and it is not installed")
+def test_a_key_that_cannot_sign_is_told_by_its_type(tmp_path: Path, ca: pki.Credential) -> None:
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "ca.key").write_bytes(ca.key.private_bytes(*form))
+    (tmp_path / "ca.crt").write_bytes(ca.pem)
+    for command in (
+        "genpkey -algorithm X25519 -out x.key",
+        "pkey -in x.key -pubout -out x.pub",
+        "req -new -key ca.key -subj /CN=x -out x.csr",
+        "x509 -req -in x.csr -force_pubkey x.pub -CA ca.crt -CAkey ca.key -set_serial 1 -out x.crt",
+        "pkcs12 -export -inkey x.key -in x.crt -passout pass:import -out x.p12",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    with pytest.raises(GridSecurityError, match="X25519 key") as caught:
+        rendering.render((tmp_path / "x.p12").read_bytes(), OPTIONS, NAME)
+    assert caught.value.kind == "unusable_pair"
+
+
 # --- no pair at all ---------------------------------------------------------------------------------------------------
 
 
