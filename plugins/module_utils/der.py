@@ -27,6 +27,7 @@ __all__ = [
     "encode_oid",
     "encode_sequence",
     "first",
+    "is_cut_off",
     "read",
     "split",
 ]
@@ -104,6 +105,20 @@ def read(data: bytes) -> Element:
     return _Reader(data).element(0, 0)[0]
 
 
+def is_cut_off(data: bytes) -> bool:
+    """Return whether ``data`` end before the element they begin with does.
+
+    :raises DerError: they begin with no element.
+    """
+    try:
+        _tag, length, _body = _Reader(data).head(0)
+        if length is None:
+            read(data)
+    except Truncated:
+        return True
+    return False
+
+
 def first(data: bytes) -> bytes:
     """The first element that ``data`` begin with, as it is encoded there.
 
@@ -133,7 +148,7 @@ class _Reader:
         self._count += 1
         if depth > _MOST_DEPTH or self._count > _MOST_ELEMENTS:
             raise DerError("too many elements, or too deeply nested")
-        tag, length, body = self._head(start)
+        tag, length, body = self.head(start)
         if length is None:
             return self._indefinite(tag, body, depth)
         children = self._children(body, body + length, depth) if tag & _CONSTRUCTED else ()
@@ -141,12 +156,12 @@ class _Reader:
 
     def closed(self, start: int) -> tuple[Element, int]:
         """The same, without children."""
-        tag, length, body = self._head(start)
+        tag, length, body = self.head(start)
         if length is None:
             raise DerError("indefinite length where DER is expected")
         return Element(tag, self._data[body : body + length]), body + length
 
-    def _head(self, start: int) -> tuple[int, int | None, int]:
+    def head(self, start: int) -> tuple[int, int | None, int]:
         """The tag, the length unless it is indefinite, and where the contents start."""
         tag = self._byte(start)
         length, body = self._length(self._behind_long_tag(start + 1) if tag & 0x1F == 0x1F else start + 1)

@@ -10,7 +10,6 @@ shows from outside is opened here by itself, in an archive that holds nothing el
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 import warnings as python_warnings
 from collections.abc import Iterable, Iterator
@@ -21,8 +20,10 @@ from ansible_collections.grid.security.plugins.module_utils import (
     certificate_der,
     certificates,
     der,
+    kdf,
     keypair,
     names,
+    pkcs12_passphrase,
     safe_x509,
 )
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
@@ -42,7 +43,8 @@ _LONGEST_NAME = 64  # characters
 _FRIENDLY_NAME = "1.2.840.113549.1.9.20"
 _CONSTRUCTED_OCTETS = 0x24
 _SHA256 = "2.16.840.1.101.3.4.2.1"
-_BLOCK = 64  # bytes of SHA-256
+_FOR_MAC = 3  # RFC 7292, appendix B.3
+_MAC_BYTES = 32
 _SALT = bytes(8)  # of an integrity check that protects nothing: the archive never leaves this process
 
 
@@ -159,25 +161,13 @@ def _archive_of(bag: bytes, passphrase: bytes | None) -> bytes:
     It has an integrity check, because cryptography before 42 opens no archive without one, and because later versions
     try the two encodings of an empty passphrase on the check only.
     """
-    safe = der.encode_sequence(_content_info(der.encode_sequence(bag)))
-    value = hmac.digest(_mac_key(passphrase), safe, "sha256")
+    plain = der.read(structure.plain_archive([bag]))
+    content = structure.content_of(plain.child(1))
+    key = kdf.pkcs12("sha256", pkcs12_passphrase.as_characters(passphrase), _SALT, 1, _FOR_MAC, _MAC_BYTES)
+    value = hmac.digest(key, content.octets() if content else b"", "sha256")
     algorithm = der.encode_sequence(der.encode_oid(_SHA256), der.ENCODED_NULL)
     digest = der.encode_sequence(algorithm, der.encode_octet_string(value))
-    mac = der.encode_sequence(digest, der.encode_octet_string(_SALT))
-    return der.encode_sequence(der.encode_integer(3), _content_info(safe), mac)
-
-
-def _content_info(content: bytes) -> bytes:
-    """Return a ContentInfo (RFC 2315) with ``content``."""
-    octets = der.encode(der.CONTEXT_0, der.encode_octet_string(content))
-    return der.encode_sequence(der.encode_oid(structure.DATA), octets)
-
-
-def _mac_key(passphrase: bytes | None) -> bytes:
-    """Derive a key as of RFC 7292, appendix B.2: SHA-256, one iteration, for the purpose "MAC" (3)."""
-    secret = b"" if passphrase is None else passphrase.decode().encode("utf-16-be") + bytes(2)
-    filled = (secret * _BLOCK)[: -(-len(secret) // _BLOCK) * _BLOCK]
-    return hashlib.sha256(bytes([3]) * _BLOCK + _SALT * (_BLOCK // len(_SALT)) + filled).digest()
+    return der.encode_sequence(plain.content, der.encode_sequence(digest, der.encode_octet_string(_SALT)))
 
 
 def _encoded(element: der.Element) -> bytes:

@@ -8,12 +8,13 @@ Needs the standard library only: a run with nothing to do reads the iterations o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf
 
 __all__ = [
     "DATA",
+    "ENCRYPTED_DATA",
     "KEY_BAGS",
     "SECRET_BAG",
     "SHROUDED_KEY_BAG",
@@ -23,11 +24,14 @@ __all__ = [
     "infos",
     "key_bags",
     "mac_data",
+    "plain_archive",
     "safe_bags",
+    "without_mac",
 ]
 
 DATA = "1.2.840.113549.1.7.1"
-_ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
+ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
+_VERSION = 3  # RFC 7292
 SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
 KEY_BAGS = ("1.2.840.113549.1.12.10.1.1", SHROUDED_KEY_BAG)
 SECRET_BAG = "1.2.840.113549.1.12.10.1.5"
@@ -53,6 +57,29 @@ def mac_data(pfx: der.Element) -> der.Element | None:
     return mac if complete else None
 
 
+def without_mac(data: bytes) -> bytes:
+    """Return the archive ``data`` without its MacData, as RFC 7292 allows archives to be.
+
+    This is for archives that cryptography does not open because of the form of their MAC. Call it only after
+    :func:`pkcs12_mac.fits` has accepted the MAC. The contents are then authenticated by that check: it computes the MAC
+    of exactly the bytes that are kept here. So a wrong passphrase or a change of the contents is found before the cut.
+
+    :raises DerError: it is no archive.
+    """
+    version, content = (der.read(data).child(index) for index in (0, 1))
+    return der.encode_sequence(*(der.encode(part.tag, part.content) for part in (version, content)))
+
+
+def plain_archive(bags: Iterable[bytes]) -> bytes:
+    """Return an archive of these bags, without encryption and MAC."""
+    part = _content_info(der.encode_sequence(*bags))
+    return der.encode_sequence(der.encode_integer(_VERSION), _content_info(der.encode_sequence(part)))
+
+
+def _content_info(content: bytes) -> bytes:
+    return der.encode_sequence(der.encode_oid(DATA), der.encode(der.CONTEXT_0, der.encode_octet_string(content)))
+
+
 def content_of(info: der.Element) -> der.Element | None:
     """What lies in a ContentInfo's ``[0]``."""
     return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
@@ -63,8 +90,8 @@ def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
 
     :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
     """
-    content = content_of(pfx.children[1])
-    if content is None or pfx.children[1].child(0).oid() != DATA:  # signed, which is told later
+    content = content_of(pfx.child(1))
+    if content is None or pfx.child(1).child(0).oid() != DATA:  # signed, which is told later
         return
     for info in der.read(content.octets()).children:
         inner = content_of(info)
@@ -97,7 +124,7 @@ def _bags_among(bags: der.Element) -> Iterator[der.Element]:
 def algorithms(pfx: der.Element) -> Iterator[der.Element]:
     """The AlgorithmIdentifier of every encryption that shows from outside."""
     for kind, content in infos(pfx):
-        if kind == _ENCRYPTED_DATA:
+        if kind == ENCRYPTED_DATA:
             yield content.child(1).child(1)
     for bag in key_bags(pfx):
         yield bag.child(0)

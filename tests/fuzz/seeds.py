@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from ansible_collections.grid.security.plugins.module_utils import der, names, pem, pkcs8, signing_policy
 from ansible_collections.grid.security.plugins.plugin_utils import placed_record
 from ansible_collections.grid.security.tests.fuzz import mutations
+from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 from ansible_collections.grid.security.tests.support import pki
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "stored_keys",
     "tarballs",
     "trust_directories",
+    "unusual_archives",
     "vo_directories",
     "vomses_files",
 ]
@@ -63,6 +65,24 @@ def archives() -> Iterator[bytes]:
     for archive in (*(pki.loose(one).archive("") for one in _credentials()), several):
         version, content, *_mac = (der.encode(part.tag, part.content) for part in der.read(archive).children)
         yield der.encode_sequence(version, content)
+
+
+def unusual_archives() -> Iterator[bytes]:
+    """PKCS#12 of every cipher and MAC that is read here, and some in the clear, with a MAC or without one."""
+    key = ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    certificate = writer.certificate_bag(ALICE.certificate.public_bytes(Encoding.DER))
+    passphrase = IMPORT.encode()
+    locked = (writer.plain(writer.key_bag(key, passphrase)), writer.encrypted(certificate, passphrase=passphrase))
+    for form in (writer.Pbmac1(), writer.Pbmac1(65), writer.Pbmac1(None)):
+        yield writer.archive(*locked, mac=passphrase, form=form)
+    yield writer.archive(*locked)
+    for one in _credentials():
+        key = one.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        certificates = [part.public_bytes(Encoding.DER) for part in (one.certificate, *one.others)]
+        bags = map(writer.certificate_bag, certificates)
+        yield writer.archive(writer.plain(writer.key_bag(key), *bags), mac=passphrase, form=writer.Pbmac1())
+    for path in sorted((_VECTORS / "pkcs12").glob("*.p12")):
+        yield path.read_bytes()
 
 
 def _credentials() -> Iterator[pki.Credential]:

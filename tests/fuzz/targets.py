@@ -25,12 +25,19 @@ from ansible_collections.grid.security.plugins.module_utils import (
     credentials,
     crl,
     crl_store,
+    der,
     entries,
+    file_kinds,
     file_set,
     gridmap,
+    kdf,
     key_files,
     manifest,
     pem,
+    pkcs12,
+    pkcs12_causes,
+    pkcs12_contents,
+    pkcs12_passphrase,
     reasons,
     renderers,
     rendering,
@@ -41,6 +48,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     times,
     vomses,
 )
+from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_rendering,
@@ -59,6 +67,7 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
 )
 from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
 from ansible_collections.grid.security.tests.fuzz.harness import Target
+from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 
 __all__ = ["TARGETS"]
 
@@ -88,6 +97,36 @@ def _pkcs12(data: bytes) -> Iterator[str]:
                 if error.kind not in ("wrong_passphrase", "passphrase_required"):
                     raise
                 break
+
+
+def _pkcs12_parts(data: bytes) -> Iterator[str]:
+    """What is read of an archive that cryptography does not open; and the same contents behind a MAC that fits."""
+    yield file_kinds.describe(data)
+    pfx = der.read(data)
+    kdf.refuse_bombs(structure.derivations(pfx), _MOST_ROUNDS, "alice.p12")
+    cut = structure.without_mac(data)
+    assert der.read(cut).children == pfx.children[:2]
+    content = structure.content_of(pfx.child(1))
+    if content is None:
+        return
+    sealed = writer.sealed(content.octets(), seeds.IMPORT.encode(), writer.Pbmac1(65))
+    for one in (pfx, der.read(cut), der.read(sealed)):
+        yield from _causes(one)
+    pkcs12.load(sealed, seeds.IMPORT, name="alice.p12", max_kdf_iterations=_MOST_ROUNDS)
+
+
+def _causes(pfx: der.Element) -> Iterator[str]:
+    for passphrase in (seeds.IMPORT, "cryptography", None):
+        encodings = pkcs12_passphrase.encodings(passphrase)
+        archive = pkcs12_causes.Archive(pfx, encodings, _MOST_ROUNDS, "alice.p12")
+        contents = pkcs12_contents.read(pfx, encodings, _MOST_ROUNDS, "alice.p12")
+        with contextlib.suppress(GridSecurityError):
+            yield f"{pkcs12_causes.check_mac(archive)}"
+        for mac_fits in (True, False, None):
+            yield pkcs12_causes.find(archive, contents, mac_fits).message
+        plain = contents.plain_archive()
+        if plain is not None:
+            yield from (one.oid() for one in der.read(plain).child(1).children[:1])
 
 
 def _pem_pair(data: bytes) -> Iterator[str]:
@@ -296,6 +335,15 @@ def _write(root: Path, name: str, content: bytes) -> None:
 
 _ALL = (
     Target("pkcs12", _pkcs12, seeds.archives, mutations.asn1, documented.kinds(rendering.render), secrets=_planted),
+    Target(
+        "pkcs12_parts",
+        _pkcs12_parts,
+        seeds.unusual_archives,
+        mutations.asn1,
+        documented.kinds(pkcs12.load),
+        errors=(der.DerError,),
+        secrets=_planted,
+    ),
     Target(
         "pem_pair",
         _pem_pair,

@@ -19,7 +19,14 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 ROOT = Path(cryptography_vectors.__file__).parent
 ARCHIVES = sorted([*(ROOT / "pkcs12").glob("*.p12"), *(ROOT / "x509/PKITS_data/pkcs12").glob("*.p12")])
 PASSPHRASES = ["cryptography", "password", "", "a"]
-REASONS = {"wrong_passphrase", "passphrase_required", "unsupported_algorithm", "no_private_key", "no_certificate"}
+REASONS = {
+    "wrong_passphrase",
+    "passphrase_required",
+    "unsupported_algorithm",
+    "malformed",  # DSA keys that inherit their parameters
+    "no_private_key",
+    "no_certificate",
+}
 DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
 OPTIONS = {**DEFAULTS, "encrypt_privatekey": False, "check_privatekey": True}
 

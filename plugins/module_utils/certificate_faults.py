@@ -1,0 +1,98 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find out why cryptography does not read a certificate."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.grid.security.plugins.module_utils import der, names, safe_x509
+
+try:
+    import cryptography
+except ImportError:  # reported by keypair.check_cryptography, which comes first
+    pass
+
+__all__ = ["find"]
+
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_FORMS = {  # RFC 5280, 4.1.2.5
+    _UTC_TIME: ("a UTCTime", "YYMMDDhhmmssZ", re.compile(rb"\d\d((\d\d){5})Z"), 2),
+    _GENERALIZED_TIME: ("a GeneralizedTime", "YYYYMMDDhhmmssZ", re.compile(rb"\d{4}((\d\d){5})Z"), 4),
+}
+_FIELD = re.compile(r"\"\w+::(\w+)\"")
+_WORDS = {  # cryptography's names of fields
+    "serial": "the serial number",
+    "signature_alg": "the algorithm of its signature, or the parameters of that",
+    "issuer": "its issuer",
+    "subject": "its subject",
+    "spki": "its public key, or the parameters of that",
+    "raw_extensions": "its extensions",
+}
+_MOST = 300  # characters that are quoted
+
+
+def find(data: bytes) -> tuple[str, str] | None:
+    """Return the kind of the error and the sentence for a certificate in DER; None if cryptography reads it."""
+    try:
+        safe_x509.load(data)
+        return None
+    except safe_x509.CertificateError as error:
+        return "malformed", (
+            f"cryptography {cryptography.__version__} does not read {_called(data)}: {_fault(data) or _quoted(error)}."
+            " Ask the authority for another certificate, or export the archive without this one."
+        )
+
+
+def _called(data: bytes) -> str:
+    try:
+        subject = names.der_slash_form(_encoded(_fields(data)[4]))
+    except (ValueError, IndexError):
+        return "one of its certificates"
+    return f"the certificate of {_shortened(subject)}"
+
+
+def _fields(data: bytes) -> list[der.Element]:
+    """Serial number, algorithm, issuer, validity, subject and what follows."""
+    fields = list(der.read(data).child(0).children)
+    return fields[1:] if fields and fields[0].tag == der.CONTEXT_0 else fields
+
+
+def _encoded(element: der.Element) -> bytes:
+    return der.encode(element.tag, element.content)
+
+
+def _fault(data: bytes) -> str | None:
+    try:
+        validity = _fields(data)[3]
+        faults = [_fault_of_time(what, validity.child(at)) for at, what in enumerate(("notBefore", "notAfter"))]
+    except (ValueError, IndexError):
+        return "it is damaged"
+    return next((fault for fault in faults if fault), None)
+
+
+def _fault_of_time(what: str, time: der.Element) -> str | None:
+    if time.tag not in _FORMS:
+        return f"its {what} is no time"
+    kind, form, pattern, year = _FORMS[time.tag]
+    text = time.content.decode("ascii", "replace")
+    found = pattern.fullmatch(time.content)
+    if not found:
+        return f"its {what} is {_shortened(text)!r}, and the form of {kind} is {form}"
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(year, year + 10, 2))
+    valid = 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 60
+    return None if valid else f"its {what} is {text}, and there is no such time"
+
+
+def _quoted(error: Exception) -> str:
+    """The words of cryptography; or the field that it does not understand, which the words of its ASN.1 reader hide."""
+    fields = _FIELD.findall(str(error))
+    if not fields:
+        return _shortened(str(error).rstrip("."))
+    known = [_WORDS[one] for one in fields if one in _WORDS]
+    return f"it does not understand {known[0] if known else 'the field ' + '.'.join(fields)}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"

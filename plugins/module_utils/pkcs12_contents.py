@@ -1,0 +1,135 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All keys and certificates of a PKCS#12 archive, each part decrypted by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ansible_collections.grid.security.plugins.module_utils import der, kdf, pkcs12_cipher
+from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
+
+__all__ = ["CERTIFICATES", "KEY", "Contents", "read"]
+
+KEY, CERTIFICATES = "private key", "certificates"
+_BAGS = "1.2.840.113549.1.12.10.1."
+_KEY_BAG, _SHROUDED_KEY_BAG, _CERTIFICATE_BAG, _BAG_OF_BAGS = (f"{_BAGS}{number}" for number in (1, 2, 3, 6))
+_X509 = "1.2.840.113549.1.9.22.1"
+_MOST_DEPTH = 8
+_SEQUENCE, _ENDLESS = b"\x30", b"\x30\x80"  # with a length, and without one
+
+
+@dataclass
+class Contents:
+    """What was found.
+
+    :param keys: PrivateKeyInfo in DER. :param certificates: in DER.
+    :param opened: the encrypted parts that a passphrase has opened, each :data:`KEY` or :data:`CERTIFICATES`.
+    :param locked: those that none has opened. :param damaged: those that opened and are no keys or certificates.
+    :param unknown: those whose cipher is unknown here, with its name.
+    """
+
+    keys: list[bytes] = field(default_factory=list)
+    certificates: list[bytes] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    locked: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    unknown: list[tuple[str, str]] = field(default_factory=list)
+    _bags: list[bytes] = field(default_factory=list)
+
+    def add(self, bag: der.Element, key: bytes | None = None) -> None:
+        """Keep a bag, with its private key decrypted if there is one."""
+        parts = [der.encode(part.tag, part.content) for part in bag.children]
+        if key is not None:
+            parts[:2] = der.encode_oid(_KEY_BAG), der.encode(der.CONTEXT_0, key)
+            self.keys.append(key)
+        self._bags.append(der.encode_sequence(*parts))
+
+    def plain_archive(self) -> bytes | None:
+        """Return an archive of the same bags without encryption and MAC; None if one of them could not be opened."""
+        if self.locked or self.damaged or self.unknown:
+            return None
+        return structure.plain_archive(self._bags)
+
+
+def read(pfx: der.Element, passphrases: Iterable[bytes | None], limit: int, name: str) -> Contents:
+    """Open each part by the first of the passphrases that fits it.
+
+    :param limit: of the iterations of all key derivations together, those of nested parts included.
+    :param name: what messages call the archive.
+    :raises DerError: the structure is damaged. :raises GridSecurityError: ``kdf_limit``.
+    """
+    reader = _Reader(tuple(passphrases), limit, name)
+    for kind, content in structure.infos(pfx):
+        reader.info(kind, content)
+    return reader.contents
+
+
+class _Reader:
+    def __init__(self, passphrases: tuple[bytes | None, ...], limit: int, name: str) -> None:
+        self.contents = Contents()
+        self._passphrases, self._limit, self._name = passphrases, limit, name
+        self._asked = 0
+
+    def info(self, kind: str, content: der.Element) -> None:
+        if kind == structure.DATA:
+            self._bags(der.read(content.octets()), 0)
+        elif kind == structure.ENCRYPTED_DATA:
+            encrypted = content.child(1)
+            plain = self._decrypted(CERTIFICATES, encrypted.child(1), encrypted.child(2).octets())
+            if plain is not None:
+                self._decrypted_bags(plain)
+
+    def _decrypted_bags(self, bags: der.Element) -> None:
+        try:
+            self._bags(bags, 0)
+        except der.DerError:
+            self.contents.damaged.append(CERTIFICATES)
+
+    def _bags(self, bags: der.Element, depth: int) -> None:
+        for bag in bags.children if depth < _MOST_DEPTH else ():
+            kind, value = bag.child(0).oid(), bag.child(1).child(0)
+            if kind == _BAG_OF_BAGS:
+                self._bags(value, depth + 1)
+                continue
+            if kind == _CERTIFICATE_BAG and value.child(0).oid() == _X509:
+                self.contents.certificates.append(value.child(1).child(0).octets())
+            encrypted = kind == _SHROUDED_KEY_BAG
+            key = self._decrypted(KEY, value.child(0), value.child(1).octets()) if encrypted else value
+            if key is not None:
+                is_key = kind in (_KEY_BAG, _SHROUDED_KEY_BAG)
+                self.contents.add(bag, der.encode(key.tag, key.content) if is_key else None)
+
+    def _decrypted(self, what: str, algorithm: der.Element, data: bytes) -> der.Element | None:
+        self._asked += sum(max(number, 0) for number in kdf.rounds(algorithm))
+        kdf.refuse_bombs([self._asked], self._limit, self._name)
+        for passphrase in pkcs12_cipher.encodings(algorithm, self._passphrases):
+            try:
+                plain = pkcs12_cipher.decrypt(algorithm, data, passphrase)
+            except pkcs12_cipher.UnknownCipherError as error:
+                self.contents.unknown.append((what, str(error)))
+                return None
+            except der.DerError:
+                continue
+            if _is_plain(plain):
+                return self._opened(what, plain)
+        self.contents.locked.append(what)
+        return None
+
+    def _opened(self, what: str, plain: bytes) -> der.Element | None:
+        self.contents.opened.append(what)
+        try:
+            return der.read(plain)
+        except der.DerError:
+            self.contents.damaged.append(what)
+            return None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether it is a sequence of just this length. A wrong passphrase gives a right padding once in 256 times."""
+    try:
+        return data[:2] == _ENDLESS or (data[:1] == _SEQUENCE and len(der.first(data)) == len(data))
+    except der.DerError:
+        return False
