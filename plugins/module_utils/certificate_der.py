@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["PEM_LABEL", "alone", "fields", "first", "is_ca", "names_ca"]
+__all__ = ["PEM_LABEL", "RSA_PSS", "alone", "fields", "first", "is_ca", "key_algorithm", "key_type", "names_ca"]
 
 PEM_LABEL = "CERTIFICATE"
 _LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
 _FIELDS = 6  # that every certificate has, besides the version
+_KEY = 5  # the index of subjectPublicKeyInfo among them
 _EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
+RSA_PSS = "1.2.840.113549.1.1.10"
 
 
 def first(content: bytes) -> bytes | None:
@@ -77,6 +79,22 @@ def names_ca(found: list[der.Element]) -> bool:
         return found[2].content == found[4].content
     flag = constraints.children[:1]
     return bool(flag) and flag[0].tag == _BOOLEAN and any(flag[0].content)
+
+
+def key_algorithm(certificate: bytes) -> bytes:
+    """Return the AlgorithmIdentifier of the public key of a certificate, as it stands there; nothing without one."""
+    try:
+        return der.first(fields(certificate)[_KEY].content)
+    except ValueError:
+        return b""
+
+
+def key_type(certificate: bytes) -> str:
+    """Return the object identifier of the type of the public key of a certificate; nothing without one."""
+    try:
+        return der.read(key_algorithm(certificate)).child(0).oid()
+    except der.DerError:
+        return ""
 
 
 def _basic_constraints(extensions: der.Element) -> der.Element | None:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import key_files, times
+from ansible_collections.grid.security.plugins.module_utils import certificate_der, key_files, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
 __all__ = ["FILES", "contents", "days_left", "fingerprint", "outline", "review"]
@@ -21,13 +21,14 @@ def outline(rendered: dict[str, Any]) -> dict[str, Any]:
     """Return the result of :func:`rendering.render` with digests and sizes in place of the contents of files.
 
     ``files`` has the digest and the size of each file by name, ``key`` the public facts of the private key's file
-    (:func:`key_files.describe`). ``chain`` is for :mod:`chain`.
+    (:func:`key_files.describe`), and the ``algorithm`` of its certificate. ``chain`` is for :mod:`chain`.
     """
     files = {}
     for name in FILES:
         content = rendered[name].encode()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-    key = key_files.describe(rendered["privatekey"].encode())
+    algorithm = certificate_der.key_type(base64.b64decode(rendered["chain"][0]))
+    key = {**key_files.describe(rendered["privatekey"].encode()), "algorithm": algorithm}
     return {"files": files, **{name: rendered[name] for name in ("facts", "warnings", "chain")}, "key": key}
 
 

@@ -28,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "privatekey_src": {"type": "path", "no_log": False},
     "privatekey_content": {"type": "str", "no_log": True},
     "remote_src": {"type": "bool", "default": False},
+    "friendly_name": {"type": "str"},
     "passphrase": {"type": "str", "no_log": True},
     "privatekey_passphrase": {"type": "str", "no_log": True},
     "encrypt_privatekey": {"type": "bool", "default": True},

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["DAMAGED", "ENCRYPTED", "LARGEST", "MOST_ITERATIONS", "NONE", "PLAIN", "describe"]
+__all__ = ["DAMAGED", "ENCRYPTED", "LARGEST", "MOST_ITERATIONS", "NONE", "PLAIN", "RSA", "describe"]
 
 LARGEST = 1 << 16  # bytes of a file that is read; an RSA key of 16,384 bits takes 13 kB
 MOST_ITERATIONS = 1 << 31  # this number and larger ones are not believed
@@ -29,6 +29,7 @@ _ENCRYPTED_PKCS8 = f"ENCRYPTED {_KEY}"
 _TRADITIONAL = {f"{algorithm} {_KEY}" for algorithm in ("RSA", "DSA", "EC")}
 # Encryption by passphrase: PBES1 and PBES2 (RFC 8018), and the schemes of PKCS#12 (RFC 7292 appendix C).
 _PASSWORD_BASED = ("1.2.840.113549.1.5.", "1.2.840.113549.1.12.1.")
+RSA = "1.2.840.113549.1.1.1"  # PKCS#1: not restricted to a kind of signature
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBKDF2 = "1.2.840.113549.1.5.12"
 _HMAC_SHA256 = "1.2.840.113549.2.9"
@@ -40,7 +41,8 @@ _LEAST_CIPHERTEXT = 32  # bytes; no private key is shorter
 def describe(content: bytes) -> dict[str, Any]:
     """Return ``kind``, and ``salt`` (hexadecimal) and ``iterations`` of a key in the form that this collection writes.
 
-    That form is PKCS#8 with PBES2, PBKDF2-HMAC-SHA256, 16 bytes of salt and AES-256-CBC. The kind is ``encrypted``
+    That form is PKCS#8 with PBES2, PBKDF2-HMAC-SHA256, 16 bytes of salt and AES-256-CBC. An unencrypted key has
+    ``algorithm``, the object identifier of its type, if the file shows it. The kind is ``encrypted``
     only if all private keys of the file are encrypted and none of them is damaged.
     """
     if len(content) > LARGEST:
@@ -49,12 +51,22 @@ def describe(content: bytes) -> dict[str, Any]:
     if not keys:
         return {"kind": NONE}
     if not all(key.is_encrypted for key in keys):
-        return {"kind": PLAIN}
+        return {"kind": PLAIN, **_plain_facts(keys[0])}
     try:
         facts = [_facts(key) for key in keys]
     except der.DerError:
         return {"kind": DAMAGED}
     return {"kind": ENCRYPTED, **facts[0]}  # clients read the first key
+
+
+def _plain_facts(key: pem.Block) -> dict[str, Any]:
+    """Return the algorithm of PrivateKeyInfo (RFC 5208), or of PKCS#1, which the label names."""
+    if key.label == f"RSA {_KEY}":
+        return {"algorithm": RSA}
+    try:
+        return {} if key.label != _KEY else {"algorithm": der.read(key.data).child(1).child(0).oid()}
+    except der.DerError:
+        return {}
 
 
 def _facts(key: pem.Block) -> dict[str, Any]:

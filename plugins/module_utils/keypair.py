@@ -21,7 +21,7 @@ try:
 except ImportError:
     _VERSION = 0
 
-__all__ = ["LARGEST", "KeyPair", "check_cryptography", "match"]
+__all__ = ["LARGEST", "KeyPair", "check_cryptography", "match", "public_key_in", "public_key_of", "type_of"]
 
 LARGEST = 1 << 20  # bytes of a file with a credential; those of people are a few kB
 _OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
@@ -30,12 +30,16 @@ _WEAK_RSA = 2048  # bits
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A private key, its certificate, and other certificates in the order of their file."""
+    """A private key, its certificate, and other certificates in the order of their file.
+
+    :param friendly_name: the name that a PKCS#12 archive gives to the pair, made printable.
+    """
 
     key: Any
     certificate: x509.Certificate
     others: tuple[x509.Certificate, ...]
     warnings: tuple[str, ...]
+    friendly_name: str | None = None
 
 
 def check_cryptography() -> None:
@@ -49,23 +53,28 @@ def check_cryptography() -> None:
         )
 
 
-def match(key: Any, certificates: list[Any], *, name: str, warnings: tuple[str, ...] = ()) -> KeyPair:
-    """The key with that one of the certificates that belongs to it.
+def match(
+    key: Any,
+    certificates: list[Any],
+    *,
+    name: str,
+    warnings: tuple[str, ...] = (),
+    friendly_name: str | None = None,
+) -> KeyPair:
+    """The key with the first of the certificates that belongs to it.
 
     :param name: what messages call the file.
-    :raises GridSecurityError: ``no_private_key``, ``no_certificate`` or ``malformed``.
+    :raises GridSecurityError: ``no_certificate`` or ``malformed``.
     """
-    if key is None:
-        raise GridSecurityError(
-            "no_private_key",
-            f"{name}: it holds no private key. Export the credential again, together with its private key.",
-        )
     found = list(dict.fromkeys(certificates))
-    own = [one for one in found if _public(one) == _spki(key.public_key())]
+    public = public_key_of(key)
+    own = [one for one in found if public_key_in(one) == public]
     if not own:
+        several = f"none of its {len(found)} certificates belongs"
+        which = several if len(found) > 1 else "its certificate does not belong"
         raise GridSecurityError(
             "no_certificate",
-            f"{name}: none of its {len(found)} certificates belongs to its private key. Export the credential again.",
+            f"{name}: {which} to its private key. Export the credential again, with the certificate of that key.",
         )
     for one in found:
         try:
@@ -75,10 +84,21 @@ def match(key: Any, certificates: list[Any], *, name: str, warnings: tuple[str, 
                 "malformed", f"{name}: a certificate is damaged ({error}). Fetch it again, or export it again."
             ) from None
     rest = tuple(one for one in found if one != own[0])
-    return KeyPair(key, own[0], rest, warnings + _weaknesses(key))
+    return KeyPair(key, own[0], rest, warnings + _weaknesses(key), friendly_name)
 
 
-def _public(certificate: Any) -> bytes | None:
+def type_of(key: Any) -> str:
+    """Return the name of the type of a private key, as messages use it: ``RSA``, ``X25519``."""
+    return type(key).__name__.lstrip("_").replace("PrivateKey", "").replace("EllipticCurve", "EC")
+
+
+def public_key_of(key: Any) -> bytes:
+    """Return the public key of a private key, to be compared with :func:`public_key_in`."""
+    return _spki(key.public_key())
+
+
+def public_key_in(certificate: Any) -> bytes | None:
+    """Return the public key in a certificate, or None if cryptography cannot read it."""
     try:
         return _spki(certificate.public_key())
     except Exception:  # pylint: disable=broad-except  # a key of a type that cryptography does not know

@@ -10,9 +10,7 @@ before, to refuse what is no archive or asks for too much work; after a failure,
 from __future__ import annotations
 
 import contextlib
-import warnings as python_warnings
 from collections.abc import Iterator
-from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import (
     der,
@@ -21,31 +19,35 @@ from ansible_collections.grid.security.plugins.module_utils import (
     keypair,
     pkcs12_causes,
     pkcs12_contents,
+    pkcs12_pairs,
     pkcs12_passphrase,
 )
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-try:
-    from cryptography.hazmat.primitives.serialization import pkcs12
-except ImportError:  # reported by keypair.check_cryptography, which comes first
-    pass
-
 __all__ = ["load"]
 
 _VERSION = 3  # RFC 7292
-Opened = tuple[Any, list[Any]]
 
 
-def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: int = 10_000_000) -> keypair.KeyPair:
+def load(
+    data: bytes,
+    passphrase: str | None,
+    *,
+    name: str,
+    max_kdf_iterations: int = 10_000_000,
+    friendly_name: str | None = None,
+) -> keypair.KeyPair:
     """Open an archive.
 
     :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
     :param name: what messages call the archive.
     :param max_kdf_iterations: refuse archives that ask for more rounds of key derivation.
+    :param friendly_name: of the pair to take, if the archive holds several.
     :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``empty``, ``truncated``, ``not_pkcs12``,
         ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``two_passphrases``,
-        ``unsupported_algorithm``, ``no_private_key`` or ``no_certificate``.
+        ``unsupported_algorithm``, ``no_private_key``, ``no_certificate``, ``no_such_friendly_name`` or
+        ``several_pairs``.
     """
     keypair.check_cryptography()
     pfx = _read(data, name)
@@ -53,11 +55,11 @@ def load(data: bytes, passphrase: str | None, *, name: str, max_kdf_iterations: 
         kdf.refuse_bombs(structure.derivations(pfx), max_kdf_iterations, name)
     candidates = pkcs12_passphrase.encodings(passphrase)
     opened = _open(data, candidates)
-    if opened is None:
-        archive = pkcs12_causes.Archive(pfx, candidates, max_kdf_iterations, name)
-        with _malformed_named(name):
-            opened = _open_by_own_check(data, archive)
-    return keypair.match(*opened, name=name, warnings=_ambiguity(pfx))
+    with _malformed_named(name):
+        if opened is None:
+            archive = pkcs12_causes.Archive(pfx, candidates, max_kdf_iterations, name)
+            opened, pfx, candidates = _open_by_own_check(data, archive)
+        return pkcs12_pairs.choose(opened, pfx, candidates, friendly_name=friendly_name, name=name)
 
 
 @contextlib.contextmanager
@@ -103,37 +105,33 @@ def _read(data: bytes, name: str) -> der.Element:
 # --- open -------------------------------------------------------------------------------------------------------------
 
 
-def _open(data: bytes, passphrases: list[bytes | None]) -> Opened | None:
-    """The private key and all certificates, that of the key first, if the archive says which it is."""
+def _open(data: bytes, passphrases: list[bytes | None]) -> pkcs12_pairs.Opened | None:
+    """The archive as cryptography reads it with one of the passphrases, or None if it does not."""
     for passphrase in passphrases:
         try:
-            with python_warnings.catch_warnings():
-                python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
-                key, certificate, others = pkcs12.load_key_and_certificates(data, passphrase)
-            return key, ([certificate] if certificate else []) + list(others)
+            return pkcs12_pairs.read(data, passphrase)
         except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
             continue
     return None
 
 
-def _open_by_own_check(data: bytes, archive: pkcs12_causes.Archive) -> Opened:
+def _open_by_own_check(
+    data: bytes, archive: pkcs12_causes.Archive
+) -> tuple[pkcs12_pairs.Opened, der.Element, list[bytes | None]]:
     """Check the MAC here, and open the archive without it: cryptography may know the ciphers and not the MAC.
 
     The encoding of the passphrase that fits the MAC may be another than that which fits the ciphers. cryptography takes
     UTF-8 only, so an archive in another encoding is decrypted here.
+
+    :returns: what it holds, the archive that has been opened, and the encodings of its passphrase.
     """
     mac_fits = pkcs12_causes.check_mac(archive)
     opened = _open(structure.without_mac(data), archive.passphrases) if mac_fits else None
     if opened is not None:
-        return opened
+        return opened, archive.pfx, archive.passphrases
     contents = pkcs12_contents.read(archive.pfx, archive.passphrases, archive.limit, archive.name)
     plain = contents.plain_archive() if mac_fits is not False else None
     opened = _open(plain, [None]) if plain else None
-    if opened is None:
+    if plain is None or opened is None:
         raise pkcs12_causes.find(archive, contents, mac_fits)
-    return opened
-
-
-def _ambiguity(pfx: der.Element) -> tuple[str, ...]:
-    keys = len(list(structure.key_bags(pfx)))
-    return (f"it holds {keys} private keys, and one of them was taken. Export only one.",) if keys > 1 else ()
+    return opened, der.read(plain), [None]

@@ -15,6 +15,9 @@ from ansible_collections.grid.security.plugins.module_utils import der, kdf
 __all__ = [
     "DATA",
     "ENCRYPTED_DATA",
+    "KEY_BAGS",
+    "SECRET_BAG",
+    "SHROUDED_KEY_BAG",
     "algorithms",
     "content_of",
     "derivations",
@@ -22,13 +25,16 @@ __all__ = [
     "key_bags",
     "mac_data",
     "plain_archive",
+    "safe_bags",
     "without_mac",
 ]
 
 DATA = "1.2.840.113549.1.7.1"
 ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
 _VERSION = 3  # RFC 7292
-_SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
+KEY_BAGS = ("1.2.840.113549.1.12.10.1.1", SHROUDED_KEY_BAG)
+SECRET_BAG = "1.2.840.113549.1.12.10.1.5"
 _BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 
 
@@ -95,18 +101,24 @@ def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
 
 def key_bags(pfx: der.Element) -> Iterator[der.Element]:
     """The encrypted private keys that show from outside."""
+    for bag in safe_bags(pfx):
+        if bag.child(0).oid() == SHROUDED_KEY_BAG:
+            yield bag.child(1).child(0)
+
+
+def safe_bags(pfx: der.Element) -> Iterator[der.Element]:
+    """Return each SafeBag that shows from outside, also those inside of other bags."""
     for kind, content in infos(pfx):
         if kind == DATA:
-            yield from _keys_among(der.read(content.octets()))
+            yield from _bags_among(der.read(content.octets()))
 
 
-def _keys_among(bags: der.Element) -> Iterator[der.Element]:
+def _bags_among(bags: der.Element) -> Iterator[der.Element]:
     for bag in bags.children:
-        kind = bag.child(0).oid()
-        if kind == _SHROUDED_KEY_BAG:
-            yield bag.child(1).child(0)
-        elif kind == _BAG_OF_BAGS:
-            yield from _keys_among(bag.child(1).child(0))
+        if bag.child(0).oid() == _BAG_OF_BAGS:
+            yield from _bags_among(bag.child(1).child(0))
+        else:
+            yield bag
 
 
 def algorithms(pfx: der.Element) -> Iterator[der.Element]:

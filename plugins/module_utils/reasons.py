@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import key_files
+from ansible_collections.grid.security.plugins.module_utils import certificate_der, key_files
 
 __all__ = ["of_certificate", "of_file", "of_privatekey"]
 
@@ -52,7 +52,7 @@ def of_certificate(facts: dict[str, str], before: dict[str, str] | None, check: 
 def of_privatekey(wanted: dict[str, Any], found: Any, same_certificate: bool, check: bool) -> str:
     """Return the reason for a private key whose file differs.
 
-    :param wanted: :func:`key_files.describe` of the file that the run places.
+    :param wanted: :func:`key_files.describe` of the file that the run places, with ``algorithm`` of the certificate.
     :param found: the same of the file in place. It comes from the node, so it may be anything.
     :param same_certificate: whether the certificate in place is the one that the key belongs to.
     """
@@ -64,11 +64,23 @@ def of_privatekey(wanted: dict[str, Any], found: Any, same_certificate: bool, ch
         return f"private key {'is' if check else 'was'} missing or damaged"
     if "salt" in wanted and _protection(wanted) == _protection(found):
         return f"passphrase {'differs' if check else 'changed'}"
+    if same_certificate and kind == key_files.PLAIN and _is_no_pss_key(wanted, found):
+        form = "is no RSA-PSS key" if check else "rewritten as an RSA-PSS key"
+        return f"private key {form}, as its certificate requires"
     if not same_certificate or kind != key_files.ENCRYPTED:
         return f"private key {'differs' if check else 'replaced'}"
     if wanted.get("kind") == key_files.PLAIN:
         return f"private key {'is' if check else 'was'} encrypted"
     return _of_protection(wanted, found, check)
+
+
+def _is_no_pss_key(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Return whether an unencrypted key lacks the form that its RSA-PSS certificate requires."""
+    return _is_pss(wanted) and found.get("algorithm") == key_files.RSA
+
+
+def _is_pss(facts: dict[str, Any]) -> bool:
+    return facts.get("algorithm") == certificate_der.RSA_PSS
 
 
 def _protection(facts: dict[str, Any]) -> tuple[Any, Any]:
@@ -80,4 +92,6 @@ def _of_protection(wanted: dict[str, Any], found: dict[str, Any], check: bool) -
     if not isinstance(before, int) or isinstance(before, bool) or not 0 < before < key_files.MOST_ITERATIONS:
         return f"private key {'is' if check else 'was'} encrypted in another form"
     how = "other salt" if before == after else f"{before} → {after} iterations"
+    if before == after and _is_pss(wanted):  # release 0.1.0 stored ordinary RSA keys, which shows in the salt only
+        how += ", or no RSA-PSS key" if check else ", now as an RSA-PSS key"
     return f"protection {'differs' if check else 'renewed'} ({how})"

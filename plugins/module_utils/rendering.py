@@ -15,10 +15,13 @@ from ansible_collections.grid.security.plugins.module_utils import (
     host_names,
     keypair,
     names,
+    pem,
     pem_pair,
     pkcs8,
     pkcs12,
+    private_key_info,
     safe_x509,
+    tls_pair,
 )
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
@@ -47,7 +50,7 @@ def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | 
         :mod:`chain` its certificate and those that may lead from it to a CA (``chain``; DER in Base64).
     :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
         ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
-        :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`bounded.run`.
+        :func:`pkcs12.load`, :func:`pem_pair.load`, :func:`tls_pair.check` and :func:`bounded.run`.
     """
     return bounded.run(job(data, options, name, privatekey))
 
@@ -63,23 +66,28 @@ def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes |
     pair = _open(data, privatekey, options, name)
     _check_host(pair.certificate, options["dns_name"], name)
     chain = _chain(pair.certificate, pair.others) if options["include_chain"] else []
-    private_key = _private_key(pair.key, options, name)
+    private_key = _private_key(pair, options, name)
     if options["check_privatekey"]:
         _check_private_key(private_key, pair.certificate, options, name)
     return {
         "certificate": _pem([pair.certificate, *chain]),
         "privatekey": private_key.decode(),
         "other_certs": _pem(pair.others),
-        "facts": certificates.describe(pair.certificate),
+        "facts": {**certificates.describe(pair.certificate), **_friendly_name(pair)},
         "chain": [_der(one) for one in (pair.certificate, *_possible_issuers(pair.certificate, pair.others))],
         "warnings": [f"{name}: {warning}" for warning in (*pair.warnings, *_weaknesses(options))],
     }
 
 
+def _friendly_name(pair: keypair.KeyPair) -> dict[str, str]:
+    return {"friendly_name": pair.friendly_name} if pair.friendly_name else {}
+
+
 def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: str) -> keypair.KeyPair:
     passphrase, limit = options["passphrase"], options["max_kdf_iterations"]
     if privatekey is None:
-        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit)
+        friendly_name = options["friendly_name"]
+        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit, friendly_name=friendly_name)
     return pem_pair.load(data, privatekey, passphrase, name=name, max_kdf_iterations=limit)
 
 
@@ -131,26 +139,38 @@ def _weaknesses(options: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _private_key(key: Any, options: dict[str, Any], name: str) -> bytes:
+def _private_key(pair: keypair.KeyPair, options: dict[str, Any], name: str) -> bytes:
+    info = private_key_info.encode(pair.key, pair.certificate)
+    plain = pem.encode("PRIVATE KEY", info)
+    tls_pair.check(_pem([pair.certificate]).encode(), plain, key_type=keypair.type_of(pair.key), name=name)
     if options["encrypt_privatekey"]:
-        info = _encode_key(key, serialization.Encoding.DER, serialization.PrivateFormat.PKCS8)
         return pkcs8.encrypt(info, options["privatekey_passphrase"], options["kdf_iterations"])
-    if options["privatekey_format"] == "pkcs8":
-        return _encode_key(key, serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    return plain if options["privatekey_format"] == "pkcs8" else _traditional(pair, name)
+
+
+def _traditional(pair: keypair.KeyPair, name: str) -> bytes:
+    if private_key_info.is_pss(pair.certificate):
+        raise GridSecurityError(
+            "no_traditional_form",
+            f"{name}: its certificate allows RSA-PSS signatures only, and an RSA-PSS key has no traditional form. Use"
+            " privatekey_format: pkcs8, or ask the CA for a certificate with an ordinary RSA key.",
+        )
+    form = (serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
     try:
-        return _encode_key(key, serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL)
+        encoded: bytes = pair.key.private_bytes(serialization.Encoding.PEM, *form)
     except ValueError:
         raise GridSecurityError(
             "no_traditional_form", f"{name}: a key of this type has no traditional form. Use privatekey_format: pkcs8."
         ) from None
+    return encoded
 
 
-def _check_private_key(pem: bytes, certificate: x509.Certificate, options: dict[str, Any], name: str) -> None:
+def _check_private_key(written: bytes, certificate: x509.Certificate, options: dict[str, Any], name: str) -> None:
     """Open what is to be placed as a client would: the check of the writer by a reader that did not write it."""
     passphrase = options["privatekey_passphrase"].encode() if options["encrypt_privatekey"] else None
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
-        key = serialization.load_pem_private_key(pem, passphrase)
+        key = serialization.load_pem_private_key(written, passphrase)
         matches = key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
     except ValueError:
         matches = False
@@ -159,11 +179,6 @@ def _check_private_key(pem: bytes, certificate: x509.Certificate, options: dict[
             "self_check",
             f"{name}: the key as it would be placed does not open, or does not belong to the certificate. Report this.",
         )
-
-
-def _encode_key(key: Any, encoding: Any, form: Any) -> bytes:
-    encoded: bytes = key.private_bytes(encoding, form, serialization.NoEncryption())
-    return encoded
 
 
 def _pem(certificates: Any) -> str:

@@ -58,6 +58,15 @@ options:
           - Whether O(src) lies on the node. The node then converts it and needs cryptography 36 or newer.
         type: bool
         default: false
+      friendly_name:
+        description:
+          - The friendly name (alias) of the pair of private key and certificate to place, if the archive holds several, as a browser's backup
+            of all certificates or a Java keystore may. The name of the certificate counts, and that of the private key. Case counts.
+          - Without it, or if several pairs have this name, the only pair that is not a CA's is placed. If there are more, the credential
+            fails, and the message lists their friendly names, subjects and ends of validity.
+          - If several certificates with the same subject belong to one private key, the newest of them is placed.
+          - It is an error if no pair has this name. The option has no effect on PEM files.
+        type: str
       passphrase:
         description:
           - The import passphrase, which protects the archive. Leave it out if there is none.
@@ -88,6 +97,8 @@ options:
         description:
           - V(pkcs8) is read by all current grid clients. V(traditional) is for Java clients of the JGlobus era, and
             for unencrypted keys only.
+          - If the certificate allows RSA-PSS signatures only, the key is stored as an RSA-PSS key with the same parameters, because TLS
+            libraries refuse any other. Such a key has no traditional form.
         type: str
         choices: [pkcs8, traditional]
         default: pkcs8
@@ -451,6 +462,11 @@ credentials:
       description: The certificate's SHA-256 fingerprint.
       returned: present
       type: str
+    friendly_name:
+      description: The friendly name of the pair in the archive, on one line and shortened to 64 characters.
+      returned: present, if the archive has one
+      type: str
+      sample: alice
     backup_files:
       description: The backups' paths.
       returned: when O(backup) is set and something was replaced or removed

@@ -38,6 +38,7 @@ __all__ = ["KeptRenderings"]
 _SECRET = ("passphrase", "privatekey_passphrase")
 # What else decides what the files hold; the other options say where they go.
 _DECISIVE = (
+    "friendly_name",
     "encrypt_privatekey",
     "privatekey_format",
     "kdf_iterations",

@@ -63,8 +63,9 @@ def archives() -> Iterator[bytes]:
     for path in sorted((_VECTORS / "x509/PKITS_data/pkcs12").glob("*.p12"))[::40]:
         yield path.read_bytes()
     yield ALICE.archive(IMPORT)
-    for one in _credentials():
-        version, content, *_mac = (der.encode(part.tag, part.content) for part in der.read(one.archive("")).children)
+    several = pki.bundle((ALICE, "alice"), (AUTHORITY, "ca"), (pki.issue("Bob"), "bob"), passphrase="")
+    for archive in (*(pki.loose(one).archive("") for one in _credentials()), several):
+        version, content, *_mac = (der.encode(part.tag, part.content) for part in der.read(archive).children)
         yield der.encode_sequence(version, content)
 
 
@@ -91,6 +92,7 @@ def _credentials() -> Iterator[pki.Credential]:
     keys += [ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate(), dsa.generate_private_key(1024)]
     for key in keys:
         yield pki.issue("Alice", issuer=AUTHORITY, key=key, host="alice.example.org")
+    yield pki.rsa_pss(pki.issue(key=keys[1]), pki.PSS_SHA256)
 
 
 def key_pairs() -> Iterator[bytes]:

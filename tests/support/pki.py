@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import hmac
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cryptography
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -64,6 +68,41 @@ class Credential:
             encryption = builder.build(passphrase.encode())
         others = list(self.others) or None
         return pkcs12.serialize_key_and_certificates(b"test", self.key, self.certificate, others, encryption)
+
+
+def bundle(*parts: tuple[Credential, str | None], passphrase: str = "import") -> bytes:
+    """An archive with several private keys, as Firefox and Java write them.
+
+    :param parts: credentials with their friendly names. A credential may lack its key or its certificate.
+    """
+    infos = []
+    for one, name in parts:
+        form: Any = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+        named = name.encode() if name is not None else None
+        single = pkcs12.serialize_key_and_certificates(named, one.key, one.certificate, list(one.others) or None, form)
+        infos += der.read(der.read(single).child(1).child(1).child(0).octets()).children
+    return archive_of(infos, passphrase)
+
+
+def archive_of(infos: list[der.Element], passphrase: str) -> bytes:
+    """An archive with these contents, and an integrity check."""
+    safe = der.encode_sequence(*(der.encode(info.tag, info.content) for info in infos))
+    data, sha1 = der.encode_oid("1.2.840.113549.1.7.1"), der.encode_oid("1.3.14.3.2.26")
+    content = der.encode_sequence(data, der.encode(der.CONTEXT_0, der.encode_octet_string(safe)))
+    check = hmac.digest(_mac_key(passphrase), safe, "sha1")
+    digest = der.encode_sequence(der.encode_sequence(sha1, der.ENCODED_NULL), der.encode_octet_string(check))
+    mac = der.encode_sequence(digest, der.encode_octet_string(_SALT), der.encode_integer(2))
+    return der.encode_sequence(der.encode_integer(3), content, mac)
+
+
+_SALT = bytes(8)
+
+
+def _mac_key(passphrase: str) -> bytes:
+    """RFC 7292, appendix B.2, for SHA-1 and two iterations."""
+    secret = passphrase.encode("utf-16-be") + bytes(2)
+    secret = (secret * 64)[: -(-len(secret) // 64) * 64]
+    return hashlib.sha1(hashlib.sha1(bytes([3]) * 64 + _SALT * 8 + secret).digest()).digest()
 
 
 def distinguished_name(common_name: str) -> x509.Name:
@@ -142,6 +181,41 @@ def validity(start: bytes, end: bytes) -> bytes:
 def without_seconds(one: Credential) -> bytes:
     """The certificate (DER) with dates without seconds, which OpenSSL reads and cryptography does not."""
     return altered(one, validity=validity(b"2001010000Z", b"4901010000Z"))
+
+
+RSA_PSS = der.encode_oid("1.2.840.113549.1.1.10")
+# RFC 4055: SHA-256, MGF1 with SHA-256 and 32 bytes of salt.
+PSS_SHA256 = bytes.fromhex(
+    "3030a00d300b0609608648016503040201a11a301806092a864886f70d010108300b0609608648016503040201a203020120"
+)
+
+
+def rsa_pss(one: Credential, parameters: bytes = b"") -> Credential:
+    """The same certificate of an RSA key with an AlgorithmIdentifier that allows RSA-PSS signatures only."""
+    fields = der.read(one.certificate.tbs_certificate_bytes).children
+    encoded = [der.encode(field.tag, field.content) for field in fields]
+    number = der.encode(0x03, fields[6].children[1].content)
+    encoded[6] = der.encode_sequence(der.encode_sequence(RSA_PSS, parameters), number)
+    body, algorithm = der.encode_sequence(*encoded), encoded[2]
+    signature = one.key.sign(body, padding.PKCS1v15(), hashes.SHA256())
+    signed = der.encode_sequence(body, algorithm, der.encode(0x03, b"\0" + signature))
+    return Credential(one.key, x509.load_der_x509_certificate(signed), one.others)
+
+
+def loose(one: Credential) -> Credential:
+    """The same, for an archive with an RSA key and an RSA-PSS certificate: some writers see no pair in them."""
+    return Credential(one.key, None, (one.certificate, *one.others))
+
+
+def load_in_tls(certificate: str, privatekey: str, directory: Path, passphrase: str = "") -> None:
+    """Load a pair in PEM as TLS clients and servers do.
+
+    :raises ssl.SSLError: it is no pair.
+    """
+    (directory / "certificate.pem").write_text(certificate)
+    (directory / "key.pem").write_text(privatekey)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "certificate.pem", directory / "key.pem", lambda: passphrase)
 
 
 def revoke(

@@ -217,7 +217,8 @@ def test_key_that_is_spoiled_during_the_run_is_noticed(home: Home) -> None:
 
 def test_facts_of_a_key_that_differs_are_told(home: Home) -> None:
     home.place(ALICE.pem, key_pem(ALICE))
-    assert home.converge(ALICE.pem, PLACED, send=False)["key_files"] == {str(home.key): {"kind": "plain"}}
+    found = {"kind": "plain", "algorithm": "1.2.840.10045.2.1"}
+    assert home.converge(ALICE.pem, PLACED, send=False)["key_files"] == {str(home.key): found}
     assert "key_files" not in home.converge(ALICE.pem, key_pem(ALICE), send=False)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -21,6 +21,7 @@ from ansible_collections.grid.security.plugins.module_utils import der, key_file
 
 KEY = ec.derive_private_key(0x1234567890, ec.SECP256R1())
 INFO = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+RSA = rsa.generate_private_key(65537, 1024)
 PLAIN = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 TRADITIONAL = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"x"))
 OURS = pkcs8.encrypt(INFO, "x", 1234)
@@ -105,7 +106,7 @@ def test_traditional_form_is_encrypted() -> None:
     ],
 )
 def test_what_is_no_encrypted_key(content: bytes, kind: str) -> None:
-    assert key_files.describe(content) == {"kind": kind}
+    assert key_files.describe(content)["kind"] == kind
 
 
 def test_every_cut_is_noticed() -> None:
@@ -118,3 +119,13 @@ def test_facts_hold_no_byte_of_the_key() -> None:
     data = pem.first(OURS, "ENCRYPTED PRIVATE KEY") or b""
     assert set(key_files.describe(OURS)) == {"kind", "salt", "iterations"}
     assert data[-64:].hex() not in str(key_files.describe(OURS))
+
+
+def test_an_unencrypted_key_shows_its_algorithm() -> None:
+    form = (PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    ordinary = {"kind": "plain", "algorithm": key_files.RSA}
+    assert key_files.describe(PLAIN) == {"kind": "plain", "algorithm": "1.2.840.10045.2.1"}
+    assert key_files.describe(RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())) == ordinary
+    assert key_files.describe(RSA.private_bytes(Encoding.PEM, *form)) == ordinary
+    assert key_files.describe(pem.encode("PRIVATE KEY", b"x")) == {"kind": "plain"}
+    assert key_files.describe(KEY.private_bytes(Encoding.PEM, *form)) == {"kind": "plain"}

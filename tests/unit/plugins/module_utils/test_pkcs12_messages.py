@@ -182,7 +182,8 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "nothing in it": (
         writer.archive(writer.plain(), mac=MAC, form="2.16.840.1.101.3.4.2.8"),
         "import",
-        "no_private_key: it holds no private key. Export the credential again, together with its private key.",
+        "no_private_key: it holds neither a private key nor a certificate. Export the credential again, together with"
+        " its private key.",
     ),
     # Keys
     "ML-KEM": (

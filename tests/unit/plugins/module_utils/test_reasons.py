@@ -12,6 +12,8 @@ from ansible_collections.grid.security.plugins.module_utils import reasons
 WANTED = {"kind": "encrypted", "salt": "aa" * 16, "iterations": 600_000}
 OTHER_SALT = {**WANTED, "salt": "bb" * 16}
 PLAIN = {"kind": "plain"}
+PSS = {"algorithm": "1.2.840.113549.1.1.10"}
+RSA = {"algorithm": "1.2.840.113549.1.1.1"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,24 @@ PLAIN = {"kind": "plain"}
         (PLAIN, PLAIN, True, "private key replaced", "private key differs"),
         (PLAIN, WANTED, True, "private key was encrypted", "private key is encrypted"),
         ({}, {}, True, "private key replaced", "private key differs"),
+        (
+            {**PLAIN, **PSS},
+            {**PLAIN, **RSA},
+            True,
+            "private key rewritten as an RSA-PSS key, as its certificate requires",
+            "private key is no RSA-PSS key, as its certificate requires",
+        ),
+        ({**PLAIN, **PSS}, {**PLAIN, **RSA}, False, "private key replaced", "private key differs"),
+        ({**PLAIN, **PSS}, {**PLAIN, **PSS}, True, "private key replaced", "private key differs"),
+        ({**PLAIN, **RSA}, {**PLAIN, **PSS}, True, "private key replaced", "private key differs"),
+        (
+            {**WANTED, **PSS},
+            OTHER_SALT,
+            True,
+            "protection renewed (other salt, now as an RSA-PSS key)",
+            "protection differs (other salt, or no RSA-PSS key)",
+        ),
+        ({**WANTED, **PSS}, WANTED, True, "passphrase changed", "passphrase differs"),
     ],
 )
 def test_private_key(wanted: dict[str, Any], found: dict[str, Any], same: bool, run: str, check: str) -> None:

@@ -1,0 +1,43 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write a private key as PKCS#8 ``PrivateKeyInfo`` (RFC 5208) in the form that its certificate needs.
+
+An RSA key below an RSA-PSS certificate (RFC 4055) must be an RSA-PSS key, with the parameters of the certificate. TLS
+libraries refuse any other pair. cryptography reads RSA-PSS keys as RSA keys and writes them as such, so the
+AlgorithmIdentifier is copied from the certificate here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils import certificate_der, der
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+except ImportError:  # reported by keypair.check_cryptography, which comes first
+    pass
+
+__all__ = ["encode", "is_pss"]
+
+
+def encode(key: Any, certificate: x509.Certificate) -> bytes:
+    """Return the key in DER, with the AlgorithmIdentifier of an RSA-PSS certificate.
+
+    Keys of all other types are as cryptography writes them.
+    """
+    info: bytes = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    if not is_pss(certificate):
+        return info
+    version, _algorithm, numbers = der.read(info).children
+    algorithm = certificate_der.key_algorithm(certificate.public_bytes(Encoding.DER))
+    return der.encode_sequence(
+        der.encode(version.tag, version.content), algorithm, der.encode(numbers.tag, numbers.content)
+    )
+
+
+def is_pss(certificate: x509.Certificate) -> bool:
+    """Return whether the certificate allows its key for RSA-PSS signatures only."""
+    return certificate_der.key_type(certificate.public_bytes(Encoding.DER)) == certificate_der.RSA_PSS
