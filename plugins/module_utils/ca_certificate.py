@@ -170,8 +170,8 @@ def _read(data: bytes) -> CaCertificate:
         oddity=java_oddity or _oddity(fields),
         java_oddity=java_oddity,
     )
-    # Names are read when they are asked for. All ways to read a name succeed if this way does.
-    _ = found.canonical_subject, found.canonical_issuer
+    for name in (found.subject, found.issuer):
+        names.canonical(name)  # raises an error if this is no name. The other ways to read a name succeed if this one does
     return found
 
 

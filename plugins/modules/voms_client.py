@@ -31,8 +31,9 @@ options:
       - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and everything
         that is said about it is removed, except the directory of its LSC files.
       - Each of C(servers) has C(host), C(port), C(dn) and C(ca_dn), the DNs of its certificate and of the CA that issued this,
-        as OpenSSL one-line DNs (RFC 4514 and the other forms of C(openssl x509 -subject) are understood, too), and perhaps C(alias), by which users call the VO when they want this server. The default is that of the
-        VO, and that of a VO its name. There is no default for C(port), because each VO of a classic server has its own.
+        as OpenSSL one-line DNs. RFC 4514 and the other forms of C(openssl x509 -subject) are understood, too. C(alias) is
+        optional. By it, users call the VO when they want this server. The default is that of the VO, and that of a VO its name.
+        There is no default for C(port), because each VO of a classic server has its own.
     type: list
     elements: raw
     default: []
