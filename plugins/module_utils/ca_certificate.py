@@ -171,7 +171,7 @@ def _read(data: bytes) -> CaCertificate:
         java_oddity=java_oddity,
     )
     for name in (found.subject, found.issuer):
-        names.canonical(name)  # raises an error if this is no name. The other ways to read a name succeed if this one does
+        names.canonical(name)  # raises an error if this is no name; then no other way to read it fails
     return found
 
 
