@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where trust anchors come from: directories, IGTF tarballs, files, URLs and inline PEM, as named bytes.
 
-Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
+Nothing is unpacked to disk. What the bytes mean is for :mod:`anchor_reading`.
 """
 
 from __future__ import annotations
