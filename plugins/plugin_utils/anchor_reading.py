@@ -15,13 +15,19 @@ from dataclasses import dataclass
 from ansible_collections.grid.security.plugins.module_utils import anchor_info, ca_certificate, scanning, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.ca_certificate import CaCertificate
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging, certificate_files, source_files
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_merging,
+    certificate_files,
+    file_formats,
+    source_files,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Found, Unusable
 
 __all__ = ["collect"]
 
 _MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
+_TOO_LARGE = f"is larger than {source_files.LARGEST >> 20} MiB, so it is no file of a CA. Check the source."
 _LONGEST_NAME = 200  # characters of an alias, which becomes the name of a file
 _LONGEST_STEM = 120  # characters of an alias before a fingerprint
 
@@ -93,7 +99,7 @@ class _File:
 
     @property
     def where(self) -> str:
-        return f"{self.group.where}: {self.name}"
+        return self.group.path(self.name)
 
     @functools.cached_property
     def beside(self) -> dict[str, bytes]:
@@ -149,10 +155,15 @@ def _certificates(data: bytes) -> tuple[list[certificate_files.Certificate], str
 
 
 def _read_file(group: Group, name: str) -> Iterator[Anchor | Unusable]:
-    certificates, problem = _certificates(group.files[name])
+    data = group.files[name]
+    if len(data) > source_files.LARGEST:
+        cause = file_formats.recognize(data) or _TOO_LARGE
+        yield _File(group, name, is_single=False).unusable("too_large", cause, data)
+        return
+    certificates, problem = _certificates(data)
     file = _File(group, name, is_single=len(certificates) == 1 and not problem)
     if problem:
-        yield file.unusable("not_pem", problem, file.data)
+        yield file.unusable("not_pem", problem, data)
     for one in certificates:
         yield _read_certificate(file, one.der, one.text)
 
@@ -185,6 +196,9 @@ def _is_read_by_openssl(data: bytes) -> bool:
 
 def _anchor(file: _File, certificate: CaCertificate, text: bytes) -> Anchor:
     group, own = file.group, dict(file.beside) if file.is_single else {}
+    for ending, content in own.items():
+        if len(content) > source_files.LARGEST:
+            raise GridSecurityError("too_large", f"{group.path(f'{file.stem}.{ending}')} {_TOO_LARGE}")
     alias = _safe(file.alias or certificate.common_name or certificate.hashes[0])
     profiles = _profiles(group, file.info)
     anchor = Anchor(

@@ -58,7 +58,10 @@ def test_two_policies_of_one_authority_are_refused_unless_one_is_preferred(tmp_p
     with pytest.raises(GridSecurityError) as caught:
         anchor_selection.check(merged([first, second]))
     assert caught.value.kind == "two_policies"
-    for part in (f"root: {first['src']}: root.pem and {second['src']}: root.pem have different", "prefer: true"):
+    for part in (
+        f"root: {first['src']}/root.pem and {second['src']}/root.pem have different signing policies. Set prefer: true",
+        "remove one of them.",
+    ):
         assert part in caught.value.message
     for preferred, expected in ((0, NARROW), (1, WIDE)):
         sources = [{**one, "prefer": number == preferred} for number, one in enumerate([first, second])]

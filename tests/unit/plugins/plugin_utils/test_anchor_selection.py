@@ -113,7 +113,7 @@ def test_all_that_cannot_be_used_is_named_at_once(bad: Path) -> None:
     assert caught.value.kind == "unusable_anchors"
     assert len(message.splitlines()) == len(BAD) + 2
     for alias in BAD:
-        assert f"/slcs: {alias}.pem " in message or f"/slcs: {alias}.pem:" in message
+        assert f"/slcs/{alias}.pem " in message or f"/slcs/{alias}.pem:" in message
     assert "page.pem is a web page. " in message
     assert message.endswith("in exclude, or set on_unreadable: skip.")
 
