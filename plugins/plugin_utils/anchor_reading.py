@@ -52,7 +52,8 @@ def collect(groups: list[Group]) -> Found:
                 )
     merged = [anchor_merging.merge(same) for same in copies.values()]
     _make_distinct(merged)
-    return Found(sorted(merged, key=lambda anchor: anchor.alias), unusable)
+    orphans = [one for group in groups for one in _orphans(group)]
+    return Found(sorted(merged, key=lambda anchor: anchor.alias), unusable, orphans)
 
 
 def _make_distinct(anchors: list[Anchor]) -> None:
@@ -122,7 +123,8 @@ class _File:
 
     def refused(self, error: GridSecurityError, data: bytes) -> Unusable:
         aliases = [one for one in (self.group.alias, self.info.get("alias")) if one]
-        return Unusable({self.stem, *map(_safe, aliases)}, data, self.info, _profiles(self.group, self.info), error)
+        stems = {self.stem, *map(_safe, aliases)}
+        return Unusable(self.where, stems, data, self.info, _profiles(self.group, self.info), error)
 
 
 def _read(group: Group) -> Iterator[Anchor | Unusable]:
@@ -134,6 +136,13 @@ def _read(group: Group) -> Iterator[Anchor | Unusable]:
     for name in certificate_files.ca_files(group.files):
         if name.rpartition(".")[0] not in stems:
             yield from _read_file(group, name)
+
+
+def _orphans(group: Group) -> Iterator[Unusable]:
+    """Yield the files that should lie beside a certificate, and do not."""
+    for name in certificate_files.orphans(group.files):
+        file = _File(group, name, is_single=True)
+        yield file.unusable("no_certificate", "has no certificate of the same name beside it.", file.data)
 
 
 def _refuse_key(group: Group, name: str) -> Iterator[Unusable]:

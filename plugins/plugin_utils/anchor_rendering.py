@@ -15,7 +15,6 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchor_reading,
     anchor_selection,
     anchor_warnings,
-    certificate_files,
     java_truststore,
     system_store,
     trust_store,
@@ -42,7 +41,11 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     anchor_selection.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]
-    warnings = [*left_out, *anchor_warnings.lines(chosen, options["profiles"]), *certificate_files.warnings(groups)]
+    warnings = [
+        *left_out,
+        *anchor_warnings.lines(chosen, options["profiles"]),
+        *anchor_warnings.orphans(found.orphans, options),
+    ]
     if options["java_truststore_path"]:
         warnings += java_truststore.warnings(chosen)
     return {

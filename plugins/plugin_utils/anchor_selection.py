@@ -22,7 +22,7 @@ def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
     What the options ``profiles``, ``include`` and ``exclude`` leave out is no reason for a message.
 
     :raises GridSecurityError: ``unusable_anchors``; or, if all have the same cause, ``private_key``, ``not_pem``,
-        ``bad_certificate``, ``not_a_ca`` or ``bad_signing_policy``.
+        ``too_large``, ``bad_certificate``, ``not_a_ca`` or ``bad_signing_policy``; or ``bad_filter``.
     """
     wanted = {one.error.message: one for one in unusable if is_wanted(one, options)}
     if not wanted:
@@ -48,7 +48,7 @@ def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Un
     The issuers of what is left are kept, too, whatever their profile, unless they are excluded by name.
 
     :param unusable: what ``include`` may name without an error, because :func:`refuse` has told it.
-    :raises GridSecurityError: ``no_such_anchor``: an item of ``include`` is not in the sources.
+    :raises GridSecurityError: ``no_such_anchor``: an item of ``include`` is not in the sources; or ``bad_filter``.
     """
     known: list[Anchor | Unusable] = [*anchors, *unusable]
     for pattern in options["include"]:
@@ -68,7 +68,10 @@ def _is_excluded(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
 
 
 def is_wanted(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
-    """Return whether the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave this CA."""
+    """Return whether the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave this CA.
+
+    :raises GridSecurityError: ``bad_filter``: a DN in ``include`` or ``exclude`` has no or two meanings.
+    """
     if options["profiles"] and not one.profiles & set(options["profiles"]):
         return False
     if options["include"] and not any(one.matches(pattern) for pattern in options["include"]):

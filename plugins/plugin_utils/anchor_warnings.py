@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import times
-from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor
+from ansible_collections.grid.security.plugins.module_utils import listing, times
+from ansible_collections.grid.security.plugins.plugin_utils import anchor_selection
+from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Unusable
 
-__all__ = ["lines", "next_change"]
+__all__ = ["lines", "next_change", "orphans"]
 
 _SOON = 30  # days
 _WEAK_RSA = 2048  # bits
@@ -73,3 +75,15 @@ def _unchecked(anchors: list[Anchor]) -> Iterator[str]:
             " extensions other than basicConstraints were not checked, and credentials that they issued do not pass the"
             f" check of the chain: {', '.join(found)}"
         )
+
+
+def orphans(found: list[Unusable], options: dict[str, Any]) -> list[str]:
+    """Return one line about the files without a certificate, if there are any that the options do not leave out.
+
+    :raises GridSecurityError: ``bad_filter``.
+    """
+    places = [one.where for one in found if anchor_selection.is_wanted(one, options)]
+    if not places:
+        return []
+    title = "trust anchors, files without a certificate of the same name, which are not placed"
+    return [f"{title}: {listing.listed(places)}"]

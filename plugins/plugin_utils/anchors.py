@@ -74,10 +74,12 @@ class Anchor:
 class Unusable:
     """A file of a source, or one certificate of a bundle, that no anchor is made of.
 
+    :param where: what messages call the file.
     :param names: the aliases by which filters name it. :param data: the certificate (DER), or the file.
     :param info: of its ``.info`` file. :param error: why it cannot be used.
     """
 
+    where: str
     names: set[str]
     data: bytes
     info: dict[str, str]
@@ -114,7 +116,8 @@ class Unusable:
 
 @dataclass(frozen=True)
 class Found:
-    """What the sources hold."""
+    """What the sources hold. :param orphans: signing policies and other companions without a certificate."""
 
     anchors: list[Anchor]
     unusable: list[Unusable]
+    orphans: list[Unusable]

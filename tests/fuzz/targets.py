@@ -246,7 +246,7 @@ def _certificate_file(data: bytes) -> Iterator[str]:
         if one.der:
             (again,) = certificate_files.read(one.text)
             assert again.der == one.der
-    yield from certificate_files.warnings([anchor_sources.Group("release", "", mutations.split(data))])
+    yield from certificate_files.orphans(mutations.split(data))
     source = {**_SOURCE, "url": "https://example.org/ca"}
     yield from _placed(anchor_sources.read(source, str, lambda _url: data))
 
