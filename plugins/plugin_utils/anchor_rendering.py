@@ -33,11 +33,7 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     :raises GridSecurityError: whatever is wrong with the sources.
     """
     found = anchor_reading.collect(groups)
-    left_out = anchor_selection.refuse(found.unusable, options)
-    chosen = anchor_selection.select(found.anchors, options, found.unusable)
-    if options["on_unreadable"] == "skip":
-        chosen, incomplete = anchor_selection.keep_complete(chosen, found.unusable)
-        left_out += incomplete
+    chosen, left_out = anchor_selection.choose(found, options)
     anchor_selection.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]

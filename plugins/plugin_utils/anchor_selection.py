@@ -11,9 +11,22 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import listing, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging
-from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Unusable
+from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Found, Unusable
 
-__all__ = ["check", "is_wanted", "keep_complete", "refuse", "select"]
+__all__ = ["check", "choose", "is_wanted", "keep_complete", "refuse", "select"]
+
+
+def choose(found: Found, options: dict[str, Any]) -> tuple[list[Anchor], list[str]]:
+    """Return the CAs that the options leave, and warnings about what ``on_unreadable: skip`` leaves out.
+
+    :raises GridSecurityError: the kinds of :func:`refuse` and :func:`select`.
+    """
+    warnings = refuse(found.unusable, options)
+    chosen = select(found.anchors, options, found.unusable)
+    if options["on_unreadable"] == "skip":
+        chosen, left_out = keep_complete(chosen, found.unusable)
+        warnings += left_out
+    return chosen, warnings
 
 
 def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
@@ -106,24 +119,32 @@ def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
         raise GridSecurityError("two_policies", anchor_merging.explained(conflicts))
     missing = _incomplete(anchors)
     if missing:
+        told = _chains("incomplete chains", missing, unusable)
+        end = "\n" if len(missing) > 1 else ". "
         raise GridSecurityError(
-            "missing_issuer",
-            f"incomplete chains: {_needs(missing, unusable)}. Add the issuer to the sources, or exclude what needs it.",
+            "missing_issuer", f"{told}{end}Add the issuer to the sources, or exclude what needs it."
         )
 
 
 def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[list[Anchor], list[str]]:
-    """Return the CAs whose chain reaches its root, and a warning about the other CAs.
+    """Return the CAs about which the sources agree and whose chain reaches its root; and warnings about the others.
 
     :param unusable: may explain what is missing.
     """
+    conflicts = [text for anchor in anchors for text in anchor.conflicts]
+    warnings = (
+        [f"trust anchors, left out (on_unreadable: skip): {anchor_merging.explained(conflicts)}"] if conflicts else []
+    )
+    anchors = [one for one in anchors if not one.conflicts]
     left_out: list[Anchor] = []
     while missing := _incomplete(anchors):
         left_out += missing
         gone = {one.fingerprint for one in missing}
         anchors = [one for one in anchors if one.fingerprint not in gone]
-    needs = _needs(left_out, unusable)
-    return anchors, [f"trust anchors, left out because of incomplete chains: {needs}"] if left_out else []
+    if left_out:
+        title = "trust anchors, left out because of incomplete chains"
+        warnings.append(_chains(title, left_out, unusable))
+    return anchors, warnings
 
 
 def _incomplete(anchors: list[Anchor]) -> list[Anchor]:
@@ -131,9 +152,11 @@ def _incomplete(anchors: list[Anchor]) -> list[Anchor]:
     return [one for one in anchors if not one.is_root and one.certificate.canonical_issuer not in subjects]
 
 
-def _needs(missing: list[Anchor], unusable: Iterable[Unusable]) -> str:
+def _chains(title: str, missing: list[Anchor], unusable: Iterable[Unusable]) -> str:
+    """Return what each CA needs, below a title; in one line if it is one CA."""
     causes = {one.subject_dn: one.error.message for one in unusable}
-    return "; ".join(_need(one, causes.get(one.certificate.issuer_dn)) for one in missing)
+    needs = [_need(one, causes.get(one.certificate.issuer_dn)) for one in missing]
+    return f"{title}: {needs[0]}" if len(needs) == 1 else listing.lines(title, needs)
 
 
 def _need(anchor: Anchor, cause: str | None) -> str:

@@ -125,9 +125,8 @@ def _fetch_all_once(action: GridAction, options: dict[str, Any]) -> tuple[list[S
     parts = [*trust_anchors.key_parts(groups), b"crls", json.dumps(options).encode()]
 
     def produce() -> dict[str, Any]:
-        found = anchor_reading.collect(groups)
-        left_out = anchor_selection.refuse(found.unusable, options)
-        announced = crl_sources.points(anchor_selection.select(found.anchors, options, found.unusable))
+        chosen, left_out = anchor_selection.choose(anchor_reading.collect(groups), options)
+        announced = crl_sources.points(chosen)
         with ThreadPoolExecutor(options["parallelism"]) as pool:
             slots = list(pool.map(functools.partial(_summary, options=options), announced))
         return {"slots": slots, "warnings": left_out}

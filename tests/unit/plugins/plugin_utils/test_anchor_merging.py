@@ -102,3 +102,27 @@ def test_other_companions_are_merged(tmp_path: Path) -> None:
     (found,) = merged(two_policies(tmp_path, "http://a.example.org\n", "http://b.example.org\n", "crl_url"))
     anchor_selection.check([found])
     assert found.files["crl_url"] == b"http://a.example.org\n"
+
+
+def test_two_policies_cost_only_their_authority_if_asked_for(tmp_path: Path) -> None:
+    found = merged([*two_policies(tmp_path, NARROW, WIDE), {"content": (OLD.pem + MIDDLE.pem).decode()}])
+    chosen, (conflict, incomplete) = anchor_selection.keep_complete(found, [])
+    assert aliases(chosen) == ["Old"]
+    assert conflict.startswith(f"trust anchors, left out (on_unreadable: skip): root: {tmp_path}/igtf/root.pem and ")
+    assert incomplete.endswith("incomplete chains: Middle needs /DC=org/DC=example/CN=Root")
+
+
+def test_several_authorities_with_two_policies_have_a_line_each(tmp_path: Path) -> None:
+    sources = two_policies(tmp_path, NARROW, WIDE)
+    for name, patterns in (("igtf", "/DC=org/*"), ("site", "/*")):
+        (tmp_path / name / "old.pem").write_bytes(OLD.pem)
+        (tmp_path / name / "old.signing_policy").write_text(signing_policy.compose(OLD.facts.subject_dn, [patterns]))
+        (tmp_path / name / "root.namespaces").write_text(patterns)
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_selection.check(merged(sources))
+    title, *lines, _remedy = caught.value.message.splitlines()
+    assert title == "these CAs have several versions of a file:"
+    assert [line.rpartition(" have ")[2] for line in lines] == [
+        "different signing policies",
+        "different signing policies and namespaces",
+    ]
