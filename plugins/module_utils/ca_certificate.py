@@ -104,7 +104,7 @@ class CaCertificate:
 
     @functools.cached_property
     def hashes(self) -> tuple[str, str]:
-        """The hashes of the subject, as :func:`names.hashes` has them."""
+        """The hashes of the subject, as :func:`names.der_hashes` has them."""
         return names.der_hashes(self.subject)
 
     @property

@@ -53,8 +53,11 @@ from ansible_collections.grid.security.plugins.module_utils import (
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_reading,
     anchor_rendering,
+    anchor_selection,
     anchor_sources,
+    anchor_warnings,
     anchors,
     ca_material,
     certificate_files,
@@ -208,7 +211,13 @@ def _lines_of_key(data: bytes) -> list[str]:
 
 # --- trust anchors ----------------------------------------------------------------------------------------------------
 
-_ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.refuse, anchors.select, anchors.check)
+_ANCHOR_KINDS = documented.kinds(
+    anchor_sources.read,
+    anchor_reading.collect,
+    anchor_selection.refuse,
+    anchor_selection.select,
+    anchor_selection.check,
+)
 _SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
 _ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.facts, b"", {"crl_url": b"http://x"}, set(), "ca")
 (_POINT,) = crl_sources.points([_ANCHOR])
@@ -237,7 +246,7 @@ def _certificate_file(data: bytes) -> Iterator[str]:
         if one.der:
             (again,) = certificate_files.read(one.text)
             assert again.der == one.der
-    yield from certificate_files.warnings([anchor_sources.Group("release", "", mutations.split(data))])
+    yield from certificate_files.orphans(mutations.split(data))
     source = {**_SOURCE, "url": "https://example.org/ca"}
     yield from _placed(anchor_sources.read(source, str, lambda _url: data))
 
@@ -258,8 +267,8 @@ def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     action = SimpleNamespace(find=str)
     with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
         trust_anchors.key_parts(trust_anchors.read_groups(action, [_SOURCE]))  # type: ignore[arg-type]
-    found = anchors.collect(groups)
-    crl_sources.points(anchors.select(found.anchors, _FILTERS, found.unusable))
+    found = anchor_reading.collect(groups)
+    crl_sources.points(anchor_selection.select(found.anchors, _FILTERS, found.unusable))
     skipping = {**_FILTERS, "on_unreadable": "skip"}
     warnings: list[str] = anchor_rendering.render(groups, skipping, "Debian")["warnings"]
     return warnings + list(anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"])
@@ -269,7 +278,7 @@ def _ca_certificate(data: bytes) -> list[str]:
     found = ca_certificate.read(data)
     assert ca_certificate.subject(data) == found.subject
     anchor = anchors.Anchor("ca", found, found.pem, {}, set(), "ca")
-    return [*anchors.warnings([anchor]), *trust_store.layout([anchor])]
+    return [*anchor_warnings.lines([anchor]), *trust_store.layout([anchor])]
 
 
 def _chain(data: bytes) -> Iterator[str]:
