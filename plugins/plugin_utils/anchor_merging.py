@@ -5,10 +5,14 @@
 
 Signing policies and namespaces decide which certificates of the CA are accepted. So two sources must not disagree about
 them, unless the source option ``prefer`` says which of them counts. Of other files the first one counts.
+
+Directories of IGTF's own tree have some CAs twice: as a release has them, with an ``.info`` file, and as the CA sent
+them. There the files of the release count.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -28,15 +32,15 @@ _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
 def merge(copies: list[Anchor]) -> Anchor:
-    """Return the first copy, with the profiles and files of all, and with the conflicts between their files.
+    """Return the first copy that counts, with the profiles and files of all, and with the conflicts between their files.
 
     :param copies: of the same certificate, in the order of the sources.
     """
-    first = copies[0]
+    first = _published(copies)[0]
     first.profiles = set().union(*(one.profiles for one in copies))
     differing: dict[str, list[str]] = {}
     for ending in dict.fromkeys(ending for one in copies for ending in one.files):
-        having = [one for one in copies if ending in one.files]
+        having = _published([one for one in copies if ending in one.files])
         counting = [one for one in having if one.preferred] or having
         other = _other(counting, ending) if ending in _DECISIVE else None
         if other:
@@ -46,6 +50,12 @@ def merge(copies: list[Anchor]) -> Anchor:
         f"{first.alias}: {both} have different {' and '.join(what)}" for both, what in differing.items()
     ]
     return first
+
+
+def _published(copies: list[Anchor]) -> list[Anchor]:
+    """Return the copies without those that lie in one directory with a copy that has an ``.info`` file."""
+    published = {os.path.dirname(one.where) for one in copies if "info" in one.files}
+    return [one for one in copies if "info" in one.files or os.path.dirname(one.where) not in published]
 
 
 def _other(copies: list[Anchor], ending: str) -> Anchor | None:

@@ -98,6 +98,19 @@ def test_namespaces_decide_too(tmp_path: Path, other: str, same: bool) -> None:
     assert (found[0].conflicts == []) is same
 
 
+def test_the_release_counts_in_a_directory_that_has_a_ca_twice(tmp_path: Path) -> None:
+    """IGTF's own tree has such directories: the other copy is what the CA sent."""
+    for name, text in (("another", WIDE), ("root", NARROW)):
+        (tmp_path / f"{name}.pem").write_bytes(ROOT.pem)
+        (tmp_path / f"{name}.signing_policy").write_text(text)
+    (found,) = merged([{"src": str(tmp_path)}])
+    assert found.conflicts
+    (tmp_path / "root.info").write_text("alias = the-root\n")
+    (found,) = merged([{"src": str(tmp_path)}])
+    assert (found.conflicts, found.alias) == ([], "the-root")
+    assert found.files["signing_policy"].decode() == NARROW
+
+
 def test_other_companions_are_merged(tmp_path: Path) -> None:
     (found,) = merged(two_policies(tmp_path, "http://a.example.org\n", "http://b.example.org\n", "crl_url"))
     anchor_selection.check([found])
