@@ -42,7 +42,7 @@ def load(
 
     :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
     :param name: what messages call the archive.
-    :param max_kdf_iterations: refuse archives that ask for more rounds of key derivation.
+    :param max_kdf_iterations: refuse archives that ask for more iterations of key derivation.
     :param friendly_name: of the pair to take, if the archive holds several.
     :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``empty``, ``truncated``, ``not_pkcs12``,
         ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``two_passphrases``,
@@ -67,6 +67,10 @@ def _malformed_named(name: str) -> Iterator[None]:
     """What the reading of a damaged structure raises, as an error for a person."""
     try:
         yield
+    except kdf.LongKeyError as error:
+        raise GridSecurityError(
+            "malformed", f"{name}: it asks for a key of {error} bytes, which no program uses. Export it again."
+        ) from None
     except (der.DerError, IndexError):
         raise GridSecurityError(
             "malformed", f"{name}: its structure is damaged. Fetch the archive again, or export it again."

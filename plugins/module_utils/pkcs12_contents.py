@@ -103,7 +103,7 @@ class _Reader:
                 self.contents.add(bag, der.encode(key.tag, key.content) if is_key else None)
 
     def _decrypted(self, what: str, algorithm: der.Element, data: bytes) -> der.Element | None:
-        self._asked += sum(max(number, 0) for number in kdf.rounds(algorithm))
+        self._asked += sum(max(number, 0) for number in kdf.iterations(algorithm))
         kdf.refuse_bombs([self._asked], self._limit, self._name)
         for passphrase in pkcs12_cipher.encodings(algorithm, self._passphrases):
             try:

@@ -41,11 +41,11 @@ _BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 def derivations(pfx: der.Element) -> Iterator[int]:
     """The iterations of every key derivation that shows without a passphrase."""
     for algorithm in algorithms(pfx):
-        yield from kdf.rounds(algorithm)
+        yield from kdf.iterations(algorithm)
     mac = mac_data(pfx)
     if mac is not None:
         yield mac.children[2].integer() if len(mac.children) > 2 else 1
-        yield from kdf.rounds(mac.children[0].children[0])
+        yield from kdf.iterations(mac.children[0].children[0])
 
 
 def mac_data(pfx: der.Element) -> der.Element | None:
