@@ -84,10 +84,10 @@ def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | 
         lambda: _damaged(contents),
         lambda: _unknown(contents),
         lambda: _locked(archive, contents, mac_fits),
-        lambda: _first_fault(map(key_faults.find, contents.keys)),
-        lambda: _first_fault(map(certificate_faults.find, contents.certificates)),
+        lambda: _first_fault(key_faults.find(one.data) for one in contents.keys),
+        lambda: _first_fault(certificate_faults.find(one.data) for one in contents.certificates),
         lambda: _empty(contents),
-        lambda: _first_fault(map(key_faults.unusual, contents.keys)),
+        lambda: _first_fault(key_faults.unusual(one.data) for one in contents.keys),
     )
     found = next((cause for cause in (one() for one in causes) if cause), None)
     return _error(archive, *(found or _unexplained(mac_fits)))

@@ -39,6 +39,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     pkcs12,
     pkcs12_causes,
     pkcs12_contents,
+    pkcs12_opened,
     pkcs12_passphrase,
     reasons,
     renderers,
@@ -129,9 +130,9 @@ def _causes(pfx: der.Element) -> Iterator[str]:
             yield f"{pkcs12_causes.check_mac(archive)}"
         for mac_fits in (True, False, None):
             yield pkcs12_causes.find(archive, contents, mac_fits).message
-        plain = contents.plain_archive()
-        if plain is not None:
-            yield from (one.oid() for one in der.read(plain).child(1).children[:1])
+        opened = pkcs12_opened.from_contents(contents)
+        yield from opened.warnings
+        yield f"{opened.fault_of_a_pair()}"
 
 
 def _pem_pair(data: bytes) -> Iterator[str]:
