@@ -147,6 +147,6 @@ def _open_by_own_check(data: bytes, archive: pkcs12_causes.Archive) -> Opened:
     if mac_fits is not False and not contents.hides_certificates():
         opened = pkcs12_opened.from_contents(contents)
         is_whole = not opened.lost_keys and not opened.lost_certificates
-        if is_whole and (opened.keys or opened.certificates) or pkcs12_pairs.has_pairs(opened):
+        if is_whole or pkcs12_pairs.has_pairs(opened):
             return opened
     raise pkcs12_causes.find(archive, contents, mac_fits)

@@ -31,7 +31,6 @@ __all__ = ["Archive", "check_mac", "find"]
 
 _SIGNED = "1.2.840.113549.1.7.2"
 _FULL_NAMES = {pkcs12_contents.KEY: "its private key is", pkcs12_contents.CERTIFICATES: "its certificates are"}
-_OLDEST_WITHOUT_MAC = 42  # the version of cryptography that opens archives without MAC
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,10 @@ def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | 
         lambda: _locked(archive, contents, mac_fits),
         lambda: _first_fault(key_faults.find(one.data) for one in contents.keys),
         lambda: _first_fault(certificate_faults.find(one.data) for one in contents.certificates),
-        lambda: _empty(contents),
         lambda: _first_fault(key_faults.unusual(one.data) for one in contents.keys),
     )
     found = next((cause for cause in (one() for one in causes) if cause), None)
-    return _error(archive, *(found or _unexplained(mac_fits)))
+    return _error(archive, *(found or _UNEXPLAINED))
 
 
 def _error(archive: Archive, kind: str, text: str) -> GridSecurityError:
@@ -121,6 +119,7 @@ _WRONG = (
     "the import passphrase is wrong, or the archive is damaged. Set passphrase to the one that was chosen when it was"
     " exported. If that is the one, fetch or export it again.",
 )
+_UNEXPLAINED = ("malformed", "the passphrase opens it, but its structure is not understood. Export it again.")
 _REQUIRED = ("passphrase_required", "it needs an import passphrase. Set passphrase to the one of its export.")
 
 
@@ -156,22 +155,6 @@ def _locked(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool
 
 def _first_fault(faults: Iterator[tuple[str, str] | None]) -> tuple[str, str] | None:
     return next((fault for fault in faults if fault), None)
-
-
-def _empty(contents: pkcs12_contents.Contents) -> tuple[str, str] | None:
-    if contents.keys or contents.certificates or contents.opened:
-        return None
-    return "malformed", "it holds no private key and no certificate. Export the credential again."
-
-
-def _unexplained(mac_fits: bool | None) -> tuple[str, str]:
-    version = cryptography.__version__
-    if int(version.split(".", maxsplit=1)[0]) < _OLDEST_WITHOUT_MAC:
-        mac = "archives without an integrity check" if mac_fits is None else "this kind of integrity check"
-        text = f"cryptography {version} does not support {mac}. Use version {_OLDEST_WITHOUT_MAC} or newer"
-    else:
-        text = f"the passphrase opens it, but cryptography {version} does not accept its structure. Use a newer version"
-    return "unsupported_algorithm", f"{text}, or export the archive again."
 
 
 def _listed(parts: list[str]) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     der,
     keypair,
     pkcs12_contents,
+    private_key_info,
     safe_x509,
 )
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
@@ -27,7 +28,7 @@ from ansible_collections.grid.security.plugins.module_utils.errors import GridSe
 
 try:
     from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, pkcs12
+    from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
@@ -70,10 +71,10 @@ class Opened:
         found = []
         if self.lost_keys:
             total = self.lost_keys + len(self.keys)
-            found.append(f"{self.lost_keys} of its {total} private keys cannot be read here and were left out.")
+            found.append(f"left out {self.lost_keys} of its {total} private keys, which cannot be read here.")
         for one in self.lost_certificates:
             fault = certificate_faults.find(one)
-            found += [f"a certificate was left out: {fault[1]}"] if fault else []
+            found += [f"left out a certificate: {fault[1]}"] if fault else []
         return tuple(found)
 
     def fault_of_a_pair(self) -> str | None:
@@ -111,16 +112,19 @@ def read(data: bytes, passphrase: bytes | None, pfx: der.Element) -> Opened:
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
         try:
-            archive = pkcs12.load_pkcs12(data, passphrase)
-        except TypeError:  # its result has no place for private keys that cannot sign
-            key, *several = pkcs12.load_key_and_certificates(data, passphrase)
-            found = [(one, "") for one in (several[0], *several[1]) if one]
-        else:
-            key, several = archive.key, [one for one in (archive.cert, *archive.additional_certs) if one]
-            found = [(one.certificate, (one.friendly_name or b"").decode(errors="replace")) for one in several]
+            key, certificates = _read(data, passphrase)
+        except TypeError:  # the result has no place for private keys that cannot sign
+            key, first, others = pkcs12.load_key_and_certificates(data, passphrase)
+            certificates = [(one, "") for one in (first, *others) if one]
     own = [printable(pkcs12_contents.friendly_name(bag)) for bag in structure.key_bags(pfx)]
     keys = [] if key is None else [Key(key, tuple(one for one in own if one))]
-    return Opened(keys, _certificates(found))
+    return Opened(keys, _certificates(certificates))
+
+
+def _read(data: bytes, passphrase: bytes | None) -> tuple[Any, list[tuple[x509.Certificate, str]]]:
+    archive = pkcs12.load_pkcs12(data, passphrase)
+    found = [one for one in (archive.cert, *archive.additional_certs) if one]
+    return archive.key, [(one.certificate, (one.friendly_name or b"").decode(errors="replace")) for one in found]
 
 
 def _certificates(found: Iterable[tuple[x509.Certificate, str]]) -> dict[x509.Certificate, tuple[str, ...]]:
@@ -151,8 +155,10 @@ def _least(certificate: x509.Certificate, names: tuple[str, ...]) -> int:
     """Return how many bytes the bag of a certificate takes at least."""
     size = len(certificate.public_bytes(Encoding.DER))
     header = len(der.encode(der.OCTET_STRING, bytes(size))) - size
-    # A name may have been shortened for messages. Then it takes more.
-    return size + _HEADERS * header + _CERTIFICATE_OIDS + (_NAME + 2 * len(names[0]) if len(names) == 1 else 0)
+    name = names[0] if len(names) == 1 else ""
+    # A shortened name took more bytes; one with characters that are shown by their numbers took fewer.
+    attribute = _NAME + 2 * len(name) if name and "\\" not in name else 0
+    return size + _HEADERS * header + _CERTIFICATE_OIDS + attribute
 
 
 # --- by parts ---------------------------------------------------------------------------------------------------------
@@ -182,7 +188,7 @@ def _loaded(found: pkcs12_contents.Item) -> tuple[Any, tuple[str, ...]]:
     """Return a private key and its friendly names; None if cryptography does not read it."""
     shown = printable(found.name)
     try:
-        key = load_der_private_key(found.data, None)
+        key = private_key_info.load(found.data)
         keypair.public_key_of(key)
     except Exception:  # pylint: disable=broad-except  # of many classes
         return None, ()
