@@ -62,7 +62,7 @@ def check_mac(archive: Archive) -> bool | None:
         raise _error(archive, "malformed", f"it is protected {how}. Export it again, with a passphrase.")
     if structure.mac_data(archive.pfx) is None:
         if len(archive.pfx.children) > 2:
-            raise _error(archive, "malformed", "its integrity check is damaged. Fetch the archive again.")
+            raise _error(archive, *_DAMAGED_MAC)
         return None
     try:
         return pkcs12_mac.fits(archive.pfx, archive.passphrases)
@@ -70,6 +70,8 @@ def check_mac(archive: Archive) -> bool | None:
         raise _error(
             archive, "unsupported_algorithm", f"its integrity check cannot be used: {error}. Export it again."
         ) from None
+    except der.DerError:
+        raise _error(archive, *_DAMAGED_MAC) from None
 
 
 def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | None) -> GridSecurityError:
@@ -119,6 +121,7 @@ _WRONG = (
     "the import passphrase is wrong, or the archive is damaged. Set passphrase to the one that was chosen when it was"
     " exported. If that is the one, fetch or export it again.",
 )
+_DAMAGED_MAC = ("malformed", "its integrity check is damaged. Fetch the archive again.")
 _UNEXPLAINED = ("malformed", "the passphrase opens it, but its structure is not understood. Export it again.")
 _REQUIRED = ("passphrase_required", "it needs an import passphrase. Set passphrase to the one of its export.")
 

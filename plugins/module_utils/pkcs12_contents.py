@@ -18,7 +18,6 @@ _BAGS = "1.2.840.113549.1.12.10.1."
 _CERTIFICATE_BAG, _BAG_OF_BAGS = (f"{_BAGS}{number}" for number in (3, 6))
 _X509 = "1.2.840.113549.1.9.22.1"
 _FRIENDLY_NAME = "1.2.840.113549.1.9.20"
-_MOST_DEPTH = 8
 _SEQUENCE, _ENDLESS = b"\x30", b"\x30\x80"  # with a length, and without one
 
 
@@ -82,7 +81,7 @@ class _Reader:
 
     def info(self, kind: str, content: der.Element) -> None:
         if kind == structure.DATA:
-            self._bags(der.read(content.octets()), 0)
+            self._bags(der.read(content.octets()))
         elif kind == structure.ENCRYPTED_DATA:
             encrypted = content.child(1)
             plain = self._decrypted(CERTIFICATES, encrypted.child(1), encrypted.child(2).octets())
@@ -91,15 +90,15 @@ class _Reader:
 
     def _decrypted_bags(self, bags: der.Element) -> None:
         try:
-            self._bags(bags, 0)
+            self._bags(bags)
         except der.DerError:
             self.contents.damaged.append(CERTIFICATES)
 
-    def _bags(self, bags: der.Element, depth: int) -> None:
-        for bag in bags.children if depth < _MOST_DEPTH else ():
+    def _bags(self, bags: der.Element) -> None:
+        for bag in bags.children:
             kind, value = bag.child(0).oid(), bag.child(1).child(0)
             if kind == _BAG_OF_BAGS:
-                self._bags(value, depth + 1)
+                self._bags(value)
                 continue
             if kind == _CERTIFICATE_BAG and value.child(0).oid() == _X509:
                 certificate = value.child(1).child(0).octets()

@@ -35,6 +35,7 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 __all__ = ["Key", "Opened", "from_contents", "may_hold_more_keys", "printable", "read", "refuse_many", "with_all_keys"]
 
 _MOST_KEYS = 100  # of one archive; each takes time
+_MOST_WARNINGS = 10
 _LONGEST_NAME = 64  # characters
 _CERTIFICATE_BAG = "1.2.840.113549.1.12.10.1.3"
 # The least bytes that parts of an archive take, for may_hold_more_keys
@@ -72,10 +73,11 @@ class Opened:
         if self.lost_keys:
             total = self.lost_keys + len(self.keys)
             found.append(f"left out {self.lost_keys} of its {total} private keys, which cannot be read here.")
-        for one in self.lost_certificates:
+        for one in self.lost_certificates[:_MOST_WARNINGS]:
             fault = certificate_faults.find(one)
-            found += [f"left out a certificate: {fault[1]}"] if fault else []
-        return tuple(found)
+            found += [readable(f"left out a certificate: {fault[1]}")] if fault else []
+        more = len(self.lost_certificates) - _MOST_WARNINGS
+        return (*found, *([f"left out {more} more certificates that cannot be read here."] if more > 0 else []))
 
     def fault_of_a_pair(self) -> str | None:
         """Return what is wrong with a lost certificate that belongs to one of the keys, and to no CA; None without."""

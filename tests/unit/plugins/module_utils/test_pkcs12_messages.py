@@ -275,7 +275,19 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "PBMAC1 of no iterations": (
         usual(mac=b"import", form=writer.Pbmac1(iterations=0)),
         "import",
-        "unsupported_algorithm: its integrity check cannot be used: it is damaged. Export it again.",
+        "malformed: its integrity check is damaged. Fetch the archive again.",
+    ),
+    "PBMAC1 with a salt that is a number": (
+        replaced(
+            usual(mac=b"import", form=writer.Pbmac1()), b"\4\x08saltsalt\2\2\3\xe8\2", b"\2\x08saltsalt\2\2\3\xe8\2"
+        ),
+        "import",
+        "malformed: its integrity check is damaged. Fetch the archive again.",
+    ),
+    "PBMAC1 with an enormous key": (
+        usual(mac=b"import", form=writer.Pbmac1((1 << 65) - 1, used=32)),
+        "import",
+        "malformed: it asks for a key of 36893488147419103231 bytes, which no program uses. Export it again.",
     ),
     # No archive, or a part of one
     "truncated": (
@@ -389,6 +401,16 @@ def test_a_certificate_of_the_chain_that_cryptography_does_not_read_costs_only_i
 def test_a_wrong_passphrase_leaves_nothing_out(passphrase: str | None) -> None:
     archive = whole(KEY, LEFT_OUT["damaged"][0], CERTIFICATE)
     assert said_of(archive, passphrase) == (WRONG if passphrase else REQUIRED)
+
+
+def test_warnings_are_printable_and_few() -> None:
+    name = der.read(CA_CERTIFICATE).child(0).child(5)
+    hostile = der.encode(name.tag, name.content.replace(b"Root CA", b"\x1b[31mCA"))
+    odd = [with_field(4, validity(f"26{month}19050000Z"), with_field(5, hostile)) for month in range(13, 30)]
+    warnings = pkcs12.load(whole(KEY, *odd, CERTIFICATE), "import", name="alice.p12").warnings
+    assert len(warnings) == 11
+    assert "\x1b" not in "".join(warnings)
+    assert warnings[-1] == "left out 7 more certificates that cannot be read here."
 
 
 def test_a_manipulated_archive_leaves_nothing_out() -> None:
