@@ -66,7 +66,7 @@ def choose(opened: Opened, pfx: der.Element, *, friendly_name: str | None, name:
     fault = None if friendly_name else opened.fault_of_a_pair()
     if fault:  # the pair that is meant may be this one
         raise GridSecurityError("malformed", f"{name}: {fault}")
-    pair = _choose(pairs, friendly_name, name)
+    pair = _choose(pairs, friendly_name, opened.warnings, name)
     return keypair.match(
         pair.key,
         [pair.certificate, *opened.certificates],
@@ -106,13 +106,13 @@ def _without_repeats(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _choose(pairs: list[_Pair], friendly_name: str | None, name: str) -> _Pair:
+def _choose(pairs: list[_Pair], friendly_name: str | None, warnings: tuple[str, ...], name: str) -> _Pair:
     named = [one for one in pairs if not friendly_name or printable(friendly_name) in one.names]
     if not named:
         raise GridSecurityError(
             "no_such_friendly_name",
             f'{name}: no credential in it has the friendly name "{printable(friendly_name or "")}". It holds'
-            f" {_listed(pairs)}. Correct friendly_name.",
+            f" {_listed(pairs)}. Correct friendly_name." + "".join(f" Note: {one}" for one in warnings),
         )
     left = [one for one in named if not _is_ca(one)] or named
     left = list(_newest(left))

@@ -55,7 +55,6 @@ def test_ciphers(tmp_path: Path, cipher: str) -> None:
     assert (wrong.keys, wrong.certificates, len(wrong.locked)) == ([], [], 2)
 
 
-@pytest.mark.skipif(pki.CRYPTOGRAPHY < 42, reason="cryptography 42 opens archives without MAC")
 def test_openssl_on_a_terminal_with_latin_1(tmp_path: Path) -> None:
     """The MAC takes the characters, and the encryption takes the bytes, which are no UTF-8."""
     data = export(tmp_path, "sésame".encode("latin-1"))

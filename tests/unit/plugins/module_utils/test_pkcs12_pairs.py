@@ -342,6 +342,7 @@ def test_a_certificate_that_cannot_be_read_may_be_the_one_that_is_meant(
     keys[0] = der.encode_sequence(der.read(keys[0]).content, attribute)
     archive = writer.archive(writer.plain(*keys, odd, certificate_of(alice)), mac=MAC)
     assert "CN=Bob: its notAfter is" in refusal(archive).message
+    assert "Note: left out a certificate: " in refusal(archive, "bob").message
     chosen = load(archive, "alice")
     assert chosen.certificate == alice.certificate
     assert "CN=Bob: its notAfter is" in chosen.warnings[0]
