@@ -39,6 +39,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     pkcs12,
     pkcs12_causes,
     pkcs12_contents,
+    pkcs12_opened,
     pkcs12_passphrase,
     reasons,
     renderers,
@@ -79,14 +80,14 @@ from ansible_collections.grid.security.tests.support import pkcs12_writer as wri
 
 __all__ = ["TARGETS"]
 
-_MOST_ROUNDS = 20_000  # that one input may ask for
+_MOST_ITERATIONS = 20_000  # that one input may ask for
 _MOST_FILES = 20
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------
 
 _DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
-_OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ROUNDS, "check_privatekey": True}
+_OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ITERATIONS, "check_privatekey": True}
 _FORMS: list[dict[str, Any]] = [
     {"privatekey_passphrase": seeds.STORE, "include_chain": True},
     {"encrypt_privatekey": False, "dns_name": "alice.example.org"},
@@ -111,7 +112,7 @@ def _pkcs12_parts(data: bytes) -> Iterator[str]:
     """What is read of an archive that cryptography does not open; and the same contents behind a MAC that fits."""
     yield file_kinds.describe(data)
     pfx = der.read(data)
-    kdf.refuse_bombs(structure.derivations(pfx), _MOST_ROUNDS, "alice.p12")
+    kdf.refuse_bombs(structure.derivations(pfx), _MOST_ITERATIONS, "alice.p12")
     cut = structure.without_mac(data)
     assert der.read(cut).children == pfx.children[:2]
     content = structure.content_of(pfx.child(1))
@@ -120,21 +121,21 @@ def _pkcs12_parts(data: bytes) -> Iterator[str]:
     sealed = writer.sealed(content.octets(), seeds.IMPORT.encode(), writer.Pbmac1(65))
     for one in (pfx, der.read(cut), der.read(sealed)):
         yield from _causes(one)
-    pkcs12.load(sealed, seeds.IMPORT, name="alice.p12", max_kdf_iterations=_MOST_ROUNDS)
+    pkcs12.load(sealed, seeds.IMPORT, name="alice.p12", max_kdf_iterations=_MOST_ITERATIONS)
 
 
 def _causes(pfx: der.Element) -> Iterator[str]:
     for passphrase in (seeds.IMPORT, "cryptography", None):
         encodings = pkcs12_passphrase.encodings(passphrase)
-        archive = pkcs12_causes.Archive(pfx, encodings, _MOST_ROUNDS, "alice.p12")
-        contents = pkcs12_contents.read(pfx, encodings, _MOST_ROUNDS, "alice.p12")
+        archive = pkcs12_causes.Archive(pfx, encodings, _MOST_ITERATIONS, "alice.p12")
+        contents = pkcs12_contents.read(pfx, encodings, _MOST_ITERATIONS, "alice.p12")
         with contextlib.suppress(GridSecurityError):
             yield f"{pkcs12_causes.check_mac(archive)}"
         for mac_fits in (True, False, None):
             yield pkcs12_causes.find(archive, contents, mac_fits).message
-        plain = contents.plain_archive()
-        if plain is not None:
-            yield from (one.oid() for one in der.read(plain).child(1).children[:1])
+        opened = pkcs12_opened.from_contents(contents)
+        yield from opened.warnings
+        yield f"{opened.fault_of_a_pair()}"
 
 
 def _pem_pair(data: bytes) -> Iterator[str]:
