@@ -32,7 +32,7 @@ _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
 def merge(copies: list[Anchor]) -> Anchor:
-    """Return the first copy that counts, with the profiles and files of all, and with the conflicts between their files.
+    """Return the first copy that counts, with the profiles and files of all copies, and the conflicts between them.
 
     :param copies: of the same certificate, in the order of the sources.
     """
