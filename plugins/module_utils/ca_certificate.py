@@ -66,6 +66,7 @@ class CaCertificate:
     :param is_ca: as :func:`certificate_der.names_ca` decides. :param public_key: the SubjectPublicKeyInfo in DER.
     :param weak_digest: MD2, MD4, MD5 or SHA-1 if the signature uses it, or an empty string.
     :param rsa_bits: the size of an RSA key, or None for other keys.
+    :param odd_date: why OpenSSL accepts no chain with the certificate because of its dates, or an empty string.
     :param oddity: why some programs refuse the certificate, or an empty string.
     :param java_oddity: why Java refuses each truststore with the certificate, or an empty string.
     """
@@ -79,6 +80,7 @@ class CaCertificate:
     public_key: bytes
     weak_digest: str
     rsa_bits: int | None
+    odd_date: str
     oddity: str
     java_oddity: str
 
@@ -156,7 +158,7 @@ def _read(data: bytes) -> CaCertificate:
     dates = [_date(one) for one in der.split(fields[_VALIDITY].content)]
     if len(dates) != 2:
         raise UnreadableError("its validity has no start and end")
-    java_oddity = _java_oddity(data, fields)
+    java_oddity, odd_date, odd_serial = _java_oddity(data, fields), _odd_date(fields), _odd_serial_number(fields)
     found = CaCertificate(
         der=data,
         subject=_encoded(fields[_SUBJECT]),
@@ -167,7 +169,8 @@ def _read(data: bytes) -> CaCertificate:
         public_key=_encoded(fields[_KEY]),
         weak_digest=_weak_digest(fields[_ALGORITHM]),
         rsa_bits=_rsa_bits(fields[_KEY]),
-        oddity=java_oddity or _oddity(fields),
+        odd_date=odd_date,
+        oddity=java_oddity or odd_date or odd_serial,
         java_oddity=java_oddity,
     )
     for name in (found.subject, found.issuer):
@@ -238,18 +241,21 @@ def _extension_oids(extensions: der.Element) -> list[str]:
     return [_first(one.content).oid() for one in der.split(_first(extensions.content).content)]
 
 
-def _oddity(fields: list[der.Element]) -> str:
-    """Return what RFC 5280 forbids, if it is one of the faults that real CAs have."""
+def _odd_date(fields: list[der.Element]) -> str:
+    """Return what RFC 5280 section 4.1.2.5 forbids. Real CAs have dates without seconds."""
     for one in der.split(fields[_VALIDITY].content):
         text = one.content.decode("ascii")
         if not _USUAL_DATE.fullmatch(text):
             return f"the date {text} is not in the form of RFC 5280, so OpenSSL since 1.1 accepts no chain with it"
+    return ""
+
+
+def _odd_serial_number(fields: list[der.Element]) -> str:
+    """Return what RFC 5280 section 4.1.2.2 forbids. Real CAs have the serial number 0."""
     serial = fields[_SERIAL].content
     if not serial:
         raise UnreadableError("it has no serial number")
-    if not any(serial) or serial[0] & 0x80:
-        return "its serial number is not positive"
-    return ""
+    return "its serial number is not positive" if not any(serial) or serial[0] & 0x80 else ""
 
 
 def _weak_digest(algorithm: der.Element) -> str:

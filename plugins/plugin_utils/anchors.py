@@ -54,6 +54,8 @@ class Anchor:
     @functools.cached_property
     def problem(self) -> str:
         """Why the library cryptography cannot use the certificate; an empty string if it can."""
+        if self.certificate.odd_date:  # cryptography 36 reads it, and newer versions do not
+            return self.certificate.odd_date
         try:
             with safe_x509.explained():
                 certificate = x509.load_der_x509_certificate(self.certificate.der)
