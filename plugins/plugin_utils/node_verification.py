@@ -15,6 +15,7 @@ __all__ = ["certificates", "mistake", "of_crls", "of_freshness", "of_parts", "re
 
 Result = dict[str, Any]
 
+_TRUST_DIRECTORY = "trust anchors"  # as the part calls this place
 _ITEM = "- "  # of a list in a message
 _PLACE = re.compile(r"^\w+\[\d+\]")  # such as user_credentials[2]
 
@@ -75,11 +76,14 @@ def _named(one: Result) -> str:
 
 def _of_trust_anchors(part: Result) -> Iterator[str]:
     named = {"missing": "added", "unwanted": "removed", "another certificate": "replaced"}
+    told = [key for key in named.values() if part[key]]
     for what, key in named.items():
-        if part[key]:
+        if key in told:
             yield f"{what}: {listed([one['alias'] for one in part[key]])}"
-    if part["files"] or part["places"]:
-        yield f"differing: {listed([*part['files'], *part['places']])}"
+    places = [one for one in part["places"] if one != _TRUST_DIRECTORY or not (told or part["files"])]
+    differing = [*part["files"], *places]
+    if differing:
+        yield f"differing: {listed(differing)}"
 
 
 def _of_vos(part: Result) -> Iterator[str]:

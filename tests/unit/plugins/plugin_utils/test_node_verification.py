@@ -44,3 +44,11 @@ def test_other_failures_of_a_part_are_told() -> None:
     assert problems(voms_client=failed("no VO is named.")) == ["voms_client: no VO is named."]
     vos = failed("1 VOs are defined wrongly and left as they are; the others are done.", "- vos[0]: x", "the import failed.")
     assert problems(voms_client=vos) == ["voms_client: vos[0]: x", "voms_client: the import failed."]
+
+
+def test_the_trust_directory_is_not_named_beside_what_is_missing_in_it() -> None:
+    nothing: dict[str, Any] = {"changed": True, "added": [], "removed": [], "replaced": [], "files": [], "places": []}
+    missing = {**nothing, "added": [{"alias": "our-ca"}], "places": ["trust anchors", "bundle /etc/bundle.pem"]}
+    assert problems(trust_anchors=missing) == ["trust_anchors: missing: our-ca; differing: bundle /etc/bundle.pem"]
+    other = {**nothing, "files": ["ca.info: unwanted"], "places": ["trust anchors"]}
+    assert problems(trust_anchors=other) == ["trust_anchors: differing: ca.info: unwanted"]
