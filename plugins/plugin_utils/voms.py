@@ -40,6 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "allow_shrink": {"type": "bool", "default": False},
 }
 _UNWANTED = "unwanted"
+_MANY_WRONG = "{} VOs are defined wrongly and left as they are"
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
@@ -71,7 +72,9 @@ def _with_failures(told: dict[str, Any], mistakes: Mistakes, refusal: str) -> di
     """The result, failed if a VO is defined wrongly. The present files of these VOs were left as they are."""
     lines = []
     if mistakes.messages:
-        lines.append(f"{len(mistakes.messages)} VOs are defined wrongly and left as they are; the others are done.")
+        number = len(mistakes.messages)
+        wrong = "1 VO is defined wrongly and left as it is" if number == 1 else _MANY_WRONG.format(number)
+        lines.append(f"{wrong}; the others are done.")
         lines += [f"- {one}" for one in mistakes.messages]
     lines += [one for one in (mistakes.of_import, refusal) if one]
     return {**told, "failed": True, "kind": mistakes.kind or "shrink", "msg": "\n".join(lines)} if lines else told
@@ -145,7 +148,8 @@ def result(comparison: Comparison, warnings: list[str], diff: bool, purged: int 
     for one in told["vos"][len(told["vos"]) - purged :]:
         one["why"] = [vo_purge.GONE, *(why for why in one["why"] if why != _UNWANTED)]
     names = [one["name"] for one in told["vos"] if one["changed"]]
-    told["summary"] = [f"{len(told['vos'])} VOs, {f'{len(names)} changed: ' if names else 'none changed'}{', '.join(names)}"]
+    number = "1 VO" if len(told["vos"]) == 1 else f"{len(told['vos'])} VOs"
+    told["summary"] = [f"{number}, {len(names)} changed: {', '.join(names)}" if names else f"{number}, none changed"]
     if diff and changes:
         told["diff"] = [{"prepared": "".join(change.diff for change in changes)}]
     return told

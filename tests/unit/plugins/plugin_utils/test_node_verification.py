@@ -27,7 +27,9 @@ def problems(**parts: dict[str, Any]) -> list[str]:
 
 
 def test_a_mistake_in_a_shared_list_is_one_problem() -> None:
-    mapfile = failed("3 of the mappings failed; the others are made.", f"- {WRONG}", f"- grid_mapfile_credentials{UNKNOWN}")
+    mapfile = failed(
+        "3 of the mappings failed; the others are made.", f"- {WRONG}", f"- grid_mapfile_credentials{UNKNOWN}"
+    )
     told = [WRONG, f"user_credentials{UNKNOWN}"]
     assert problems(user_credentials=credentials(), grid_mapfile=mapfile) == told
     mapfile["msg"] += "\n- grid_mapfile_entries[0]: it is no mapping."
@@ -42,7 +44,7 @@ def test_other_failures_of_a_part_are_told() -> None:
     part["msg"] += "\nnothing is purged."
     assert problems(user_credentials=part)[-1] == "nothing is purged."
     assert problems(voms_client=failed("no VO is named.")) == ["voms_client: no VO is named."]
-    vos = failed("1 VOs are defined wrongly and left as they are; the others are done.", "- vos[0]: x", "the import failed.")
+    vos = failed("1 VO is defined wrongly and left as it is; the others are done.", "- vos[0]: x", "the import failed.")
     assert problems(voms_client=vos) == ["voms_client: vos[0]: x", "voms_client: the import failed."]
 
 

@@ -224,7 +224,7 @@ def test_a_vo_that_is_defined_wrongly_is_kept(node: Node, wrong: Any) -> None:
     assert result["failed"] is True
     assert why(result) == {"c": [GONE]}
     assert vos_of(node) == {"a", "b", "d"}
-    assert "1 VOs are defined wrongly and left as they are" in result["msg"]
+    assert "1 VO is defined wrongly and left as it is" in result["msg"]
 
 
 @pytest.mark.parametrize(
