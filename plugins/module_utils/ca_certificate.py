@@ -104,7 +104,7 @@ class CaCertificate:
 
     @functools.cached_property
     def hashes(self) -> tuple[str, str]:
-        """The hashes of the subject, as :func:`names.hashes` has them."""
+        """The hashes of the subject, as :func:`names.der_hashes` has them."""
         return names.der_hashes(self.subject)
 
     @property
@@ -170,8 +170,8 @@ def _read(data: bytes) -> CaCertificate:
         oddity=java_oddity or _oddity(fields),
         java_oddity=java_oddity,
     )
-    # Names are read when they are asked for. All ways to read a name succeed if this way does.
-    _ = found.canonical_subject, found.canonical_issuer
+    for name in (found.subject, found.issuer):
+        names.canonical(name)  # raises an error if this is no name; then no other way to read it fails
     return found
 
 

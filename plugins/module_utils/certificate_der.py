@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["PEM_LABEL", "RSA_PSS", "alone", "fields", "first", "is_ca", "key_algorithm", "key_type", "names_ca"]
+__all__ = ["KEY", "PEM_LABEL", "RSA_PSS", "alone", "fields", "first", "is_ca", "key_algorithm", "key_type", "names_ca"]
 
 PEM_LABEL = "CERTIFICATE"
 _LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
 _FIELDS = 6  # that every certificate has, besides the version
-_KEY = 5  # the index of subjectPublicKeyInfo among them
+KEY = 5  # the index of subjectPublicKeyInfo among them
 _EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
@@ -84,7 +84,7 @@ def names_ca(found: list[der.Element]) -> bool:
 def key_algorithm(certificate: bytes) -> bytes:
     """Return the AlgorithmIdentifier of the public key of a certificate, as it stands there; nothing without one."""
     try:
-        return der.first(fields(certificate)[_KEY].content)
+        return der.first(fields(certificate)[KEY].content)
     except ValueError:
         return b""
 

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator
 from ansible_collections.grid.security.plugins.module_utils import der
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["PBKDF2", "SCRYPT", "known_hash", "pbkdf2", "pkcs12", "refuse_bombs", "rounds"]
+__all__ = ["PBKDF2", "SCRYPT", "LongKeyError", "iterations", "known_hash", "pbkdf2", "pkcs12", "refuse_bombs"]
 
 PBKDF2 = "1.2.840.113549.1.5.12"
 SCRYPT = "1.3.6.1.4.1.11591.4.11"
 _KEY_BYTES = 64  # as long as a key may be without more work
+_LONGEST_KEY = 1 << 20  # bytes
 # The hashes of an integrity check, and those of the HMAC that PBKDF2 uses, as hashlib calls them.
 _HASHES = {
     "1.2.840.113549.2.5": "md5",
@@ -48,34 +49,43 @@ _HASHES = {
 }
 
 
+class LongKeyError(der.DerError):
+    """The length of a key that no program uses, as a number of bytes in text."""
+
+
 def refuse_bombs(asked: Iterable[int], limit: int, name: str) -> None:
-    """:raises GridSecurityError: ``kdf_limit``: ``asked`` is more than ``limit`` rounds all together."""
+    """:raises GridSecurityError: ``kdf_limit``: ``asked`` is more than ``limit`` iterations all together."""
     total = sum(max(number, 0) for number in asked)
     if total > limit:
         raise GridSecurityError(
             "kdf_limit",
-            f"{name}: it asks for {total} rounds of key derivation, and the limit is {limit}."
+            f"{name}: it asks for {total} iterations of key derivation, and the limit is {limit}."
             " If the file can be trusted, raise max_kdf_iterations.",
         )
 
 
-def rounds(algorithm: der.Element) -> Iterator[int]:
-    """All integers within an algorithm's parameters: rounds, key lengths, scrypt's cost. None may be enormous.
+def iterations(algorithm: der.Element) -> Iterator[int]:
+    """Yield the iterations of each key derivation within an algorithm. Its first parameter is the salt.
 
-    scrypt's work grows with N * r * p, that of PBKDF2 with the length of the key; their products count as rounds.
+    The work of scrypt grows with N * r * p, and that of PBKDF2 with the length of the key. Their products count.
+
+    :raises LongKeyError: a key is longer than any file with a credential.
     """
-    yield from _integers(algorithm)
     for scheme in algorithm.walk():
-        oid = scheme.children[0].oid() if scheme.children and scheme.children[0].tag == der.OBJECT_IDENTIFIER else None
-        numbers = [max(number, 1) for number in _integers(scheme)]
-        if oid == SCRYPT:
-            yield math.prod(numbers[:3])
-        elif oid == PBKDF2 and len(numbers) > 1:
-            yield numbers[0] * (numbers[1] // _KEY_BYTES)
+        if len(scheme.children) > 1 and scheme.children[0].tag == der.OBJECT_IDENTIFIER:
+            numbers = [one.integer() for one in scheme.children[1].children[1:] if one.tag == der.INTEGER]
+            yield from _asked(scheme.children[0].oid(), numbers)
 
 
-def _integers(element: der.Element) -> list[int]:
-    return [one.integer() for one in element.walk() if one.tag == der.INTEGER]
+def _asked(oid: str, numbers: list[int]) -> list[int]:
+    if oid == SCRYPT:
+        return [math.prod(max(number, 1) for number in numbers[:3])] if numbers else []
+    if oid != PBKDF2:
+        return numbers
+    if numbers[1:] and numbers[1] > _LONGEST_KEY:
+        raise LongKeyError(str(numbers[1]))
+    keys = max(1, -(-numbers[1] // _KEY_BYTES)) if numbers[1:] else 1
+    return [number * keys for number in numbers[:1]]
 
 
 def pbkdf2(parameters: der.Element, passphrase: bytes, size: int) -> bytes:

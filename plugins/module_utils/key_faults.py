@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils import algorithm_names, der
+from ansible_collections.grid.security.plugins.module_utils import algorithm_names, der, private_key_info
 
 try:
     import cryptography
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import load_der_private_key
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
@@ -31,7 +30,7 @@ _KNOWN = {
 def find(info: bytes) -> tuple[str, str] | None:
     """Return the kind of the error and the sentence for a PrivateKeyInfo in DER; None if cryptography reads it."""
     try:
-        load_der_private_key(info, None)
+        private_key_info.load(info)
         return None
     except Exception:  # pylint: disable=broad-except  # of many classes, and with the same words for many causes
         return _fault(info)

@@ -16,7 +16,7 @@ from ansible_collections.grid.security.plugins.module_utils import attribute_nam
 if TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["canonical", "der_hashes", "der_slash_form", "hashes", "slash_form"]
+__all__ = ["canonical", "der_hashes", "der_slash_form", "slash_form"]
 
 
 def slash_form(name: x509.Name) -> str:
@@ -65,19 +65,13 @@ _UTF8_STRING = 0x0C
 _SET = 0x31
 
 
-def hashes(name: x509.Name) -> tuple[str, str]:
-    """The eight hexadecimal digits under which a trust directory lists a name: today's, and OpenSSL 0.9's.
-
-    Today's is SHA-1 over the canonical encoding (X509_NAME_hash_ex), the old one MD5 over the DER
-    (X509_NAME_hash_old); of both the first four bytes, little-endian.
-    """
-    return der_hashes(name.public_bytes())
-
-
 def der_hashes(encoded: bytes) -> tuple[str, str]:
-    """The same of the DER of a name.
+    """Return the two hashes of the DER of a name by which clients find CAs: today's and the old one.
 
-    :raises ValueError: it is none.
+    Today's is SHA-1 over the canonical encoding (X509_NAME_hash_ex), the old one MD5 over the DER (X509_NAME_hash_old).
+    Of both these are the first four bytes, little-endian.
+
+    :raises ValueError: it is no name.
     """
     today = hashlib.sha1(canonical(encoded), usedforsecurity=False)
     old = hashlib.md5(encoded, usedforsecurity=False)

@@ -20,8 +20,9 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 
 __all__ = ["load"]
 
-# RFC 1421, 4.6.1.3, as OpenSSL writes it: an initialization vector shorter than the 16 bytes of AES.
-_SHORT_IV = re.compile(rb"^DEK-Info:[ \t]*AES-[^,\n]*,[ \t]*\w{0,31}[ \t]*$", re.MULTILINE | re.IGNORECASE)
+# RFC 1421, 4.6.1.3, as OpenSSL writes it: an initialization vector shorter than the 16 bytes of AES. cryptography
+# ignores white space, that of Unicode too, so this matches text and not bytes.
+_SHORT_IV = re.compile(r"\bDEK-Info\s*:\s*AES-[^,\n]*,\s*\w{0,31}\s*$", re.MULTILINE | re.IGNORECASE)
 _KEY_LABEL = re.compile(r"((ENCRYPTED|RSA|EC|DSA) )?PRIVATE KEY")
 
 
@@ -78,13 +79,13 @@ def _load_key(data: bytes, passphrase: str | None, name: str, limit: int) -> Any
 def _refuse_bomb(data: bytes, limit: int, name: str) -> None:
     """RFC 5958: EncryptedPrivateKeyInfo starts with the algorithm."""
     try:
-        kdf.refuse_bombs(list(kdf.rounds(der.read(data).child(0))), limit, name)
+        kdf.refuse_bombs(list(kdf.iterations(der.read(data).child(0))), limit, name)
     except der.DerError:
         raise _damaged(name) from None
 
 
 def _open_key(block: pem.Block, passphrase: str | None, name: str) -> Any:
-    if _SHORT_IV.search(block.text):  # at which cryptography panics
+    if _SHORT_IV.search(block.text.decode(errors="replace")):  # at which cryptography panics
         raise _damaged(name)
     try:
         return load_pem_private_key(block.text, str(passphrase).encode() if block.is_encrypted else None)

@@ -19,11 +19,13 @@ from ansible_collections.grid.security.plugins.module_utils import (
     keypair,
     pkcs12_causes,
     pkcs12_contents,
+    pkcs12_opened,
     pkcs12_pairs,
     pkcs12_passphrase,
 )
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils.pkcs12_opened import Opened
 
 __all__ = ["load"]
 
@@ -42,7 +44,7 @@ def load(
 
     :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
     :param name: what messages call the archive.
-    :param max_kdf_iterations: refuse archives that ask for more rounds of key derivation.
+    :param max_kdf_iterations: refuse archives that ask for more iterations of key derivation.
     :param friendly_name: of the pair to take, if the archive holds several.
     :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``empty``, ``truncated``, ``not_pkcs12``,
         ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``two_passphrases``,
@@ -54,12 +56,11 @@ def load(
     with _malformed_named(name):
         kdf.refuse_bombs(structure.derivations(pfx), max_kdf_iterations, name)
     candidates = pkcs12_passphrase.encodings(passphrase)
-    opened = _open(data, candidates)
+    archive = pkcs12_causes.Archive(pfx, candidates, max_kdf_iterations, name)
     with _malformed_named(name):
-        if opened is None:
-            archive = pkcs12_causes.Archive(pfx, candidates, max_kdf_iterations, name)
-            opened, pfx, candidates = _open_by_own_check(data, archive)
-        return pkcs12_pairs.choose(opened, pfx, candidates, friendly_name=friendly_name, name=name)
+        pkcs12_opened.refuse_many(len(list(structure.key_bags(pfx))), name)
+        opened = _with_all_keys(_open(data, archive), archive) or _open_by_own_check(data, archive)
+        return pkcs12_pairs.choose(opened, pfx, friendly_name=friendly_name, name=name)
 
 
 @contextlib.contextmanager
@@ -67,6 +68,10 @@ def _malformed_named(name: str) -> Iterator[None]:
     """What the reading of a damaged structure raises, as an error for a person."""
     try:
         yield
+    except kdf.LongKeyError as error:
+        raise GridSecurityError(
+            "malformed", f"{name}: it asks for a key of {error} bytes, which no program uses. Export it again."
+        ) from None
     except (der.DerError, IndexError):
         raise GridSecurityError(
             "malformed", f"{name}: its structure is damaged. Fetch the archive again, or export it again."
@@ -105,33 +110,43 @@ def _read(data: bytes, name: str) -> der.Element:
 # --- open -------------------------------------------------------------------------------------------------------------
 
 
-def _open(data: bytes, passphrases: list[bytes | None]) -> pkcs12_pairs.Opened | None:
+def _open(data: bytes, archive: pkcs12_causes.Archive) -> Opened | None:
     """The archive as cryptography reads it with one of the passphrases, or None if it does not."""
-    for passphrase in passphrases:
+    for passphrase in archive.passphrases:
         try:
-            return pkcs12_pairs.read(data, passphrase)
+            return pkcs12_opened.read(data, passphrase, archive.pfx)
         except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
             continue
     return None
 
 
-def _open_by_own_check(
-    data: bytes, archive: pkcs12_causes.Archive
-) -> tuple[pkcs12_pairs.Opened, der.Element, list[bytes | None]]:
+def _with_all_keys(opened: Opened | None, archive: pkcs12_causes.Archive) -> Opened | None:
+    """The same with the private keys that cryptography does not return: it stops at the first."""
+    if opened is None or not pkcs12_opened.may_hold_more_keys(opened, archive.pfx):
+        return opened
+    return pkcs12_opened.with_all_keys(opened, _contents(archive))
+
+
+def _contents(archive: pkcs12_causes.Archive) -> pkcs12_contents.Contents:
+    contents = pkcs12_contents.read(archive.pfx, archive.passphrases, archive.limit, archive.name)
+    pkcs12_opened.refuse_many(contents.count_of_keys(), archive.name)
+    return contents
+
+
+def _open_by_own_check(data: bytes, archive: pkcs12_causes.Archive) -> Opened:
     """Check the MAC here, and open the archive without it: cryptography may know the ciphers and not the MAC.
 
     The encoding of the passphrase that fits the MAC may be another than that which fits the ciphers. cryptography takes
-    UTF-8 only, so an archive in another encoding is decrypted here.
-
-    :returns: what it holds, the archive that has been opened, and the encodings of its passphrase.
+    UTF-8 only, and refuses the whole archive for one certificate or key. Such an archive is decrypted here.
     """
     mac_fits = pkcs12_causes.check_mac(archive)
-    opened = _open(structure.without_mac(data), archive.passphrases) if mac_fits else None
+    opened = _with_all_keys(_open(structure.without_mac(data), archive), archive) if mac_fits else None
     if opened is not None:
-        return opened, archive.pfx, archive.passphrases
-    contents = pkcs12_contents.read(archive.pfx, archive.passphrases, archive.limit, archive.name)
-    plain = contents.plain_archive() if mac_fits is not False else None
-    opened = _open(plain, [None]) if plain else None
-    if plain is None or opened is None:
-        raise pkcs12_causes.find(archive, contents, mac_fits)
-    return opened, der.read(plain), [None]
+        return opened
+    contents = _contents(archive)
+    if mac_fits is not False and not contents.hides_certificates():
+        opened = pkcs12_opened.from_contents(contents)
+        is_whole = not opened.lost_keys and not opened.lost_certificates
+        if is_whole or pkcs12_pairs.has_pairs(opened):
+            return opened
+    raise pkcs12_causes.find(archive, contents, mac_fits)

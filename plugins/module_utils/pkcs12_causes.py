@@ -31,7 +31,6 @@ __all__ = ["Archive", "check_mac", "find"]
 
 _SIGNED = "1.2.840.113549.1.7.2"
 _FULL_NAMES = {pkcs12_contents.KEY: "its private key is", pkcs12_contents.CERTIFICATES: "its certificates are"}
-_OLDEST_WITHOUT_MAC = 42  # the version of cryptography that opens archives without MAC
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def check_mac(archive: Archive) -> bool | None:
         raise _error(archive, "malformed", f"it is protected {how}. Export it again, with a passphrase.")
     if structure.mac_data(archive.pfx) is None:
         if len(archive.pfx.children) > 2:
-            raise _error(archive, "malformed", "its integrity check is damaged. Fetch the archive again.")
+            raise _error(archive, *_DAMAGED_MAC)
         return None
     try:
         return pkcs12_mac.fits(archive.pfx, archive.passphrases)
@@ -71,6 +70,8 @@ def check_mac(archive: Archive) -> bool | None:
         raise _error(
             archive, "unsupported_algorithm", f"its integrity check cannot be used: {error}. Export it again."
         ) from None
+    except der.DerError:
+        raise _error(archive, *_DAMAGED_MAC) from None
 
 
 def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | None) -> GridSecurityError:
@@ -84,13 +85,12 @@ def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | 
         lambda: _damaged(contents),
         lambda: _unknown(contents),
         lambda: _locked(archive, contents, mac_fits),
-        lambda: _first_fault(map(key_faults.find, contents.keys)),
-        lambda: _first_fault(map(certificate_faults.find, contents.certificates)),
-        lambda: _empty(contents),
-        lambda: _first_fault(map(key_faults.unusual, contents.keys)),
+        lambda: _first_fault(key_faults.find(one.data) for one in contents.keys),
+        lambda: _first_fault(certificate_faults.find(one.data) for one in contents.certificates),
+        lambda: _first_fault(key_faults.unusual(one.data) for one in contents.keys),
     )
     found = next((cause for cause in (one() for one in causes) if cause), None)
-    return _error(archive, *(found or _unexplained(mac_fits)))
+    return _error(archive, *(found or _UNEXPLAINED))
 
 
 def _error(archive: Archive, kind: str, text: str) -> GridSecurityError:
@@ -121,6 +121,8 @@ _WRONG = (
     "the import passphrase is wrong, or the archive is damaged. Set passphrase to the one that was chosen when it was"
     " exported. If that is the one, fetch or export it again.",
 )
+_DAMAGED_MAC = ("malformed", "its integrity check is damaged. Fetch the archive again.")
+_UNEXPLAINED = ("malformed", "the passphrase opens it, but its structure is not understood. Export it again.")
 _REQUIRED = ("passphrase_required", "it needs an import passphrase. Set passphrase to the one of its export.")
 
 
@@ -156,22 +158,6 @@ def _locked(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool
 
 def _first_fault(faults: Iterator[tuple[str, str] | None]) -> tuple[str, str] | None:
     return next((fault for fault in faults if fault), None)
-
-
-def _empty(contents: pkcs12_contents.Contents) -> tuple[str, str] | None:
-    if contents.keys or contents.certificates or contents.opened:
-        return None
-    return "malformed", "it holds no private key and no certificate. Export the credential again."
-
-
-def _unexplained(mac_fits: bool | None) -> tuple[str, str]:
-    version = cryptography.__version__
-    if int(version.split(".", maxsplit=1)[0]) < _OLDEST_WITHOUT_MAC:
-        mac = "archives without an integrity check" if mac_fits is None else "this kind of integrity check"
-        text = f"cryptography {version} does not support {mac}. Use version {_OLDEST_WITHOUT_MAC} or newer"
-    else:
-        text = f"the passphrase opens it, but cryptography {version} does not accept its structure. Use a newer version"
-    return "unsupported_algorithm", f"{text}, or export the archive again."
 
 
 def _listed(parts: list[str]) -> str:

@@ -11,47 +11,53 @@ from dataclasses import dataclass, field
 from ansible_collections.grid.security.plugins.module_utils import der, kdf, pkcs12_cipher
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 
-__all__ = ["CERTIFICATES", "KEY", "Contents", "read"]
+__all__ = ["CERTIFICATES", "KEY", "Contents", "Item", "friendly_name", "read"]
 
 KEY, CERTIFICATES = "private key", "certificates"
 _BAGS = "1.2.840.113549.1.12.10.1."
-_KEY_BAG, _SHROUDED_KEY_BAG, _CERTIFICATE_BAG, _BAG_OF_BAGS = (f"{_BAGS}{number}" for number in (1, 2, 3, 6))
+_CERTIFICATE_BAG, _BAG_OF_BAGS = (f"{_BAGS}{number}" for number in (3, 6))
 _X509 = "1.2.840.113549.1.9.22.1"
-_MOST_DEPTH = 8
+_FRIENDLY_NAME = "1.2.840.113549.1.9.20"
 _SEQUENCE, _ENDLESS = b"\x30", b"\x30\x80"  # with a length, and without one
+
+
+@dataclass(frozen=True)
+class Item:
+    """A private key or a certificate.
+
+    :param data: PrivateKeyInfo or certificate in DER. :param name: its friendly name as it stands there, or nothing.
+    """
+
+    data: bytes
+    name: str
 
 
 @dataclass
 class Contents:
     """What was found.
 
-    :param keys: PrivateKeyInfo in DER. :param certificates: in DER.
     :param opened: the encrypted parts that a passphrase has opened, each :data:`KEY` or :data:`CERTIFICATES`.
     :param locked: those that none has opened. :param damaged: those that opened and are no keys or certificates.
     :param unknown: those whose cipher is unknown here, with its name.
     """
 
-    keys: list[bytes] = field(default_factory=list)
-    certificates: list[bytes] = field(default_factory=list)
+    keys: list[Item] = field(default_factory=list)
+    certificates: list[Item] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     locked: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unknown: list[tuple[str, str]] = field(default_factory=list)
-    _bags: list[bytes] = field(default_factory=list)
 
-    def add(self, bag: der.Element, key: bytes | None = None) -> None:
-        """Keep a bag, with its private key decrypted if there is one."""
-        parts = [der.encode(part.tag, part.content) for part in bag.children]
-        if key is not None:
-            parts[:2] = der.encode_oid(_KEY_BAG), der.encode(der.CONTEXT_0, key)
-            self.keys.append(key)
-        self._bags.append(der.encode_sequence(*parts))
+    def count_of_keys(self) -> int:
+        """Return how many private keys there are, those that could not be decrypted among them."""
+        return len(self.keys) + sum(part == KEY for part in self._unread())
 
-    def plain_archive(self) -> bytes | None:
-        """Return an archive of the same bags without encryption and MAC; None if one of them could not be opened."""
-        if self.locked or self.damaged or self.unknown:
-            return None
-        return structure.plain_archive(self._bags)
+    def hides_certificates(self) -> bool:
+        """Return whether a part with certificates, and maybe with keys, could not be read."""
+        return CERTIFICATES in self._unread()
+
+    def _unread(self) -> list[str]:
+        return [*self.locked, *self.damaged, *(part for part, _cipher in self.unknown)]
 
 
 def read(pfx: der.Element, passphrases: Iterable[bytes | None], limit: int, name: str) -> Contents:
@@ -75,7 +81,7 @@ class _Reader:
 
     def info(self, kind: str, content: der.Element) -> None:
         if kind == structure.DATA:
-            self._bags(der.read(content.octets()), 0)
+            self._bags(der.read(content.octets()))
         elif kind == structure.ENCRYPTED_DATA:
             encrypted = content.child(1)
             plain = self._decrypted(CERTIFICATES, encrypted.child(1), encrypted.child(2).octets())
@@ -84,26 +90,29 @@ class _Reader:
 
     def _decrypted_bags(self, bags: der.Element) -> None:
         try:
-            self._bags(bags, 0)
+            self._bags(bags)
         except der.DerError:
             self.contents.damaged.append(CERTIFICATES)
 
-    def _bags(self, bags: der.Element, depth: int) -> None:
-        for bag in bags.children if depth < _MOST_DEPTH else ():
+    def _bags(self, bags: der.Element) -> None:
+        for bag in bags.children:
             kind, value = bag.child(0).oid(), bag.child(1).child(0)
             if kind == _BAG_OF_BAGS:
-                self._bags(value, depth + 1)
+                self._bags(value)
                 continue
             if kind == _CERTIFICATE_BAG and value.child(0).oid() == _X509:
-                self.contents.certificates.append(value.child(1).child(0).octets())
-            encrypted = kind == _SHROUDED_KEY_BAG
-            key = self._decrypted(KEY, value.child(0), value.child(1).octets()) if encrypted else value
-            if key is not None:
-                is_key = kind in (_KEY_BAG, _SHROUDED_KEY_BAG)
-                self.contents.add(bag, der.encode(key.tag, key.content) if is_key else None)
+                certificate = value.child(1).child(0).octets()
+                self.contents.certificates.append(Item(certificate, friendly_name(bag)))
+            if kind in structure.KEY_BAGS:
+                self._key(bag, value, kind == structure.SHROUDED_KEY_BAG)
+
+    def _key(self, bag: der.Element, value: der.Element, is_encrypted: bool) -> None:
+        key = self._decrypted(KEY, value.child(0), value.child(1).octets()) if is_encrypted else value
+        if key is not None:
+            self.contents.keys.append(Item(der.encode(key.tag, key.content), friendly_name(bag)))
 
     def _decrypted(self, what: str, algorithm: der.Element, data: bytes) -> der.Element | None:
-        self._asked += sum(max(number, 0) for number in kdf.rounds(algorithm))
+        self._asked += sum(max(number, 0) for number in kdf.iterations(algorithm))
         kdf.refuse_bombs([self._asked], self._limit, self._name)
         for passphrase in pkcs12_cipher.encodings(algorithm, self._passphrases):
             try:
@@ -133,3 +142,14 @@ def _is_plain(data: bytes) -> bool:
         return data[:2] == _ENDLESS or (data[:1] == _SEQUENCE and len(der.first(data)) == len(data))
     except der.DerError:
         return False
+
+
+def friendly_name(bag: der.Element) -> str:
+    """Return the friendly name of a SafeBag, or nothing. An attribute that cannot be read is no reason to fail."""
+    for attribute in (one for part in bag.children[2:] for one in part.children):
+        try:
+            if attribute.child(0).oid() == _FRIENDLY_NAME:
+                return attribute.child(1).child(0).content.decode("utf-16-be", errors="replace")
+        except der.DerError:
+            continue
+    return ""

@@ -25,18 +25,20 @@ class MacError(ValueError):
 def fits(pfx: der.Element, passphrases: Iterable[bytes | None]) -> bool:
     """Return whether one of the passphrases gives the MAC of an archive that has one.
 
-    :raises MacError: its algorithm is unknown here, or it must be refused.
+    :raises MacError: its algorithm is unknown here, or it must be refused. :raises DerError: it is damaged.
     """
     mac = structure.mac_data(pfx)
     content = structure.content_of(pfx.child(1))
     if mac is None or content is None:
-        raise MacError("it is damaged")
+        raise der.DerError("it is damaged")
     try:
         return any(_fits(mac, content.octets(), one) for one in passphrases)
     except LookupError as error:
         raise MacError(f"{algorithm_names.name(str(error.args[0]))} is not supported here") from None
-    except (der.DerError, ValueError, OverflowError) as error:
-        raise error if isinstance(error, MacError) else MacError("it is damaged") from None
+    except MacError:
+        raise
+    except (ValueError, OverflowError):
+        raise der.DerError("it is damaged") from None
 
 
 def _fits(mac: der.Element, content: bytes, passphrase: bytes | None) -> bool:

@@ -8,7 +8,7 @@ Needs the standard library only: a run with nothing to do reads the iterations o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ansible_collections.grid.security.plugins.module_utils import der, kdf
 
@@ -24,14 +24,12 @@ __all__ = [
     "infos",
     "key_bags",
     "mac_data",
-    "plain_archive",
     "safe_bags",
     "without_mac",
 ]
 
 DATA = "1.2.840.113549.1.7.1"
 ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
-_VERSION = 3  # RFC 7292
 SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
 KEY_BAGS = ("1.2.840.113549.1.12.10.1.1", SHROUDED_KEY_BAG)
 SECRET_BAG = "1.2.840.113549.1.12.10.1.5"
@@ -41,11 +39,11 @@ _BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 def derivations(pfx: der.Element) -> Iterator[int]:
     """The iterations of every key derivation that shows without a passphrase."""
     for algorithm in algorithms(pfx):
-        yield from kdf.rounds(algorithm)
+        yield from kdf.iterations(algorithm)
     mac = mac_data(pfx)
     if mac is not None:
         yield mac.children[2].integer() if len(mac.children) > 2 else 1
-        yield from kdf.rounds(mac.children[0].children[0])
+        yield from kdf.iterations(mac.children[0].children[0])
 
 
 def mac_data(pfx: der.Element) -> der.Element | None:
@@ -70,16 +68,6 @@ def without_mac(data: bytes) -> bytes:
     return der.encode_sequence(*(der.encode(part.tag, part.content) for part in (version, content)))
 
 
-def plain_archive(bags: Iterable[bytes]) -> bytes:
-    """Return an archive of these bags, without encryption and MAC."""
-    part = _content_info(der.encode_sequence(*bags))
-    return der.encode_sequence(der.encode_integer(_VERSION), _content_info(der.encode_sequence(part)))
-
-
-def _content_info(content: bytes) -> bytes:
-    return der.encode_sequence(der.encode_oid(DATA), der.encode(der.CONTEXT_0, der.encode_octet_string(content)))
-
-
 def content_of(info: der.Element) -> der.Element | None:
     """What lies in a ContentInfo's ``[0]``."""
     return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
@@ -100,10 +88,10 @@ def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
 
 
 def key_bags(pfx: der.Element) -> Iterator[der.Element]:
-    """The encrypted private keys that show from outside."""
+    """Return the SafeBag of each private key that shows from outside, encrypted or not."""
     for bag in safe_bags(pfx):
-        if bag.child(0).oid() == SHROUDED_KEY_BAG:
-            yield bag.child(1).child(0)
+        if bag.child(0).oid() in KEY_BAGS:
+            yield bag
 
 
 def safe_bags(pfx: der.Element) -> Iterator[der.Element]:
@@ -127,4 +115,5 @@ def algorithms(pfx: der.Element) -> Iterator[der.Element]:
         if kind == ENCRYPTED_DATA:
             yield content.child(1).child(1)
     for bag in key_bags(pfx):
-        yield bag.child(0)
+        if bag.child(0).oid() == SHROUDED_KEY_BAG:
+            yield bag.child(1).child(0).child(0)

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a private key as PKCS#8 ``PrivateKeyInfo`` (RFC 5208) in the form that its certificate needs.
+"""Read and write private keys as PKCS#8 ``PrivateKeyInfo`` (RFC 5208), written in the form that the certificate needs.
 
 An RSA key below an RSA-PSS certificate (RFC 4055) must be an RSA-PSS key, with the parameters of the certificate. TLS
 libraries refuse any other pair. cryptography reads RSA-PSS keys as RSA keys and writes them as such, so the
@@ -16,11 +16,26 @@ from ansible_collections.grid.security.plugins.module_utils import certificate_d
 
 try:
     from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 except ImportError:  # reported by keypair.check_cryptography, which comes first
     pass
 
-__all__ = ["encode", "is_pss"]
+__all__ = ["encode", "is_pss", "load"]
+
+
+def load(info: bytes) -> Any:
+    """Return a private key. cryptography raises errors of many classes if it cannot read it.
+
+    Java writes Ed25519 keys with their public key (RFC 5958). cryptography reads only the form of RFC 5208, without it.
+    """
+    try:
+        return load_der_private_key(info, None)
+    except ValueError:
+        _version, *parts = der.read(info).children[:3]
+        version = der.encode_integer(0)
+        return load_der_private_key(
+            der.encode_sequence(version, *(der.encode(one.tag, one.content) for one in parts)), None
+        )
 
 
 def encode(key: Any, certificate: x509.Certificate) -> bytes:

@@ -33,11 +33,11 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 
 __all__ = ["job", "render"]
 
-_MINIMUM_ROUNDS = 1000  # RFC 8018 section 4.2
-_FEW_ROUNDS = 100_000  # fewer are warned of
+_FEWEST_ITERATIONS = 1000  # RFC 8018 section 4.2
+_FEW_ITERATIONS = 100_000  # fewer are warned of
 _MOST_ISSUERS = 16  # taken from an archive to search for a chain to a CA
-_SECONDS = 10  # of processor time to open an archive that asks for hardly any rounds
-_ROUNDS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
+_SECONDS = 10  # of processor time to open an archive that asks for hardly any iterations
+_ITERATIONS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
 
 def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | 
 
 
 def job(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> bounded.Job:
-    """The same as a job, for many at a time; its limit grows with the rounds that the options allow."""
-    seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ROUNDS_PER_SECOND
+    """The same as a job, for many at a time; its limit grows with the iterations that the options allow."""
+    seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ITERATIONS_PER_SECOND
     return bounded.Job(lambda: _render(data, options, name, privatekey), seconds, name)
 
 
@@ -127,15 +127,15 @@ def _check_key_options(options: dict[str, Any], name: str) -> None:
             f"{name}: privatekey_format: traditional exists for unencrypted keys only, because its encryption is weak."
             " Use pkcs8, or say encrypt_privatekey: false.",
         )
-    if options["kdf_iterations"] < _MINIMUM_ROUNDS:
-        raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_MINIMUM_ROUNDS}.")
+    if options["kdf_iterations"] < _FEWEST_ITERATIONS:
+        raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_FEWEST_ITERATIONS}.")
 
 
 def _weaknesses(options: dict[str, Any]) -> Iterator[str]:
-    if options["encrypt_privatekey"] and options["kdf_iterations"] < _FEW_ROUNDS:
+    if options["encrypt_privatekey"] and options["kdf_iterations"] < _FEW_ITERATIONS:
         yield (
             f"kdf_iterations is {options['kdf_iterations']}, so the passphrase of the stored key can be guessed fast."
-            f" Set it to {_FEW_ROUNDS} or more; the default is 600000."
+            f" Set it to {_FEW_ITERATIONS} or more; the default is 600000."
         )
 
 

@@ -111,9 +111,9 @@ options:
         default: 600000
       max_kdf_iterations:
         description:
-          - An archive that asks for more rounds than this, all its parts together, is refused, because it would keep the machine
+          - An archive that asks for more iterations than this, all its parts together, is refused, because it would keep the machine
             busy. What it asks for in parts that are encrypted cannot be seen before they are opened; there, processor time is
-            limited to 10 seconds and one more for each 100,000 rounds of this and O(kdf_iterations).
+            limited to 10 seconds and one more for each 100,000 iterations of this and O(kdf_iterations).
         type: int
         default: 10000000
       owner:

@@ -42,7 +42,7 @@ options:
         C(crl_urls), a list of URLs of the same CRL, for CAs that do not say where theirs is; and C(prefer), whether the files
         beside the CAs of this source count if another source has other ones.
       - If two sources have different signing policies or namespaces for the same CA, the task fails, unless one of them has C(prefer)
-        set to V(true). Comments, spaces and the order of subjects do not count. Of other files, the first one is taken.
+        set to V(true), or O(on_unreadable=skip) leaves the CA out. Comments, spaces and the order of subjects do not count. Of other files, the first one is taken.
       - A C(url) is fetched within 2 minutes and 64 MiB, without credentials. Redirects to anything but https are refused.
       - A signature file may hold several signatures. All have to be good, by keys of the C(keyring) that are neither revoked nor
         expired.
@@ -76,7 +76,7 @@ options:
     description:
       - Not these CAs, named like those of O(include). What is wrong with the files of these CAs is no reason to fail.
       - A file that cannot be read is named by its name without ending, by the alias, C(subjectdn) or C(sha1fp) of the C(.info)
-        file beside it, or by the digest of its bytes.
+        file beside it, or by the digest of its bytes. The same names leave out the warning about files without a certificate.
     type: list
     elements: str
     default: []
@@ -88,9 +88,9 @@ options:
   on_unreadable:
     description:
       - What to do about files of the sources that cannot be used as CAs, and that no other option leaves out. Such a file is no
-        certificate, is truncated or damaged, is of no CA, holds a private key, or has a signing policy that cannot be used.
+        certificate, is truncated or damaged, is larger than 1 MiB, is of no CA, holds a private key, or has a signing policy that cannot be used.
       - V(fail) fails, and the message names all of them. V(skip) leaves these files out, with a warning that names them. It also
-        leaves out CAs whose issuer is missing.
+        leaves out CAs whose issuer is missing, and CAs about which the sources disagree (two signing policies or namespaces).
     type: str
     choices: [fail, skip]
     default: fail

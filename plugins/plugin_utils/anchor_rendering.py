@@ -12,8 +12,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.grid.security.plugins.plugin_utils import (
-    anchors,
-    certificate_files,
+    anchor_reading,
+    anchor_selection,
+    anchor_warnings,
     java_truststore,
     system_store,
     trust_store,
@@ -31,23 +32,23 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     :param options: of the task. :param family: of systems, if the system's trust store is to have the CAs too.
     :raises GridSecurityError: whatever is wrong with the sources.
     """
-    found = anchors.collect(groups)
-    left_out = anchors.refuse(found.unusable, options)
-    chosen = anchors.select(found.anchors, options, found.unusable)
-    if options["on_unreadable"] == "skip":
-        chosen, incomplete = anchors.keep_complete(chosen, found.unusable)
-        left_out += incomplete
-    anchors.check(chosen, found.unusable)
+    found = anchor_reading.collect(groups)
+    chosen, left_out = anchor_selection.choose(found, options)
+    anchor_selection.check(chosen, found.unusable)
     directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
     places = [directory, *_copies(chosen, options, family)]
-    warnings = [*left_out, *anchors.warnings(chosen, options["profiles"]), *certificate_files.warnings(groups)]
+    warnings = [
+        *left_out,
+        *anchor_warnings.lines(chosen, options["profiles"]),
+        *anchor_warnings.orphans(found.orphans, options),
+    ]
     if options["java_truststore_path"]:
         warnings += java_truststore.warnings(chosen)
     return {
         "places": [asdict(place) for place in places],
         "warnings": warnings,
         "anchors": len(chosen),
-        "until": anchors.next_change(found.anchors),
+        "until": anchor_warnings.next_change(found.anchors),
     }
 
 

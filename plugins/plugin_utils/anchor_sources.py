@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where trust anchors come from: directories, IGTF tarballs, files, URLs and inline PEM, as named bytes.
 
-Nothing is unpacked to disk. What the bytes mean is for :mod:`anchors`.
+Nothing is unpacked to disk. What the bytes mean is for :mod:`anchor_reading`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ansible_collections.grid.security.plugins.plugin_utils import file_formats,
 
 __all__ = ["Group", "read"]
 
-_LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
 _TARBALLS = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar")
 _LARGEST_SOURCE = tarballs.LARGEST  # bytes of a directory without its CRLs
 _MOST_CRLS = 128 << 20  # bytes in one directory; those of IGTF have about 20 MiB
@@ -30,9 +29,11 @@ class Group:
     """Files that lie in one directory of a source.
 
     :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
+    :param files: of a file that is too large, :data:`source_files.LARGEST` bytes and one more.
     :param crls: CRLs that lie there.
     :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
     :param prefer: whether files beside CAs count if another source has other ones.
+    :param is_directory: whether it is more than one file that is a source of its own.
     """
 
     where: str
@@ -43,6 +44,13 @@ class Group:
     alias: str | None = None
     crls: dict[str, bytes] = field(default_factory=dict)
     prefer: bool = False
+    is_directory: bool = True
+
+    def path(self, name: str) -> str:
+        """Return what messages call one of the files."""
+        if not self.is_directory:
+            return self.where
+        return self.where + name if self.where.endswith(":") else os.path.join(self.where, name)
 
 
 def read(
@@ -85,7 +93,7 @@ def _verified(where: str, source: dict[str, Any], find: Callable[[str], str], fe
     if source["content"]:
         data = source["content"].encode(errors="replace")
     else:
-        data = fetch(where) if source["url"] else _read_file(where, tarballs.LARGEST)
+        data = fetch(where) if source["url"] else _read_source(where)
     if source["checksum"]:
         verified.check_checksum(data, source["checksum"], where)
     if source["signature"]:
@@ -101,20 +109,21 @@ def _read_data(where: str, data: bytes, crls: bool) -> list[Group]:
     if problem:  # before the size is: the remedy for a package is to unpack it
         raise GridSecurityError("not_pem", f"{where} {problem}")
     name = name if source_files.is_certificate(name) else f"{name}.pem"
-    return [Group(where, "", {name: _limited(data, where)})]
+    return [Group(where, "", {name: data[: source_files.LARGEST + 1]}, is_directory=False)]
 
 
-def _read_file(path: str, limit: int = _LARGEST_FILE) -> bytes:
-    with open(path, "rb") as stream:
-        return _limited(stream.read(limit + 1), path, limit)
-
-
-def _limited(data: bytes, name: str, limit: int = _LARGEST_FILE) -> bytes:
-    if len(data) > limit:
+def _read_source(path: str) -> bytes:
+    data = _read_file(path, tarballs.LARGEST + 1)
+    if len(data) > tarballs.LARGEST:
         raise GridSecurityError(
-            "too_large", f"{name} is larger than {limit >> 20} MiB, so it is no trust anchor. Check the source."
+            "too_large", f"{path} is larger than {tarballs.LARGEST >> 20} MiB, more than any release. Check the source."
         )
     return data
+
+
+def _read_file(path: str, most: int) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(most)
 
 
 def _read_directory(path: str, crls: bool) -> list[Group]:
@@ -124,11 +133,10 @@ def _read_directory(path: str, crls: bool) -> list[Group]:
         directory, name = os.path.split(one)
         group = groups.setdefault(directory, Group(directory, os.path.basename(directory), {}))
         if not source_files.is_crl(name):
-            group.files[name] = _read_file(one)
+            group.files[name] = _read_file(one, source_files.LARGEST + 1)
             sizes["files"] += len(group.files[name])
         elif crls:
-            with open(one, "rb") as stream:
-                group.crls[name] = stream.read(crl.LARGEST)  # a larger one is found truncated
+            group.crls[name] = _read_file(one, crl.LARGEST)  # a larger one is found truncated
             sizes["crls"] += len(group.crls[name])
         _check_sizes(path, sizes)
     return list(groups.values())
@@ -146,7 +154,7 @@ def _check_sizes(path: str, sizes: dict[str, int]) -> None:
 def _read_tarball(path: str, data: bytes, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
     wanted = source_files.of_interest if crls else _without_crls
-    for member, content in tarballs.files(data, path, wanted, crl.LARGEST if crls else _LARGEST_FILE):
+    for member, content in tarballs.files(data, path, wanted, crl.LARGEST if crls else source_files.LARGEST):
         directory, name = os.path.split(member)
         where = f"{os.path.basename(path)}:{directory}"
         group = groups.setdefault(directory, Group(where, os.path.basename(directory), {}))

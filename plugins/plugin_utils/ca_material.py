@@ -14,7 +14,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import crl, names, pem, signing_policy
-from ansible_collections.grid.security.plugins.plugin_utils import anchor_merging, anchors, trust_anchors
+from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_merging,
+    anchor_reading,
+    anchor_selection,
+    source_files,
+    trust_anchors,
+)
 from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils.anchors import Anchor, Unusable
 
@@ -35,11 +42,12 @@ def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any])
 def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
     """Return ``cas`` and ``crls`` of sources that were read before.
 
-    :raises GridSecurityError: whatever :func:`anchors.collect` and :func:`anchors.select` raise.
+    :raises GridSecurityError: ``too_large``, and whatever :func:`anchor_reading.collect` and
+        :func:`anchor_selection.select` raise.
     """
-    found = anchors.collect(groups)
-    chosen = anchors.select(found.anchors, filters, found.unusable)
-    unusable = (_unusable(one) for one in found.unusable if anchors.is_wanted(one, filters) and one.subject)
+    found = anchor_reading.collect(groups)
+    chosen = anchor_selection.select(found.anchors, filters, found.unusable)
+    unusable = (_unusable(one) for one in found.unusable if anchor_selection.is_wanted(one, filters) and one.subject)
     return {"cas": [*map(_ca, chosen), *unusable], "crls": list(_crls(groups, found.anchors))}
 
 
@@ -99,6 +107,11 @@ def _crl_files(group: Group) -> Iterator[tuple[str, bytes]]:
     yield from group.crls.items()
     for name, data in group.files.items():
         if _CRL_MARK in data:
+            if len(data) > source_files.LARGEST:  # a CRL that is cut off must not pass for none
+                raise GridSecurityError(
+                    "too_large",
+                    f"{group.path(name)} holds CRLs and is larger than 1 MiB. Split it, or remove the CRLs.",
+                )
             yield from ((name, block.text) for block in pem.blocks(data) if block.label == crl.PEM_LABEL)
 
 

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.grid.security.plugins.module_utils import certificate_der, der, pem
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import file_formats, source_files
-from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 
-__all__ = ["Certificate", "ca_files", "complete", "read", "warnings"]
+__all__ = ["Certificate", "ca_files", "complete", "orphans", "read"]
 
 _CERTIFICATE_LABELS = (certificate_der.PEM_LABEL, "X509 CERTIFICATE")
 _PKCS7_LABELS = ("PKCS7", "CMS")
@@ -33,7 +31,6 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _CERTIFICATE_FIELDS = (der.INTEGER, *(der.SEQUENCE,) * 5)  # serial number, algorithm, issuer, validity, subject, key
 _LATER = ((".cer", ".der"), (".p7b", ".p7c"))  # read after all others
 _PACKAGE = "policy-"  # IGTF's files about a whole profile are named so
-_SHOWN = 10  # files in a warning
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,11 @@ def _rank(name: str) -> int:
     return next((rank for rank, endings in enumerate(_LATER, start=1) if name.lower().endswith(endings)), 0)
 
 
-def warnings(groups: Iterable[Group]) -> list[str]:
-    """Return one line about the signing policies and other files that lie beside no certificate, if there are any."""
-    found = [os.path.join(group.where, name) for group in groups for name in _without_ca(group.files)]
-    if not found:
-        return []
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    listed = ", ".join(found[:_SHOWN])
-    return [f"trust anchors, files without a certificate of the same name, which are not placed: {listed}{more}"]
+def orphans(files: Mapping[str, bytes]) -> list[str]:
+    """Return the names of the signing policies and other companions that lie beside no certificate.
 
-
-def _without_ca(files: Mapping[str, bytes]) -> list[str]:
+    :param files: of one directory.
+    """
     stems = {name.rpartition(".")[0] for name in files if _is_ca_file(name, files)}
     companions = (name for name in files if name.rpartition(".")[2] in source_files.COMPANIONS)
     return sorted(one for one in companions if one.rpartition(".")[0] not in stems and not one.startswith(_PACKAGE))

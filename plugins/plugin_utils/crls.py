@@ -22,7 +22,8 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl, crl_store, manifest, times
 from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils import (
-    anchors,
+    anchor_reading,
+    anchor_selection,
     bounded_fetch,
     crl_sources,
     crl_warnings,
@@ -124,9 +125,8 @@ def _fetch_all_once(action: GridAction, options: dict[str, Any]) -> tuple[list[S
     parts = [*trust_anchors.key_parts(groups), b"crls", json.dumps(options).encode()]
 
     def produce() -> dict[str, Any]:
-        found = anchors.collect(groups)
-        left_out = anchors.refuse(found.unusable, options)
-        announced = crl_sources.points(anchors.select(found.anchors, options, found.unusable))
+        chosen, left_out = anchor_selection.choose(anchor_reading.collect(groups), options)
+        announced = crl_sources.points(chosen)
         with ThreadPoolExecutor(options["parallelism"]) as pool:
             slots = list(pool.map(functools.partial(_summary, options=options), announced))
         return {"slots": slots, "warnings": left_out}

@@ -57,4 +57,4 @@ def _private_key(data: bytes) -> tuple[list[der.Element], list[int]]:
     """The same of a PEM private key. OpenSSL's traditional form has no iterations."""
     blocks = [block for block in pem.blocks(data) if block.label.startswith("ENCRYPTED")]
     algorithms = [der.read(block.data).child(0) for block in blocks]
-    return algorithms, [0, *(number for one in algorithms for number in kdf.rounds(one))]
+    return algorithms, [0, *(number for one in algorithms for number in kdf.iterations(one))]

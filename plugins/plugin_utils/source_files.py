@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["COMPANIONS", "MOST_FILES", "below", "is_certificate", "is_crl", "is_numbered", "of_interest"]
+__all__ = ["COMPANIONS", "LARGEST", "MOST_FILES", "below", "is_certificate", "is_crl", "is_numbered", "of_interest"]
 
 COMPANIONS = ("signing_policy", "namespaces", "info", "crl_url")  # endings of the files beside a certificate
+LARGEST = 1 << 20  # bytes of a file; the largest of IGTF's is 20 kB
 MOST_FILES = 20_000  # in one source
 _CERTIFICATES = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c")
 _COMPANIONS = tuple(f".{ending}" for ending in COMPANIONS)

@@ -15,13 +15,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import file_formats
-from ansible_collections.grid.security.plugins.plugin_utils.source_files import MOST_FILES
+from ansible_collections.grid.security.plugins.plugin_utils import file_formats, source_files
 
 __all__ = ["LARGEST", "files"]
 
 LARGEST = 64 << 20  # bytes, unpacked; of IGTF's a tenth
-_LARGEST_FILE = 1 << 20  # bytes; the largest of IGTF's is 20 kB
 _LARGEST_HEADER = 1 << 16  # bytes of a name or of extended attributes
 _MOST_LINKS = 8  # from link to link
 _MOST_STREAMS = 10000  # in one file after the other, as pbzip2 writes them
@@ -53,12 +51,12 @@ class _Member(tarfile.TarInfo):
 
 
 def files(
-    data: bytes, where: str, wanted: Callable[[Iterable[str]], list[str]], largest: int = _LARGEST_FILE
+    data: bytes, where: str, wanted: Callable[[Iterable[str]], list[str]], largest: int = source_files.LARGEST
 ) -> Iterator[tuple[str, bytes]]:
     """Path and content of the wanted files: first the files themselves, then the links to files of the same tarball.
 
     :param where: what messages call the tarball. :param wanted: chooses among the names in one directory.
-    :param largest: how many bytes a file may have.
+    :param largest: how many bytes a file should have. A larger file is cut off after one byte more.
     :raises GridSecurityError: ``unsafe_tarball``, ``too_large`` or ``no_source``.
     """
     try:
@@ -84,7 +82,7 @@ def _files(
     for path in _chosen(members, wanted):
         file = _target(members, path)
         if file is members[path] and file.isreg():
-            yield path, read.setdefault(path, _content(archive, file, f"{where}: {path}", largest))
+            yield path, read.setdefault(path, _content(archive, file, largest))
         elif file is not None and file.isreg():
             linked[path] = file
     if sum(file.size for file in linked.values()) > LARGEST:
@@ -92,7 +90,7 @@ def _files(
     for path, file in linked.items():
         origin = os.path.normpath(file.name)
         if origin not in read:
-            read[origin] = _content(archive, file, f"{where}: {path}", largest)
+            read[origin] = _content(archive, file, largest)
         yield path, read[origin]
 
 
@@ -102,7 +100,7 @@ def _members(archive: tarfile.TarFile, where: str) -> dict[str, tarfile.TarInfo]
     for number, member in enumerate(archive):
         _check(member, where)
         total += member.size
-        if number > MOST_FILES or total > LARGEST:
+        if number > source_files.MOST_FILES or total > LARGEST:
             raise _too_large(where)
         members[os.path.normpath(member.name)] = member
     return members
@@ -130,14 +128,9 @@ def _target(members: dict[str, tarfile.TarInfo], path: str) -> tarfile.TarInfo |
     return None
 
 
-def _content(archive: tarfile.TarFile, file: tarfile.TarInfo, where: str, largest: int) -> bytes:
+def _content(archive: tarfile.TarFile, file: tarfile.TarInfo, largest: int) -> bytes:
     stream = archive.extractfile(file)
-    content = stream.read(largest + 1) if stream else b""
-    if len(content) > largest:
-        raise GridSecurityError(
-            "too_large", f"{where} is larger than {largest >> 20} MiB, so it is no trust anchor. Check the source."
-        )
-    return content
+    return stream.read(largest + 1) if stream else b""
 
 
 def _too_large(where: str) -> GridSecurityError:

@@ -29,13 +29,14 @@ def layout(anchors: list[Anchor]) -> Facts:
     for anchor in anchors:
         facts[f"{anchor.alias}.pem"] = {**file_facts(anchor.pem, anchor.fingerprint), "ca": True}
         facts.update({f"{anchor.alias}.{ending}": file_facts(data) for ending, data in anchor.files.items()})
+    by_alias = {anchor.alias: [anchor] for anchor in anchors}
     for digest, group in _by_hash(anchors).items():
         for number, anchor in enumerate(group):
             facts[f"{digest}.{number}"] = link_facts(f"{anchor.alias}.pem")
         for ending in _LINKED:
-            # An anchor without an alias is called by its hash, and its policy has the link's name already.
-            for name, one in _linked(digest, ending, [one for one in group if ending in one.files]).items():
-                facts.setdefault(name, one)
+            # An anchor that is called by a hash has files that have the link's name already.
+            named = [one for one in by_alias.get(digest, []) if one not in group]
+            facts.update(_linked(digest, ending, [one for one in [*named, *group] if ending in one.files]))
     return facts
 
 
@@ -51,12 +52,11 @@ def _by_hash(anchors: list[Anchor]) -> dict[str, list[Anchor]]:
 def _linked(digest: str, ending: str, group: list[Anchor]) -> Facts:
     """A link to the one policy of a name, or a file with all of them: there is one name for several CAs."""
     contents = list(dict.fromkeys(anchor.files[ending] for anchor in group))
-    if not contents:
+    if len(contents) > 1:
+        return {f"{digest}.{ending}": file_facts(b"\n".join(contents))}
+    if not group or digest in [anchor.alias for anchor in group]:
         return {}
-    together = len(contents) > 1
-    return {
-        f"{digest}.{ending}": file_facts(b"\n".join(contents)) if together else link_facts(f"{group[0].alias}.{ending}")
-    }
+    return {f"{digest}.{ending}": link_facts(f"{group[0].alias}.{ending}")}
 
 
 def refuse_shrinking(wanted: Facts, found: Facts) -> None:

@@ -13,7 +13,7 @@ import cryptography_vectors
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import der, names, pem, pkcs8, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import der, pem, pkcs8, signing_policy
 from ansible_collections.grid.security.plugins.plugin_utils import placed_record
 from ansible_collections.grid.security.tests.fuzz import mutations
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
@@ -229,7 +229,7 @@ def directories() -> Iterator[bytes]:
 def trust_directories() -> Iterator[bytes]:
     """The same on a node, with the system's bundle and CRLs."""
     in_pem, *_others = crls()
-    lists = {f"{digest}.r0": in_pem for digest in names.hashes(AUTHORITY.certificate.subject)}
+    lists = {f"{digest}.r0": in_pem for digest in AUTHORITY.facts.hashes}
     for files in _anchor_files():
         yield mutations.join({**files, **lists, "bundle": AUTHORITY.pem * 2})
 

@@ -39,6 +39,7 @@ from ansible_collections.grid.security.plugins.module_utils import (
     pkcs12,
     pkcs12_causes,
     pkcs12_contents,
+    pkcs12_opened,
     pkcs12_passphrase,
     reasons,
     renderers,
@@ -53,8 +54,11 @@ from ansible_collections.grid.security.plugins.module_utils import (
 from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_reading,
     anchor_rendering,
+    anchor_selection,
     anchor_sources,
+    anchor_warnings,
     anchors,
     ca_material,
     certificate_files,
@@ -76,14 +80,14 @@ from ansible_collections.grid.security.tests.support import pkcs12_writer as wri
 
 __all__ = ["TARGETS"]
 
-_MOST_ROUNDS = 20_000  # that one input may ask for
+_MOST_ITERATIONS = 20_000  # that one input may ask for
 _MOST_FILES = 20
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------
 
 _DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
-_OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ROUNDS, "check_privatekey": True}
+_OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ITERATIONS, "check_privatekey": True}
 _FORMS: list[dict[str, Any]] = [
     {"privatekey_passphrase": seeds.STORE, "include_chain": True},
     {"encrypt_privatekey": False, "dns_name": "alice.example.org"},
@@ -108,7 +112,7 @@ def _pkcs12_parts(data: bytes) -> Iterator[str]:
     """What is read of an archive that cryptography does not open; and the same contents behind a MAC that fits."""
     yield file_kinds.describe(data)
     pfx = der.read(data)
-    kdf.refuse_bombs(structure.derivations(pfx), _MOST_ROUNDS, "alice.p12")
+    kdf.refuse_bombs(structure.derivations(pfx), _MOST_ITERATIONS, "alice.p12")
     cut = structure.without_mac(data)
     assert der.read(cut).children == pfx.children[:2]
     content = structure.content_of(pfx.child(1))
@@ -117,21 +121,21 @@ def _pkcs12_parts(data: bytes) -> Iterator[str]:
     sealed = writer.sealed(content.octets(), seeds.IMPORT.encode(), writer.Pbmac1(65))
     for one in (pfx, der.read(cut), der.read(sealed)):
         yield from _causes(one)
-    pkcs12.load(sealed, seeds.IMPORT, name="alice.p12", max_kdf_iterations=_MOST_ROUNDS)
+    pkcs12.load(sealed, seeds.IMPORT, name="alice.p12", max_kdf_iterations=_MOST_ITERATIONS)
 
 
 def _causes(pfx: der.Element) -> Iterator[str]:
     for passphrase in (seeds.IMPORT, "cryptography", None):
         encodings = pkcs12_passphrase.encodings(passphrase)
-        archive = pkcs12_causes.Archive(pfx, encodings, _MOST_ROUNDS, "alice.p12")
-        contents = pkcs12_contents.read(pfx, encodings, _MOST_ROUNDS, "alice.p12")
+        archive = pkcs12_causes.Archive(pfx, encodings, _MOST_ITERATIONS, "alice.p12")
+        contents = pkcs12_contents.read(pfx, encodings, _MOST_ITERATIONS, "alice.p12")
         with contextlib.suppress(GridSecurityError):
             yield f"{pkcs12_causes.check_mac(archive)}"
         for mac_fits in (True, False, None):
             yield pkcs12_causes.find(archive, contents, mac_fits).message
-        plain = contents.plain_archive()
-        if plain is not None:
-            yield from (one.oid() for one in der.read(plain).child(1).children[:1])
+        opened = pkcs12_opened.from_contents(contents)
+        yield from opened.warnings
+        yield f"{opened.fault_of_a_pair()}"
 
 
 def _pem_pair(data: bytes) -> Iterator[str]:
@@ -208,7 +212,13 @@ def _lines_of_key(data: bytes) -> list[str]:
 
 # --- trust anchors ----------------------------------------------------------------------------------------------------
 
-_ANCHOR_KINDS = documented.kinds(anchor_sources.read, anchors.collect, anchors.refuse, anchors.select, anchors.check)
+_ANCHOR_KINDS = documented.kinds(
+    anchor_sources.read,
+    anchor_reading.collect,
+    anchor_selection.refuse,
+    anchor_selection.select,
+    anchor_selection.check,
+)
 _SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
 _ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.facts, b"", {"crl_url": b"http://x"}, set(), "ca")
 (_POINT,) = crl_sources.points([_ANCHOR])
@@ -237,7 +247,7 @@ def _certificate_file(data: bytes) -> Iterator[str]:
         if one.der:
             (again,) = certificate_files.read(one.text)
             assert again.der == one.der
-    yield from certificate_files.warnings([anchor_sources.Group("release", "", mutations.split(data))])
+    yield from certificate_files.orphans(mutations.split(data))
     source = {**_SOURCE, "url": "https://example.org/ca"}
     yield from _placed(anchor_sources.read(source, str, lambda _url: data))
 
@@ -258,8 +268,8 @@ def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     action = SimpleNamespace(find=str)
     with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
         trust_anchors.key_parts(trust_anchors.read_groups(action, [_SOURCE]))  # type: ignore[arg-type]
-    found = anchors.collect(groups)
-    crl_sources.points(anchors.select(found.anchors, _FILTERS, found.unusable))
+    found = anchor_reading.collect(groups)
+    crl_sources.points(anchor_selection.select(found.anchors, _FILTERS, found.unusable))
     skipping = {**_FILTERS, "on_unreadable": "skip"}
     warnings: list[str] = anchor_rendering.render(groups, skipping, "Debian")["warnings"]
     return warnings + list(anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"])
@@ -269,7 +279,7 @@ def _ca_certificate(data: bytes) -> list[str]:
     found = ca_certificate.read(data)
     assert ca_certificate.subject(data) == found.subject
     anchor = anchors.Anchor("ca", found, found.pem, {}, set(), "ca")
-    return [*anchors.warnings([anchor]), *trust_store.layout([anchor])]
+    return [*anchor_warnings.lines([anchor]), *trust_store.layout([anchor])]
 
 
 def _chain(data: bytes) -> Iterator[str]:

@@ -102,8 +102,8 @@ class Pbmac1:
 
     def data(self, content: bytes, passphrase: bytes) -> bytes:
         prf, scheme = (kdf.known_hash(oid) for oid in (self.prf, self.scheme))
-        rounds = max(self.used_iterations or self.iterations, 1)
-        key = hashlib.pbkdf2_hmac(prf, passphrase, _SALT, rounds, self.used or self.length or 32)
+        iterations = max(self.used_iterations or self.iterations, 1)
+        key = hashlib.pbkdf2_hmac(prf, passphrase, _SALT, iterations, self.used or self.length or 32)
         derivation = algorithm(self.derivation, _pbkdf2(self.length, self.iterations, self.prf))
         how = algorithm("1.2.840.113549.1.5.14", der.encode_sequence(derivation, algorithm(self.scheme)))
         return _mac_data(how, hmac.new(key, content, scheme).digest())

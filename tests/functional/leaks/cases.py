@@ -162,7 +162,7 @@ def _with_bad_archives(site: _Site) -> Iterator[Case]:
     yield site.place("two keys", two_keys, "2 PEM private")
     yield site.place("another key", another_key, "no PEM certificate")
     yield site.place("other host", {**site.host, "dns_name": "se.example.org"}, "not for se.example.org")
-    yield site.place("bomb", {**alice, "max_kdf_iterations": 100}, "rounds of key derivation")
+    yield site.place("bomb", {**alice, "max_kdf_iterations": 100}, "iterations of key derivation")
     yield site.place("no Base64", {**here, "content": "{{ run_store }}"}, "neither Base64 nor PEM")
 
 

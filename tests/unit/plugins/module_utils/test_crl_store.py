@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl, crl_store, names, times
+from ansible_collections.grid.security.plugins.module_utils import anchor_filters, crl, crl_store, times
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)
-HASHES = names.hashes(ROOT.certificate.subject)
+HASHES = ROOT.facts.hashes
 NOW = pki.NOW.replace(tzinfo=datetime.timezone.utc)
 GOOD = pki.revoke(ROOT, [7], number=3, days=11)  # ten days from now
 OLD = pki.revoke(ROOT, [], number=2, start=-20, days=5)

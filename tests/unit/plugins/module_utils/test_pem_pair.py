@@ -85,8 +85,22 @@ def test_each_mistake_is_named(certificates: bytes, key: bytes, passphrase: str 
     assert caught.value.message.startswith("host: ")
 
 
+@pytest.mark.parametrize(
+    "header", [b"DEK-Info\t: ", b" DEK-Info: ", b"DEK-Info:\x0b", "DEK-Info:\u00a0".encode(), b"DEK-Info: \r"]
+)
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_cut_iv_behind_any_white_space_is_damage(header: bytes, line_end: bytes) -> None:
+    """cryptography strips the white space of Unicode, and panics at the value."""
+    key = with_cut_iv(key_of(HOST, TRADITIONAL, b"secret")).replace(b"DEK-Info: ", header).replace(b"\n", line_end)
+    with pytest.raises(GridSecurityError) as caught:
+        load(HOST.pem, key, "secret")
+    assert caught.value.kind == "malformed"
+
+
 def test_a_key_that_asks_for_too_much_work_is_not_opened() -> None:
-    rounds = der.encode_sequence(der.encode_oid("1.2.840.113549.1.5.13"), der.encode_integer(1 << 40))
-    info = der.encode_sequence(rounds, der.encode_octet_string(b"x"))
-    with pytest.raises(GridSecurityError, match="rounds of key derivation"):
+    salt = der.encode_octet_string(b"saltsalt")
+    parameters = der.encode_sequence(salt, der.encode_integer(1 << 40))
+    algorithm = der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.1.3"), parameters)
+    info = der.encode_sequence(algorithm, der.encode_octet_string(b"x"))
+    with pytest.raises(GridSecurityError, match="iterations of key derivation"):
         load(HOST.pem, encrypted(info), "secret")

@@ -49,13 +49,12 @@ def test_ciphers(tmp_path: Path, cipher: str) -> None:
     except subprocess.CalledProcessError:
         pytest.skip("this openssl lacks the cipher")
     contents = read(data, "sésame")
-    assert (contents.keys, contents.certificates) == ([KEY], [CERTIFICATE])
+    assert [one.data for one in (*contents.keys, *contents.certificates)] == [KEY, CERTIFICATE]
     assert sorted(contents.opened) == [pkcs12_contents.CERTIFICATES, pkcs12_contents.KEY]
     wrong = read(data, "wrong")
     assert (wrong.keys, wrong.certificates, len(wrong.locked)) == ([], [], 2)
 
 
-@pytest.mark.skipif(pki.CRYPTOGRAPHY < 42, reason="cryptography 42 opens archives without MAC")
 def test_openssl_on_a_terminal_with_latin_1(tmp_path: Path) -> None:
     """The MAC takes the characters, and the encryption takes the bytes, which are no UTF-8."""
     data = export(tmp_path, "sésame".encode("latin-1"))
@@ -68,10 +67,9 @@ def test_a_certificate_that_cryptography_does_not_read_in_a_legacy_archive(tmp_p
     odd = CERTIFICATE.replace(start, start[:4] + b"13" + start[6:])
     assert odd != CERTIFICATE
     data = export(tmp_path, b"import", "-legacy", "-certfile", "more.pem", certificate=odd)
-    with pytest.raises(
-        GridSecurityError, match="does not read the certificate of /DC=org/DC=example/CN=Alice: .*no such"
-    ):
-        pkcs12.load(data, "import", name="alice.p12")
+    pair = pkcs12.load(data, "import", name="alice.p12")
+    assert pair.certificate == ALICE.certificate
+    assert "does not read the certificate of /DC=org/DC=example/CN=Alice: " in pair.warnings[0]
 
 
 def test_hidden_iterations_count(tmp_path: Path) -> None:
@@ -80,8 +78,3 @@ def test_hidden_iterations_count(tmp_path: Path) -> None:
     with pytest.raises(GridSecurityError) as caught:
         pkcs12_contents.read(der.read(data), [b"import"], 1500, "alice.p12")
     assert caught.value.kind == "kdf_limit"
-
-
-def test_plain_archive_needs_every_part() -> None:
-    parts = (writer.plain(writer.key_bag(KEY, b"import")), writer.encrypted(b"\5\0", passphrase=b"other"))
-    assert read(writer.archive(*parts), "import").plain_archive() is None

@@ -72,8 +72,12 @@ def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 
 def with_not_after(time: str) -> bytes:
     """A CA's certificate with a UTCTime of any form. Its signature does not fit."""
+    return with_field(4, validity(time))
+
+
+def validity(not_after: str) -> bytes:
     start = der.read(CA_CERTIFICATE).child(0).child(4).child(0)
-    return with_field(4, der.encode_sequence(der.encode(start.tag, start.content), der.encode(0x17, time.encode())))
+    return der.encode_sequence(der.encode(start.tag, start.content), der.encode(0x17, not_after.encode()))
 
 
 def with_parameters_of_the_signature() -> bytes:
@@ -81,8 +85,8 @@ def with_parameters_of_the_signature() -> bytes:
     return with_field(2, writer.algorithm("1.2.840.10045.4.3.2"))
 
 
-def with_field(index: int, value: bytes) -> bytes:
-    certificate = der.read(CA_CERTIFICATE)
+def with_field(index: int, value: bytes, data: bytes = CA_CERTIFICATE) -> bytes:
+    certificate = der.read(data)
     encoded = [der.encode(one.tag, one.content) for one in certificate.child(0).children]
     encoded[index] = value
     rest = [der.encode(one.tag, one.content) for one in certificate.children[1:]]
@@ -100,6 +104,7 @@ TWO = "The archive has two passphrases, or it was damaged before its export. Exp
 OTHER_KEY = "Ask for a credential with an RSA key, or with an EC key on secp256r1 or secp384r1."
 OTHER_CURVE = "Ask for a credential with an RSA key, or with a key on secp256r1 or secp384r1."
 OTHER_CERTIFICATE = "Ask the authority for another certificate, or export the archive without this one."
+CHAIN = "left out a certificate: cryptography"
 NAME_IT = (
     "Name the .p12 or .pfx file that the authority or the browser gave out; for a PEM certificate, name its key in"
     " privatekey_src."
@@ -159,11 +164,6 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
         "import",
         "malformed: its private key (RSA) is damaged. Export it again, or ask for a new credential.",
     ),
-    "damaged certificate, behind a MAC that fits": (
-        whole(KEY, CERTIFICATE, der.encode_sequence(der.encode_integer(1))),
-        "import",
-        f"malformed: cryptography {VERSION} does not read one of its certificates: it is damaged. {OTHER_CERTIFICATE}",
-    ),
     "damaged name of the content": (
         replaced(usual(), der.encode_oid(writer.DATA), der.encode_oid("1.2.840.113549.1.7.9")),
         "import",
@@ -222,23 +222,11 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
         "malformed: its private key (EC) is damaged. Export it again, or ask for a new credential.",
     ),
     # Certificates
-    "time without seconds": (
-        whole(KEY, CERTIFICATE, with_not_after("2602190500Z")),
-        "import",
-        f"malformed: cryptography {VERSION} does not read the certificate of {ROOT}: its notAfter is '2602190500Z', and"
-        f" the form of a UTCTime is YYMMDDhhmmssZ. {OTHER_CERTIFICATE}",
-    ),
-    "signature with parameters": (
-        whole(KEY, CERTIFICATE, with_parameters_of_the_signature()),
-        "import",
-        f"malformed: cryptography {VERSION} does not read the certificate of {ROOT}: it does not understand the"
-        f" algorithm of its signature, or the parameters of that. {OTHER_CERTIFICATE}",
-    ),
     "month 13": (
-        whole(KEY, CERTIFICATE, with_not_after("261319050000Z")),
+        whole(KEY, with_field(4, validity("261319050000Z"), CERTIFICATE)),
         "import",
-        f"malformed: cryptography {VERSION} does not read the certificate of {ROOT}: its notAfter is 261319050000Z, and"
-        f" there is no such time. {OTHER_CERTIFICATE}",
+        f"malformed: cryptography {VERSION} does not read the certificate of /DC=org/DC=example/CN=Alice: its notAfter"
+        f" is 261319050000Z, and there is no such time. {OTHER_CERTIFICATE}",
     ),
     # Ciphers
     "cipher of the certificates": (
@@ -287,7 +275,19 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "PBMAC1 of no iterations": (
         usual(mac=b"import", form=writer.Pbmac1(iterations=0)),
         "import",
-        "unsupported_algorithm: its integrity check cannot be used: it is damaged. Export it again.",
+        "malformed: its integrity check is damaged. Fetch the archive again.",
+    ),
+    "PBMAC1 with a salt that is a number": (
+        replaced(
+            usual(mac=b"import", form=writer.Pbmac1()), b"\4\x08saltsalt\2\2\3\xe8\2", b"\2\x08saltsalt\2\2\3\xe8\2"
+        ),
+        "import",
+        "malformed: its integrity check is damaged. Fetch the archive again.",
+    ),
+    "PBMAC1 with an enormous key": (
+        usual(mac=b"import", form=writer.Pbmac1((1 << 65) - 1, used=32)),
+        "import",
+        "malformed: it asks for a key of 36893488147419103231 bytes, which no program uses. Export it again.",
     ),
     # No archive, or a part of one
     "truncated": (
@@ -345,10 +345,21 @@ OTHER_FILES: dict[str, tuple[bytes, str]] = {
 }
 
 
-# Certificates that old versions of cryptography read
-READ_ONCE = {
-    "time without seconds": with_not_after("2602190500Z"),
-    "signature with parameters": with_parameters_of_the_signature(),
+# A certificate of the chain, and what is said of it. Old versions of cryptography read some of them.
+LEFT_OUT: dict[str, tuple[bytes, str]] = {
+    "damaged": (der.encode_sequence(der.encode_integer(1)), "one of its certificates: it is damaged"),
+    "time without seconds": (
+        with_not_after("2602190500Z"),
+        f"the certificate of {ROOT}: its notAfter is '2602190500Z', and the form of a UTCTime is YYMMDDhhmmssZ",
+    ),
+    "signature with parameters": (
+        with_parameters_of_the_signature(),
+        f"the certificate of {ROOT}: it does not understand the algorithm of its signature, or the parameters of that",
+    ),
+    "month 13": (
+        with_not_after("261319050000Z"),
+        f"the certificate of {ROOT}: its notAfter is 261319050000Z, and there is no such time",
+    ),
 }
 
 
@@ -369,10 +380,43 @@ def said_of(data: bytes, passphrase: str | None) -> str:
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_message(name: str) -> None:
-    if name in READ_ONCE and is_readable(READ_ONCE[name]):
-        pytest.skip("this version of cryptography reads it")
     data, passphrase, message = ARCHIVES[name]
     assert said_of(data, passphrase) == message
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+@pytest.mark.parametrize("mac", [MAC, None])
+def test_a_certificate_of_the_chain_that_cryptography_does_not_read_costs_only_itself(
+    name: str, mac: bytes | None
+) -> None:
+    odd, said = LEFT_OUT[name]
+    if is_readable(odd):
+        pytest.skip("this version of cryptography reads it")
+    pair = pkcs12.load(whole(KEY, odd, CERTIFICATE, mac=mac), "import", name="alice.p12")
+    assert (pair.certificate.public_bytes(Encoding.DER), pair.others) == (CERTIFICATE, ())
+    assert pair.warnings == (f"{CHAIN} {VERSION} does not read {said}. {OTHER_CERTIFICATE}",)
+
+
+@pytest.mark.parametrize("passphrase", ["wrong", None])
+def test_a_wrong_passphrase_leaves_nothing_out(passphrase: str | None) -> None:
+    archive = whole(KEY, LEFT_OUT["damaged"][0], CERTIFICATE)
+    assert said_of(archive, passphrase) == (WRONG if passphrase else REQUIRED)
+
+
+def test_warnings_are_printable_and_few() -> None:
+    name = der.read(CA_CERTIFICATE).child(0).child(5)
+    hostile = der.encode(name.tag, name.content.replace(b"Root CA", b"\x1b[31mCA"))
+    odd = [with_field(4, validity(f"26{month}19050000Z"), with_field(5, hostile)) for month in range(13, 30)]
+    warnings = pkcs12.load(whole(KEY, *odd, CERTIFICATE), "import", name="alice.p12").warnings
+    assert len(warnings) == 11
+    assert "\x1b" not in "".join(warnings)
+    assert warnings[-1] == "left out 7 more certificates that cannot be read here."
+
+
+def test_a_manipulated_archive_leaves_nothing_out() -> None:
+    """The MAC does not fit, so nothing in it is believed."""
+    archive = whole(KEY, LEFT_OUT["damaged"][0], CERTIFICATE, mac=characters("other"))
+    assert said_of(archive, "import").startswith("malformed: the passphrase opens its private key and its certificates")
 
 
 @pytest.mark.parametrize("name", OTHER_FILES)

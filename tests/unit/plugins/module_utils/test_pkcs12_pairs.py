@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import credentials, der, keypair, pkcs12, rendering
+from ansible_collections.grid.security.plugins.module_utils import (
+    credentials,
+    der,
+    keypair,
+    pkcs12,
+    pkcs12_contents,
+    rendering,
+)
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 from ansible_collections.grid.security.tests.support import pki
 
 NAME = "all.p12"
@@ -232,12 +241,6 @@ def plain_archive(*bags: bytes) -> bytes:
     return der.encode_sequence(der.encode_integer(3), safe)
 
 
-needs_42 = pytest.mark.skipif(
-    pki.CRYPTOGRAPHY < 42, reason="cryptography before 42 opens no archive without an integrity check"
-)
-
-
-@needs_42
 def test_a_secret_alone_is_named() -> None:
     """As Java writes a SecretKeyEntry."""
     secret = der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.10.1.2"), der.encode(der.CONTEXT_0, b"\4\1x"))
@@ -247,7 +250,6 @@ def test_a_secret_alone_is_named() -> None:
     assert "SecretKeyEntry" in error.message
 
 
-@needs_42
 def test_nothing_at_all() -> None:
     error = refusal(plain_archive(), passphrase="")
     assert error.kind == "no_private_key"
@@ -261,20 +263,89 @@ def bags_of(one: pki.Credential) -> tuple[bytes, bytes]:
     return bag(1, key), bag(3, x509)
 
 
-@needs_42
 def test_pairs_in_bags_that_are_not_encrypted_or_lie_in_another(alice: pki.Credential, bob: pki.Credential) -> None:
     nested = bag(6, der.encode_sequence(*bags_of(bob)))
     for bags in ((*bags_of(alice), *bags_of(bob)), (*bags_of(alice), nested)):
         assert refusal(plain_archive(*bags), passphrase="").kind == "several_pairs"
 
 
-@needs_42
 def test_a_private_key_of_an_unknown_type_is_left_out(alice: pki.Credential) -> None:
     algorithm = der.encode_sequence(der.encode_oid("1.2.643.7.1.1.1.1"))
     unknown = der.encode_sequence(der.encode_integer(0), algorithm, der.encode_octet_string(bytes(32)))
     pair = load(plain_archive(*bags_of(alice), bag(1, unknown)), passphrase="")
     assert pair.certificate == alice.certificate
-    assert pair.warnings == ("1 of its 2 private keys cannot be read here and were left out.",)
+    assert pair.warnings == ("left out 1 of its 2 private keys, which cannot be read here.",)
+
+
+# --- what hides, and what cannot be read ------------------------------------------------------------------------------
+
+
+def info(one: pki.Credential) -> bytes:
+    return one.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def certificate_of(one: pki.Credential) -> bytes:
+    return writer.certificate_bag(one.certificate.public_bytes(Encoding.DER))
+
+
+MAC = "import".encode("utf-16-be") + b"\0\0"
+
+
+@pytest.mark.parametrize("mac", [MAC, None])
+def test_a_key_in_an_encrypted_part_is_counted(alice: pki.Credential, ca: pki.Credential, mac: bytes | None) -> None:
+    """The smallest key that there is, beside the only key that shows."""
+    robot = pki.issue("Robot", key=ed25519.Ed25519PrivateKey.generate(), issuer=ca)
+    hidden = [certificate_of(robot), writer.key_bag(info(robot))]
+    parts = [writer.plain(writer.key_bag(info(alice), b"import"), certificate_of(alice))]
+    encrypted = writer.encrypted(*hidden, passphrase=b"import")
+    assert refusal(writer.archive(*parts, encrypted, mac=mac)).kind == "several_pairs"
+    visible = writer.plain(writer.key_bag(info(alice), b"import"))
+    all_certificates = writer.encrypted(certificate_of(alice), *hidden, passphrase=b"import")
+    for both in ([visible, all_certificates], [all_certificates, visible]):
+        assert refusal(writer.archive(*both, mac=mac)).kind == "several_pairs"
+    alone = writer.encrypted(
+        *hidden, writer.key_bag(info(alice), b"import"), certificate_of(alice), passphrase=b"import"
+    )
+    assert refusal(writer.archive(alone, mac=mac)).kind == "several_pairs"
+
+
+def test_the_usual_archive_is_opened_once(
+    alice: pki.Credential, ca: pki.Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = pki.bundle((pki.Credential(alice.key, alice.certificate, (ca.certificate,)), "alice@example.org"))
+    monkeypatch.setattr(pkcs12_contents, "read", None)
+    assert load(archive).friendly_name == "alice@example.org"
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("passphrase", [b"import", b"other"])
+def test_a_key_that_cannot_be_read_costs_only_itself(alice: pki.Credential, first: bool, passphrase: bytes) -> None:
+    """It is of an unknown type, or has another passphrase, as in Java; wherever it lies."""
+    algorithm = der.encode_sequence(der.encode_oid("1.2.643.7.1.1.1.1"))
+    unknown = der.encode_sequence(der.encode_integer(0), algorithm, der.encode_octet_string(bytes(32)))
+    bags = [writer.key_bag(info(alice), b"import"), writer.key_bag(unknown, passphrase)]
+    parts = [writer.plain(*(reversed(bags) if first else bags), certificate_of(alice))]
+    pair = load(writer.archive(*parts, mac=MAC))
+    assert pair.certificate == alice.certificate
+    assert pair.warnings == ("left out 1 of its 2 private keys, which cannot be read here.",)
+
+
+def test_a_certificate_that_cannot_be_read_may_be_the_one_that_is_meant(
+    alice: pki.Credential, bob: pki.Credential
+) -> None:
+    data = bob.certificate.public_bytes(Encoding.DER)
+    end = der.read(data).child(0).child(4).child(1)
+    odd = writer.certificate_bag(data.replace(end.content, end.content[:2] + b"13" + end.content[4:]))
+    keys = [writer.key_bag(info(one), b"import") for one in (alice, bob)]
+    named = der.encode_oid("1.2.840.113549.1.9.20"), der.encode(0x1E, "alice".encode("utf-16-be"))
+    attribute = der.encode(0x31, der.encode_sequence(named[0], der.encode(0x31, named[1])))
+    keys[0] = der.encode_sequence(der.read(keys[0]).content, attribute)
+    archive = writer.archive(writer.plain(*keys, odd, certificate_of(alice)), mac=MAC)
+    assert "CN=Bob: its notAfter is" in refusal(archive).message
+    assert "Note: left out a certificate: " in refusal(archive, "bob").message
+    chosen = load(archive, "alice")
+    assert chosen.certificate == alice.certificate
+    assert "CN=Bob: its notAfter is" in chosen.warnings[0]
 
 
 @pytest.mark.skipif(shutil.which("keytool") is None, reason="keytool writes these archives, and it is not installed")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ansible_collections.grid.security.plugins.module_utils import (
     certificate_der,
@@ -146,3 +146,14 @@ def test_an_rsa_pss_key_below_an_ordinary_certificate_becomes_an_ordinary_key(tm
     pki.load_in_tls(rendered["certificate"], rendered["privatekey"], tmp_path)
     with pytest.raises(ssl.SSLError):
         pki.load_in_tls(certificate.decode(), privatekey.decode(), tmp_path)
+
+
+def test_a_key_with_its_public_key_is_read() -> None:
+    """The form of RFC 5958, as Java writes it."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    form = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    _version, *parts = der.read(key.private_bytes(*form)).children
+    rest = [der.encode(one.tag, one.content) for one in parts]
+    public = der.encode(0x81, bytes(1) + key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    written = der.encode_sequence(der.encode_integer(1), *rest, public)
+    assert private_key_info.load(written).private_bytes(*form) == key.private_bytes(*form)

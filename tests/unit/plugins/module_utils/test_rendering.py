@@ -58,7 +58,7 @@ def test_archive_exported_again_gives_the_same_files() -> None:
     assert render(one) == again
 
 
-def test_passphrase_and_rounds_change_the_key_only() -> None:
+def test_passphrase_and_iterations_change_the_key_only() -> None:
     one = pki.issue()
     first = render(one)
     for change in ({"privatekey_passphrase": "other"}, {"kdf_iterations": 1001}):
@@ -84,7 +84,7 @@ def test_few_iterations_are_warned_of(iterations: int | None, encrypted: bool, w
 def test_stored_keys_take_600000_iterations_by_default() -> None:
     chosen = {**DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store"}
     (block,) = pem.blocks(rendering.render(pki.issue().archive(), chosen, "alice.p12")["privatekey"].encode())
-    assert max(kdf.rounds(der.read(block.data).child(0))) == 600_000
+    assert max(kdf.iterations(der.read(block.data).child(0))) == 600_000
 
 
 def test_chain_is_leaf_first_whatever_the_archive_s_order() -> None:
@@ -97,9 +97,9 @@ def test_chain_is_leaf_first_whatever_the_archive_s_order() -> None:
     assert text == "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in expected)
 
 
-def hiding(rounds: int) -> bytes:
-    """An archive without MAC whose private key asks for ``rounds`` of derivation, in an encrypted part."""
-    key = der.encode_sequence(_pbe(rounds), der.encode_octet_string(bytes(8)))
+def hiding(iterations: int) -> bytes:
+    """An archive without MAC whose private key asks for ``iterations`` of derivation, in an encrypted part."""
+    key = der.encode_sequence(_pbe(iterations), der.encode_octet_string(bytes(8)))
     bag = der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.10.1.2"), der.encode(0xA0, key))
     hidden = _encrypted(der.encode_sequence(bag))
     info = der.encode_sequence(der.encode_oid("1.2.840.113549.1.7.6"), der.encode(0xA0, hidden))
@@ -108,9 +108,9 @@ def hiding(rounds: int) -> bytes:
     return der.encode_sequence(der.encode_integer(3), content)
 
 
-def _pbe(rounds: int) -> bytes:
+def _pbe(iterations: int) -> bytes:
     """RFC 7292's 3DES with three keys."""
-    parameters = der.encode_sequence(der.encode_octet_string(b"saltsalt"), der.encode_integer(rounds))
+    parameters = der.encode_sequence(der.encode_octet_string(b"saltsalt"), der.encode_integer(iterations))
     return der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.1.3"), parameters)
 
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils import names, revocation
+from ansible_collections.grid.security.plugins.module_utils import revocation
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.tests.support import pki
 
@@ -62,7 +62,7 @@ def test_an_empty_list_revokes_nothing() -> None:
 
 
 def store(directory: Path, data: bytes, number: int = 0) -> Path:
-    digest = names.hashes(CA.certificate.subject)[0]
+    digest = CA.facts.hashes[0]
     path = directory / f"{digest}.r{number}"
     path.write_bytes(data)
     return path

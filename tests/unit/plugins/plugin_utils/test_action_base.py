@@ -187,7 +187,7 @@ def test_an_unknown_option_of_an_item() -> None:
     assert "purge" not in one["error"].message
     for read, where in (
         (lambda: trust_anchors.read_source({"srcc": "x"}, "sources[0]: "), "sources[0]"),
-        (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0]"),
+        (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0] (a)"),
         (lambda: vos.define([{"name": "a", "servers": [{"srcc": 1}]}]), "vos[0] (a): servers[0]"),
         (lambda: restarts.read([{"name": "a", "srcc": "x"}], ""), "services[0]"),
     ):

@@ -34,7 +34,7 @@ def test_one_bad_file_costs_only_itself_and_what_needs_it() -> None:
     rendered = render(files, on_unreadable="skip")
     assert placed(rendered) == {"other.pem"}
     left_out, incomplete, *_others = rendered["warnings"]
-    assert "- release: root.pem is a web page" in left_out
+    assert "- release/root.pem is a web page" in left_out
     assert "Middle needs" not in incomplete
     assert incomplete.startswith("trust anchors, left out because of incomplete chains: middle needs /DC=org")
 

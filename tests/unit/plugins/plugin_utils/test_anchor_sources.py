@@ -14,8 +14,9 @@ import pytest
 
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
+    anchor_reading,
+    anchor_selection,
     anchor_sources,
-    anchors,
     source_files,
     source_stamps,
     trust_anchors,
@@ -164,14 +165,14 @@ def test_every_form_is_placed_as_pem(tmp_path: Path) -> None:
     (tmp_path / "one.cer").write_bytes(pki.certificates_only(ONE.certificate))
     (tmp_path / "one.info").write_text("alias = one\n")
     (tmp_path / "both.p7b").write_bytes(pki.certificates_only(ONE.certificate, TWO.certificate))
-    placed = anchors.collect(read(tmp_path)).anchors
+    placed = anchor_reading.collect(read(tmp_path)).anchors
     assert [(anchor.alias, anchor.pem) for anchor in placed] == [("Two", TWO.pem), ("one", ONE.pem)]
 
 
 @pytest.mark.parametrize("name", ["ca.cer", "ca.der", "ca.crt", "ca.pem", "ca.CER", "ca"])
 def test_a_file_is_read_by_content(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(pki.certificates_only(ONE.certificate))
-    (placed,) = anchors.collect(read(tmp_path / name)).anchors
+    (placed,) = anchor_reading.collect(read(tmp_path / name)).anchors
     assert (placed.alias, placed.pem) == ("ca", ONE.pem)
 
 
@@ -185,5 +186,33 @@ def test_a_package_is_named_whatever_its_size(tmp_path: Path) -> None:
 def test_a_file_of_a_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(b"PK\3\4")
     options = {name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()}
-    with pytest.raises(GridSecurityError, match=f"^{tmp_path}: ca.pem is a zip archive. Unpack it: unzip FILE\n"):
-        anchors.refuse(anchors.collect(read(tmp_path)).unusable, options)
+    with pytest.raises(GridSecurityError, match=f"^{tmp_path}/ca.pem is a zip archive. Unpack it: unzip FILE\n"):
+        anchor_selection.refuse(anchor_reading.collect(read(tmp_path)).unusable, options)
+
+
+@pytest.mark.parametrize("form", ["directory", "tarball", "file"])
+def test_a_file_that_is_too_large_costs_only_itself(tmp_path: Path, form: str) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "huge.pem").write_bytes(ONE.pem + bytes(source_files.LARGEST))
+    if form != "file":
+        (tree / "one.pem").write_bytes(ONE.pem)
+        (tree / "two.pem").write_bytes(TWO.pem)
+        (tree / "two.signing_policy").write_bytes(b"#" * (source_files.LARGEST + 1))
+    tarball = tmp_path / "tree.tar"
+    with tarfile.open(tarball, "w") as archive:
+        archive.add(tree, "certs")
+    source, where = {
+        "directory": (tree, f"{tree}/"),
+        "tarball": (tarball, "tree.tar:certs/"),
+        "file": (tree / "huge.pem", f"{tree}/"),
+    }[form]
+    for crls in (False, True):
+        found = anchor_reading.collect(read(source, crls))
+        assert [one.alias for one in found.anchors] == ([] if form == "file" else ["one"])
+        assert [(one.error.kind, one.error.message) for one in found.unusable] == [
+            ("too_large", f"{where}{name} is larger than 1 MiB, so it is no file of a CA. Check the source.")
+            for name in ("huge.pem", "two.signing_policy")[: 1 if form == "file" else 2]
+        ]
+        options = {name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()}
+        assert anchor_selection.refuse(found.unusable, {**options, "exclude": ["huge", "two"]}) == []

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import (
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import certificate_files
-from ansible_collections.grid.security.plugins.plugin_utils.anchor_sources import Group
 from ansible_collections.grid.security.tests.support import pki
 
 ONE, TWO = pki.issue("One", authority=True), pki.issue("Two", authority=True)
@@ -55,19 +54,9 @@ def test_links_are_read_once() -> None:
 
 def test_companions_without_a_certificate() -> None:
     files = ["ca.pem", "ca.info", "old.namespaces", "01234567.0", "01234567.signing_policy", "b.0", "b.info"]
-    groups = [
-        Group("/release/classic", "classic", dict.fromkeys([*files, "policy-igtf-classic.info"], b"")),
-        Group("igtf.tar.gz:mics", "mics", dict.fromkeys(["c.crl_url", "c.signing_policy", "d.p7c", "d.info"], b"")),
-    ]
-    (line,) = certificate_files.warnings(groups)
-    listed = "/release/classic/old.namespaces, igtf.tar.gz:mics/c.crl_url, igtf.tar.gz:mics/c.signing_policy"
-    assert line.endswith(f"not placed: {listed}")
-    assert certificate_files.warnings([Group("/release", "", {"ca.pem": b"", "ca.info": b""})]) == []
-
-
-def test_the_list_of_companions_is_bounded() -> None:
-    (line,) = certificate_files.warnings([Group("", "", {f"{number:03}.info": b"" for number in range(100)})])
-    assert line.endswith("009.info and 90 more")
+    files += ["policy-igtf-classic.info", "c.crl_url", "c.signing_policy", "d.p7c", "d.info"]
+    found = certificate_files.orphans(dict.fromkeys(files, b""))
+    assert found == ["c.crl_url", "c.signing_policy", "old.namespaces"]
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------

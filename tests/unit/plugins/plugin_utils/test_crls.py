@@ -24,7 +24,6 @@ from ansible_collections.grid.security.plugins.module_utils import (
     conversation,
     crl,
     file_set,
-    names,
     pem,
     times,
 )
@@ -39,7 +38,7 @@ from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)
 OTHER = pki.issue("Other", authority=True)
-NEW, OLD = names.hashes(ROOT.certificate.subject)
+NEW, OLD = ROOT.facts.hashes
 GOOD = pki.revoke(ROOT, [7], number=5)
 URL = "http://example.org/root.crl"
 

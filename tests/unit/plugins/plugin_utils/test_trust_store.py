@@ -73,6 +73,18 @@ def test_anchor_that_is_called_by_its_hash(store: Path) -> None:
         assert (store / f"{digest}.signing_policy").read_bytes() == b"policy of alice\n"
 
 
+def test_a_policy_under_a_hash_does_not_hide_those_of_other_cas_with_the_hash(store: Path) -> None:
+    one, other, _third = TWINS
+    for digest in one.certificate.hashes:
+        own = {"signing_policy": b"policy of the file\n"}
+        nameless = anchors.Anchor(digest, one.certificate, one.pem, own, set(), "test")
+        stranger = anchors.Anchor(digest, BOB.certificate, BOB.pem, own, set(), "test")  # named after another CA's hash
+        for first in (nameless, stranger):
+            converge(store, trust_store.layout([first, other]))
+            text = (store / f"{digest}.signing_policy").read_bytes()
+            assert sorted(text.splitlines()) == [b"", b"1", b"policy of the file"]
+
+
 def test_nothing_to_do_sends_nothing(store: Path) -> None:
     wanted = trust_store.layout([ALICE, BOB, *TWINS])
     assert converge(store, wanted)

@@ -21,7 +21,6 @@ from ansible_collections.grid.security.plugins.module_utils import (
     chain,
     conversation,
     file_set,
-    names,
     pem,
     renderers,
     signing_policy,
@@ -316,7 +315,7 @@ def test_one_unreadable_ca_of_a_bundle(site: Site) -> None:
 
 
 def crl_name(one: pki.Credential) -> str:
-    return f"{names.hashes(one.certificate.subject)[0]}.r0"
+    return f"{one.facts.hashes[0]}.r0"
 
 
 def test_crls_of_a_directory_a_tarball_and_a_pem_file(site: Site) -> None:
