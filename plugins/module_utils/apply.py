@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -258,9 +259,20 @@ def _replace_link(step: Step, directory: int, name: str) -> None:
     secure_fs.replace_link(directory, name, str(step.entry.target))
 
 
-def _remove(_step: Step, directory: int, name: str) -> None:
+def _remove(step: Step, directory: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=directory)
+        if step.entry.empty_directory:
+            _remove_if_empty(directory, name)
+        else:
+            os.unlink(name, dir_fd=directory)
+
+
+def _remove_if_empty(directory: int, name: str) -> None:
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 _ACTIONS = {"file": _change_mode, "link": _replace_link, "absent": _remove}

@@ -73,7 +73,7 @@ class Authority:
 
     @property
     def dn(self) -> str | None:
-        """The name in slash form."""
+        """The name as an OpenSSL one-line DN."""
         return None if self.subject is None else names.der_slash_form(self.subject)
 
 

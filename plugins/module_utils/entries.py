@@ -18,7 +18,10 @@ __all__ = ["Entry", "Step", "parse"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One path and what it should be; the fields are those of the module's option ``entries``."""
+    """One path and what it should be; the fields are those of the module's option ``entries``.
+
+    :param empty_directory: it is a directory, which is removed if it is empty, and stays otherwise.
+    """
 
     path: str
     state: str = "file"
@@ -36,6 +39,7 @@ class Entry:
     beside: bool = False
     certificates: list[str] | None = None
     recall: bool = False
+    empty_directory: bool = False
 
     @property
     def ids(self) -> tuple[int, int]:

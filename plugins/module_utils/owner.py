@@ -7,7 +7,7 @@ A home directory is its user's territory. So the engine never touches it as root
 drops to that user for good and does the work there. The worker is in the user's hands too (they may stop it, kill it,
 let a file system hang), so it is given a time limit, and it is forked from a *steward* that never saw anybody's bytes.
 
-Most runs find nothing to do, and to start a process takes ten times as long as to see that. So one process, the
+Most runs find nothing to do, and starting a process costs ten times as much as the check. So one process, the
 *looker*, first looks for all owners: it takes on the rights of one after the other, and gives them back. It can do so
 because it stays root's (real and saved user): nobody else may signal or trace it. It changes nothing; a worker does.
 

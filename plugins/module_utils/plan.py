@@ -143,7 +143,7 @@ def _plan_directory(step: Step) -> None:
 
 
 def _plan_absent(step: Step) -> None:
-    if step.before.kind == "directory":
+    if step.before.kind == "directory" and not step.entry.empty_directory:
         raise GridSecurityError(
             "is_directory", f"{step.entry.path} is a directory and is not removed. Remove it by hand if it is unwanted."
         )

@@ -90,7 +90,7 @@ crls:
       returned: always
       type: str
     issuer:
-      description: The CA's DN in slash form, or null if its certificate is damaged.
+      description: The CA's DN as an OpenSSL one-line DN, or null if its certificate is damaged.
       returned: always
       type: str
     state:

@@ -135,7 +135,7 @@ crls:
       returned: always
       type: str
     subject_dn:
-      description: The CA's DN in slash form.
+      description: The CA's DN as an OpenSSL one-line DN.
       returned: always
       type: str
     files:

@@ -429,7 +429,7 @@ credentials:
       type: str
       sample: CN=Alice,DC=example,DC=org
     subject_dn:
-      description: The subject in slash form, as grid-mapfiles want it.
+      description: The subject as an OpenSSL one-line DN, as grid-mapfiles want it.
       returned: present
       type: str
       sample: /DC=org/DC=example/CN=Alice

@@ -31,9 +31,10 @@ options:
       - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and everything
         that is said about it is removed, except the directory of its LSC files.
       - Each of C(servers) has C(host), C(port), C(dn) and C(ca_dn), the DNs of its certificate and of the CA that issued this,
-        as OpenSSL one-line DNs. RFC 4514 and the other forms of C(openssl x509 -subject) are understood, too. C(alias) is
-        optional. By it, users call the VO when they want this server. The default is that of the VO, and that of a VO its name.
-        There is no default for C(port), because each VO of a classic server has its own.
+        as OpenSSL one-line DNs. RFC 4514 and the other forms of C(openssl x509 -subject) are understood, too. There is no default for
+        C(port), because each VO of a classic server has its own.
+      - A server may have an C(alias), by which users call the VO when they want this server. The default is the alias of the VO, and
+        the default of that is the name of the VO.
     type: list
     elements: raw
     default: []
@@ -70,7 +71,7 @@ options:
       - A VO is removed as a whole, and only if this module could have written all files about it. These are its file below
         O(vomses_path) and its LSC files, in the form that this module writes. So LSC files of a package are removed, too, if they have
         this form. Otherwise the VO is left as it is, and a warning names a file that has another form.
-      - Old server certificates, and other files below O(vomsdir_path), are not removed. An empty directory of a VO stays.
+      - Old server certificates, and other files below O(vomsdir_path), are not removed. The directory of a VO is removed if it is empty.
       - A VO that is defined wrongly, or whose import fails, is not removed. If the name of a VO cannot be read, or if the whole import
         fails, no VO is removed.
     type: bool
@@ -130,7 +131,7 @@ vos:
       returned: always
       type: list
       elements: str
-      sample: ["server voms2.cern.ch removed", "server voms-atlas-auth.cern.ch added"]
+      sample: ["server voms2.cern.ch unwanted", "server voms-atlas-auth.cern.ch missing"]
 summary:
   description: One line about all VOs.
   returned: success

@@ -30,6 +30,8 @@ __all__ = ["GridAction", "Options", "plain", "validated"]
 
 _SHOW_ALL = 3  # -vvv
 _ENGINE = "grid.security.file_set"
+_COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_ANSIBLES_END = " on the Ansible Controller."  # of a list of paths
 _MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
 
 
@@ -116,6 +118,17 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     # Inline vault strings of ansible-core before 2.19 have __ENCRYPTED__, and are decrypted by str().
     return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
+
+
+def _not_found(src: str, searched: Iterable[str]) -> str:
+    """What to say about a file that is not found. :param searched: the paths where it may be."""
+    if os.path.isabs(src) or src.startswith("~"):
+        return f"{src} does not exist on the controller. Correct its path."
+    paths = [os.path.normpath(path.removesuffix(_ANSIBLES_END)) for path in searched]
+    # Nobody puts files into an installed collection.
+    places = dict.fromkeys(path.removesuffix(src) for path in paths if not path.startswith(f"{_COLLECTION}{os.sep}"))
+    directories = ", ".join(place.rstrip("/") or "/" for place in places)
+    return f"{src} was not found on the controller in {directories}. Put it into one of these, or correct its path."
 
 
 def _printable(result: dict[str, Any]) -> dict[str, Any]:
@@ -281,13 +294,14 @@ class GridAction(ActionBase):
         try:
             return str(self._find_needle("files", src))
         except AnsibleError as error:
-            inventory = self.task_vars.get("inventory_dir")
-            beside = [os.path.join(inventory, place, "files", src) for place in (".", "..")] if inventory else []
-            for path in map(os.path.normpath, beside):
-                if os.path.exists(path):
-                    return path
-            places = "".join(f"\n\t{os.path.normpath(path)}" for path in beside)
-            raise AnsibleActionFail(f"{error}\nbeside the inventory:{places}" if places else str(error)) from error
+            searched = [line.strip() for line in str(error).splitlines() if line.startswith("\t")]
+        inventory = self.task_vars.get("inventory_dir")
+        beside = [os.path.join(inventory, place, "files", src) for place in (".", "..")] if inventory else []
+        for path in map(os.path.normpath, beside):
+            if os.path.exists(path):
+                return path
+        # Not raised from the error of ansible, whose many lines ansible-core 2.19 and newer would append.
+        raise AnsibleActionFail(_not_found(src, [*searched, *beside]))
 
     def read(self, src: str) -> bytes:
         """A file of the controller; a vaulted one is decrypted in memory only.

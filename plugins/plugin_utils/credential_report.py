@@ -66,7 +66,8 @@ def _message(results: list[Result], failed: list[Result]) -> str:
     """All failures in one message, with what became of the others."""
     others = len(results) - len(failed)
     changed = sum(1 for one in results if one["changed"] and not one.get("failed"))
-    first = f"{len(failed)} of {len(results)} credentials failed; {changed} of the other {others} changed."
+    outcome = f"; {changed} of the other {others} changed" if others else ""
+    first = f"{len(failed)} of {len(results)} credentials failed{outcome}."
     return "\n".join([first, *(f"- {one['msg']}" for one in failed)])
 
 

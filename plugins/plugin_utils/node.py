@@ -238,6 +238,6 @@ def _messages(failed: dict[str, dict[str, Any]]) -> Iterator[str]:
     """What went wrong, by role. Who has no credential because of a mistake has no new mapping for the same reason."""
     told: set[str] = set()
     for role, result in failed.items():
-        lines = [line for line in result["msg"].splitlines() if line.removeprefix("- ") not in told]
-        told.update(one["msg"] for one in result.get("credentials", []) if one.get("failed"))
+        lines = [line for line in result["msg"].splitlines() if node_verification.mistake(line) not in told]
+        told.update(node_verification.mistake(one["msg"]) for one in result.get("credentials", []) if one.get("failed"))
         yield f"{role}: " + "\n".join(lines)

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils.listing import listed
 
-__all__ = ["certificates", "of_crls", "of_freshness", "of_parts", "result"]
+__all__ = ["certificates", "mistake", "of_crls", "of_freshness", "of_parts", "result"]
 
 Result = dict[str, Any]
+
+_TRUST_DIRECTORY = "trust anchors"  # as the part calls this place
+_ITEM = "- "  # of a list in a message
+_PLACE = re.compile(r"^\w+\[\d+\]")  # such as user_credentials[2]
 
 
 def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[str]:
@@ -21,8 +26,10 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
     :param parts: the results of the parts in check mode, by role.
     :param days_left: by role, the days for which a certificate must be valid.
     """
+    told: set[str] = set()
     for role, part in parts.items():
         if "credentials" in part:
+            told.update(mistake(one["msg"]) for one in part["credentials"] if one.get("failed"))
             yield from (line for one in part["credentials"] for line in _of_credential(one, days_left.get(role, 0)))
             yield from (one["why"] for one in part.get("services", []) if one["owed"])
             yield from _of_failure(part)
@@ -30,18 +37,27 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
                 f"{one['owner']}: no longer listed: {', '.join(one['paths'])}" for one in part.get("purged", [])
             )
             continue
-        if part.get("failed"):
-            yield from (f"{role}: {line.removeprefix('- ')}" for line in part["msg"].splitlines())
+        yield from (f"{role}: {line}" for line in _failures(part) if mistake(line) not in told)
         if part.get("changed"):
             yield f"{role}: {'; '.join(_DIFFERENCES[role](part))}"
 
 
 def _of_failure(part: Result) -> Iterator[str]:
     """Why a part with credentials failed, beside the failures of its credentials."""
-    told = {f"- {one['msg']}" for one in part["credentials"] if one.get("failed")}
-    for line in part["msg"].splitlines() if part.get("failed") else []:
-        if line not in told and not (told and " credentials failed; " in line):
-            yield line
+    told = {one["msg"] for one in part["credentials"] if one.get("failed")}
+    return (line for line in _failures(part) if line not in told)
+
+
+def _failures(part: Result) -> list[str]:
+    """The lines of the message of a part that failed, without the first line if it only counts the others."""
+    lines = part["msg"].splitlines() if part.get("failed") else []
+    counted = len(lines) > 1 and lines[1].startswith(_ITEM)
+    return [line.removeprefix(_ITEM) for line in lines[counted:]]
+
+
+def mistake(line: str) -> str:
+    """A line about an item of a list, without the name of the list: two parts may have the same items."""
+    return _PLACE.sub("", line.removeprefix(_ITEM))
 
 
 def _of_credential(one: Result, days: int) -> Iterator[str]:
@@ -60,11 +76,14 @@ def _named(one: Result) -> str:
 
 def _of_trust_anchors(part: Result) -> Iterator[str]:
     named = {"missing": "added", "unwanted": "removed", "another certificate": "replaced"}
+    told = [key for key in named.values() if part[key]]
     for what, key in named.items():
-        if part[key]:
+        if key in told:
             yield f"{what}: {listed([one['alias'] for one in part[key]])}"
-    if part["files"] or part["places"]:
-        yield f"differing: {listed([*part['files'], *part['places']])}"
+    places = [one for one in part["places"] if one != _TRUST_DIRECTORY or not (told or part["files"])]
+    differing = [*part["files"], *places]
+    if differing:
+        yield f"differing: {listed(differing)}"
 
 
 def _of_vos(part: Result) -> Iterator[str]:

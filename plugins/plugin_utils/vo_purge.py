@@ -33,24 +33,37 @@ _MODE = 0o644
 class Unnamed:
     """The VOs that are removed, each with its directory of LSC files and the engine's answer to the comparison of it.
 
+    :param emptied: those of them whose directory is removed, too, because nothing else is in it.
     :param refusal: why nothing is removed although there are VOs to remove; empty if that is not so.
     """
 
     vos: list[Vo] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refusal: str = ""
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A VO that no source names. :param foreign: a file about it that this collection cannot have written, if any."""
+    """A VO that no source names.
+
+    :param foreign: a file about it that this collection cannot have written, if any.
+    :param has_directory: whether it has a directory for LSC files.
+    """
 
     name: str
     place: Place
     outcome: dict[str, Any]
     foreign: str
+    has_directory: bool
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether the directory is empty when the files about the VO are removed."""
+        files = self.outcome.get("found", {}).items()
+        return self.has_directory and all(voms_files.is_stated(file, facts) for file, facts in files)
 
 
 def overview(named: list[Vo], vomsdir_path: str) -> Place:
@@ -73,13 +86,15 @@ def look(
     layout = voms_files.layout([Vo(name, []) for name in names], "", options["vomsdir_path"])[1:]
     outcomes = (yield Request([places.compare_set(one) for one in layout])) if layout else []
     candidates = [
-        _candidate(name, place, outcome, {file: tables[file] for file in stated.get(name, [])}, options["vomses_path"])
+        _Candidate(name, place, outcome, _foreign(name, place, outcome, tables, stated, options), name in there)
         for name, place, outcome in zip(names, layout, outcomes)
     ]
-    removable = [one for one in candidates if not one.foreign and _is_stated(one, stated)]
+    own = [one for one in candidates if not one.foreign]
+    removable = [one for one in own if _is_stated(one, stated)]
     remaining = {vo.name for vo in named if vo.servers} | mistakes.kept
     refusal = _refusal(removable, remaining, remaining & there.union(stated), mistakes, options["allow_shrink"])
-    return _unnamed([] if refusal else removable, list(_warnings(candidates)), refusal)
+    removed = [one for one in own if one in removable or one.is_emptied]
+    return _unnamed([] if refusal or mistakes.cause_to_keep_all else removed, list(_warnings(candidates)), refusal)
 
 
 def _stated(tables: Facts) -> dict[str, set[str]]:
@@ -96,6 +111,7 @@ def _unnamed(removed: list[_Candidate], warnings: list[str], refusal: str) -> Un
         [Vo(one.name, []) for one in removed],
         [one.place for one in removed],
         [one.outcome for one in removed],
+        [one.name for one in removed if one.is_emptied],
         warnings,
         refusal,
     )
@@ -104,13 +120,24 @@ def _unnamed(removed: list[_Candidate], warnings: list[str], refusal: str) -> Un
 # --- what can be removed ----------------------------------------------------------------------------------------------
 
 
-def _candidate(name: str, place: Place, outcome: dict[str, Any], tables: Facts, vomses_path: str) -> _Candidate:
-    """:param tables: the vomses files that have entries of the VO."""
-    foreign = [os.path.join(vomses_path, one) for one in sorted(tables) if not _is_own_table(name, one, tables[one])]
+def _foreign(
+    name: str,
+    place: Place,
+    outcome: dict[str, Any],
+    tables: Facts,
+    stated: dict[str, set[str]],
+    options: dict[str, Any],
+) -> str:
+    """A file about the VO that this collection cannot have written, or why that cannot be seen; empty if there is none.
+
+    :param tables: the vomses files of the node. :param stated: the vomses files that have entries of a VO, by VO.
+    """
+    own = [one for one in sorted(stated.get(name, [])) if not _is_own_table(name, one, tables[one])]
+    foreign = [os.path.join(options["vomses_path"], one) for one in own]
     foreign += [os.path.join(place.directory, file) for file in _foreign_lsc_files(outcome)]
     if outcome.get("failed"):
         foreign.append(f"{place.directory}: {outcome['msg']}")
-    return _Candidate(name, place, outcome, foreign[0] if foreign else "")
+    return foreign[0] if foreign else ""
 
 
 def _is_own_table(name: str, file: str, facts: dict[str, Any]) -> bool:

@@ -39,7 +39,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "purge": {"type": "bool", "default": False},
     "allow_shrink": {"type": "bool", "default": False},
 }
-_REMOVED = "removed"
+_UNWANTED = "unwanted"
+_MANY_WRONG = "{} VOs are defined wrongly and left as they are"
 
 
 def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
@@ -58,11 +59,11 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
         unnamed = yield from vo_purge.look(options, named, mistakes, tables, outcomes.pop())
     wanted, outcomes = [*layout, *unnamed.places], [*outcomes, *unnamed.outcomes]
     found = [voms_files.found(*pair) for pair in zip(wanted, outcomes)]
-    comparison = Comparison([*named, *unnamed.vos], wanted, found)
+    comparison = Comparison([*named, *unnamed.vos], wanted, found, unnamed.emptied)
     if comparison.changes and not action.check_mode:
         contents = {one.after["sha256"]: one.after["content"] for one in comparison.changes if one.after}
-        update = voms_files.update_set(wanted, comparison.changes, outcomes)
-        places.raise_failure((yield Request([update], contents)))
+        updates = voms_files.update_sets(wanted, comparison.changes, outcomes)
+        places.raise_failure((yield Request(updates, contents)))
     told = result(comparison, warnings + comparison.warnings + unnamed.warnings, action.diff, len(unnamed.vos))
     return _with_failures(told, mistakes, unnamed.refusal)
 
@@ -71,7 +72,9 @@ def _with_failures(told: dict[str, Any], mistakes: Mistakes, refusal: str) -> di
     """The result, failed if a VO is defined wrongly. The present files of these VOs were left as they are."""
     lines = []
     if mistakes.messages:
-        lines.append(f"{len(mistakes.messages)} VOs are defined wrongly and left as they are; the others are done.")
+        number = len(mistakes.messages)
+        wrong = "1 VO is defined wrongly and left as it is" if number == 1 else _MANY_WRONG.format(number)
+        lines.append(f"{wrong}; the others are done.")
         lines += [f"- {one}" for one in mistakes.messages]
     lines += [one for one in (mistakes.of_import, refusal) if one]
     return {**told, "failed": True, "kind": mistakes.kind or "shrink", "msg": "\n".join(lines)} if lines else told
@@ -143,9 +146,10 @@ def result(comparison: Comparison, warnings: list[str], diff: bool, purged: int 
     told: dict[str, Any] = {"changed": bool(changes), "warnings": warnings}
     told["vos"] = [_describe(comparison, index, changes) for index in range(len(comparison.vos))]
     for one in told["vos"][len(told["vos"]) - purged :]:
-        one["why"] = [vo_purge.GONE, *(why for why in one["why"] if why != _REMOVED)]
+        one["why"] = [vo_purge.GONE, *(why for why in one["why"] if why != _UNWANTED)]
     names = [one["name"] for one in told["vos"] if one["changed"]]
-    told["summary"] = [f"{len(told['vos'])} VOs, {len(names)} changed{': ' if names else ''}{', '.join(names)}"]
+    number = "1 VO" if len(told["vos"]) == 1 else f"{len(told['vos'])} VOs"
+    told["summary"] = [f"{number}, {len(names)} changed: {', '.join(names)}" if names else f"{number}, none changed"]
     if diff and changes:
         told["diff"] = [{"prepared": "".join(change.diff for change in changes)}]
     return told
@@ -156,7 +160,7 @@ def _describe(comparison: Comparison, index: int, changes: list[Change]) -> dict
     vo, place, lscs = comparison.vos[index], comparison.wanted[index + 1], comparison.found[index + 1]
     own = [change for change in changes if vo.name in change.vos]
     why = _reasons(_servers(comparison.entries(vo), lscs), _servers(lines(vo.vomses.encode()), place.wanted))
-    why += [f"entries taken out of {path}" for path in comparison.shared(vo)]
+    why += [f"unwanted entries in {path}" for path in comparison.shared(vo)]
     return {"name": vo.name, "changed": bool(own), "why": why or [str(change) for change in own]}
 
 
@@ -174,16 +178,17 @@ def _servers(entries: Iterable[Line], lscs: Facts) -> dict[str, dict[str, set[st
 
 
 def _reasons(before: dict[str, dict[str, set[str]]], after: dict[str, dict[str, set[str]]]) -> list[str]:
+    """Say how a VO differs from its definition. The words hold before the change and after it."""
     if after and not before:
-        return [f"added with {', '.join(after)}"]
+        return ["missing"]
     if before and not after:
-        return [_REMOVED]
+        return [_UNWANTED]
     return [text for host in sorted({*before, *after}) for text in _reasons_of(host, before.get(host), after.get(host))]
 
 
 def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, set[str]] | None) -> Iterable[str]:
     if before is None or after is None:
-        yield f"server {host} {'added' if before is None else 'removed'}"
+        yield f"server {host} {'missing' if before is None else _UNWANTED}"
         return
     for part in sorted({*before, *after}):
         if before.get(part) != after.get(part):
@@ -191,10 +196,10 @@ def _reasons_of(host: str, before: dict[str, set[str]] | None, after: dict[str, 
 
 
 def _deed(before: set[str] | None) -> str:
-    """Say what is wrong with entries or with an LSC file. The words hold before the change and after it.
+    """Say what is wrong with entries or with an LSC file.
 
     :param before: the entries; or the digest of the LSC file, or its kind if it was no file; None if there was nothing.
     """
     if before is None:
         return "missing"
-    return "now a file, was a link" if before == {"link"} else "replaced"
+    return "now a file, was a link" if before == {"link"} else "differs"

@@ -13,7 +13,7 @@ import base64
 import functools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils import diffs, leftovers, manifest, vomses
@@ -22,7 +22,7 @@ from ansible_collections.grid.security.plugins.module_utils.vomses import Vo
 from ansible_collections.grid.security.plugins.plugin_utils import places
 from ansible_collections.grid.security.plugins.plugin_utils.places import Facts, Place, file_facts
 
-__all__ = ["LSC", "Change", "Comparison", "content_of", "found", "is_stated", "layout", "lines_of", "update_set"]
+__all__ = ["LSC", "Change", "Comparison", "content_of", "found", "is_stated", "layout", "lines_of", "update_sets"]
 
 LSC = ".lsc"
 _MOST_COMPLAINTS = 5  # about one file
@@ -30,7 +30,7 @@ _MOST_COMPLAINTS = 5  # about one file
 
 @dataclass(frozen=True)
 class Change:
-    """A file that differs: what it is and what it should be, as a manifest has it; None where there is none.
+    """A file or directory that differs: what it is and what it should be, as a manifest has it; None for nothing.
 
     :param vos: the VOs that are the reason.
     """
@@ -92,17 +92,21 @@ class Comparison:
     """What a node has, beside what it should have.
 
     :param wanted: the :func:`layout` for ``vos``. :param found: what is there, in the same order.
+    :param emptied: the VOs whose directory of LSC files is removed, because nothing else is in it.
     """
 
     vos: list[Vo]
     wanted: list[Place]
     found: list[Facts]
+    emptied: list[str] = field(default_factory=list)
 
     @functools.cached_property
     def changes(self) -> list[Change]:
-        """The files that differ; LSC files first, so that clients learn of no server whose signature does not count."""
+        """What differs. LSC files come first, so that clients learn of no server whose signature does not count."""
         lsc = [one for triple in zip(self.vos, self.wanted[1:], self.found[1:]) for one in _lsc_changes(*triple)]
-        return lsc + self._vomses_changes
+        directories = {vo.name: place.directory for vo, place in zip(self.vos, self.wanted[1:])}
+        gone = [Change(directories[name], {name}, {"kind": "directory"}, None) for name in self.emptied]
+        return lsc + self._vomses_changes + gone
 
     @functools.cached_property
     def tables(self) -> dict[str, dict[str, Any] | None]:
@@ -204,11 +208,20 @@ def _malformed(facts: dict[str, Any]) -> Iterator[str]:
             yield f"{line.text!r} {error}"
 
 
-def update_set(wanted: list[Place], changes: list[Change], outcomes: list[dict[str, Any]]) -> dict[str, Any]:
-    """One file set for all changes, so that whatever is removed is removed after everything new is there.
+def update_sets(wanted: list[Place], changes: list[Change], outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One file set for all files, so that files are removed after all new files are in place; and one for directories.
+
+    The engine has a lock file in each directory of a set. So a directory can be removed by another set only.
 
     :param outcomes: the engine's answers to the comparisons, which the changes are made from.
     """
+    gone = [one.path for one in changes if one.before and one.before["kind"] == "directory" and not one.after]
+    files = _files_set(wanted, [one for one in changes if one.path not in gone], outcomes)
+    entries = [{"path": path, "state": "absent", "empty_directory": True} for path in gone]
+    return [files, places.update_set(Place("VOMS directories", "/", [], {}), entries)] if gone else [files]
+
+
+def _files_set(wanted: list[Place], changes: list[Change], outcomes: list[dict[str, Any]]) -> dict[str, Any]:
     written = {os.path.dirname(one.path) for one in changes if one.after}
     paths = {os.path.join(one.directory, made) for one in wanted if one.directory in written for made in one.made}
     made = sorted({os.path.normpath(path) for path in paths} - {"/"})

@@ -73,10 +73,10 @@ def _define(given: Any, where: str) -> Vo:
         return _ready(given, where)
     if not isinstance(given, dict):
         raise AnsibleActionFail(f"{where}: it must be a name or a dictionary.")
+    named = f"{where} ({given['name']})" if is_name(str(given.get("name", ""))) else where
     if templates.UNREADABLE in given:
-        named = f" ({given['name']})" if given.get("name") else ""
-        raise AnsibleActionFail(f"{where}{named}: {given[templates.UNREADABLE]}")
-    options = validated(VO, given, f"{where}: ")
+        raise AnsibleActionFail(f"{named}: {given[templates.UNREADABLE]}")
+    options = validated(VO, given, f"{named}: ")
     check_name(options["name"], where)
     where = f"{where} ({options['name']})"
     if options["state"] == "absent":
@@ -161,7 +161,7 @@ def _check_dn(dn: str, where: str) -> None:
     if not _DN.fullmatch(dn):
         raise _bad(
             where,
-            f"{dn!r} is no DN in slash form, such as /DC=org/DC=example/CN=voms.example.org. It has no quotes, line"
+            f"{dn!r} is no OpenSSL one-line DN, such as /DC=org/DC=example/CN=voms.example.org. It has no quotes, line"
             r" breaks or space at the end, and other than ASCII stands as \xNN.",
         )
 

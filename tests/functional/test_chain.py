@@ -99,7 +99,7 @@ def test_without_the_sources_the_task_says_so_for_each(site: Any, authority: pki
     play["vars"]["user_credentials"][1]["state"] = "absent"
     run = site.run_play(play)
     assert "1 of 2 credentials failed; 1 of the other 1 changed." in run.stdout
-    assert "alice.p12: trust_anchors_sources: Could not find or access" in run.stdout
+    assert "alice.p12: trust_anchors_sources: ca.pem was not found on the controller in " in run.stdout
     assert not (site.root / "node/bob/usercert.pem").exists()
 
 

@@ -60,6 +60,31 @@ def test_places_and_then_changes_nothing(home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["key"]
 
 
+def test_a_directory_is_removed_only_if_it_is_empty(home: Path) -> None:
+    gone = {"path": "vo", "state": "absent", "empty_directory": True}
+    (home / "vo").mkdir()
+    (home / "vo/README").touch()
+    converge(home, gone)
+    assert (home / "vo/README").exists()
+    (home / "vo/README").unlink()
+    assert converge(home, gone, check=True)["changed"]
+    assert converge(home, gone)["changed"]
+    assert not list(home.iterdir())
+    assert not converge(home, gone)["changed"]
+
+
+def test_no_file_is_removed_in_place_of_a_directory(home: Path) -> None:
+    (home / "vo").touch()
+    assert converge(home, {"path": "vo", "state": "absent", "empty_directory": True})["failed"]
+    assert (home / "vo").exists()
+
+
+def test_a_directory_that_is_not_said_to_be_empty_stays(home: Path) -> None:
+    (home / "vo").mkdir()
+    assert converge(home, {"path": "vo", "state": "absent"})["kind"] == "is_directory"
+    assert (home / "vo").is_dir()
+
+
 def test_more_files_than_may_be_open(home: Path) -> None:
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, usual[1]))

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.grid.security.plugins.module_utils import conversation, process
@@ -62,6 +63,29 @@ def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
     path.write_bytes(vault.encrypt(b"\x30\x00archive"))
     assert Action(vault).read(str(path)) == b"\x30\x00archive"
     assert path.read_bytes().startswith(b"$ANSIBLE_VAULT")
+
+
+def test_a_file_that_is_not_found_is_one_line(tmp_path: Path) -> None:
+    class Searching(Action):
+        """An action that finds no file, in the words of ansible."""
+
+        def _find_needle(self, dirname: str, needle: str) -> str:
+            collection = os.path.dirname(os.path.dirname(os.path.dirname(node.__file__)))
+            return str(DataLoader().path_dwim_relative_stack([f"{collection}/roles/node", "/play"], dirname, needle))
+
+    action = Searching(VaultLib([]))
+    action.task_vars = {"inventory_dir": str(tmp_path / "inventory")}
+    with pytest.raises(AnsibleActionFail) as caught:
+        action.find("sub/alice.p12")
+    places = f"/play/files, /play, {os.getcwd()}/files, {os.getcwd()}, {tmp_path}/inventory/files, {tmp_path}/files"
+    assert str(caught.value) == (
+        f"sub/alice.p12 was not found on the controller in {places}. Put it into one of these, or correct its path."
+    )
+    with pytest.raises(AnsibleActionFail, match=r"^/etc/missing does not exist on the controller. Correct its path\.$"):
+        action.find("/etc/missing")
+    (tmp_path / "files/sub").mkdir(parents=True)
+    (tmp_path / "files/sub/alice.p12").touch()
+    assert action.find("sub/alice.p12") == f"{tmp_path}/files/sub/alice.p12"
 
 
 @pytest.mark.parametrize("src", ["a\0b", "\ud800"])
@@ -163,7 +187,7 @@ def test_an_unknown_option_of_an_item() -> None:
     assert "purge" not in one["error"].message
     for read, where in (
         (lambda: trust_anchors.read_source({"srcc": "x"}, "sources[0]: "), "sources[0]"),
-        (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0]"),
+        (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0] (a)"),
         (lambda: vos.define([{"name": "a", "servers": [{"srcc": 1}]}]), "vos[0] (a): servers[0]"),
         (lambda: restarts.read([{"name": "a", "srcc": "x"}], ""), "services[0]"),
     ):

@@ -57,6 +57,11 @@ def test_a_failure_shows_who_failed_and_nobody_else() -> None:
     assert (result["changed"], result["failed"]) == (True, True)
 
 
+def test_nothing_is_said_about_others_if_there_are_none() -> None:
+    result = combine([failed("bob"), failed("carol")], True, False)
+    assert result["msg"].splitlines()[0] == "2 of 2 credentials failed."
+
+
 def test_a_single_credential_has_its_own_result() -> None:
     assert combine([failed("bob")], False, False)["msg"] == "bob.p12: the import passphrase is wrong."
     assert "summary" not in combine([good("alice")], False, False)

@@ -49,7 +49,9 @@ def test_vos_that_no_source_names_are_removed(node: Node) -> None:
     assert result["summary"] == ["4 VOs, 1 changed: d"]
     assert node.tree() == {path: text for path, text in before.items() if path not in OF_D}
     assert result["warnings"] == []
+    assert not (node.root / "grid/vomsdir/d").exists()
     assert purge(node, A, B, C)["changed"] is False
+    assert node.calls == 1
 
 
 def test_a_run_with_nothing_to_do_is_one_call(node: Node) -> None:
@@ -72,7 +74,41 @@ def test_what_a_killed_removal_left_is_removed(node: Node) -> None:
     (node.root / "vomses/d").unlink()
     node.write("grid/vomsdir/d/.grid-security-0.tmp", "")
     assert why(purge(node, A, B, C)) == {"d": [GONE]}
-    assert not list((node.root / "grid/vomsdir/d").iterdir())
+    assert not (node.root / "grid/vomsdir/d").exists()
+
+
+def test_empty_directories_are_removed(node: Node) -> None:
+    node.run({"name": "d", "state": "absent"})
+    assert (node.root / "grid/vomsdir/d").is_dir()
+    node.check_mode = True
+    checked = purge(node, A, B, C)
+    assert (node.root / "grid/vomsdir/d").is_dir()
+    node.check_mode = False
+    assert purge(node, A, B, C) == checked
+    assert why(checked) == {"d": [GONE, f"{node.root}/grid/vomsdir/d: unwanted"]}
+    assert not (node.root / "grid/vomsdir/d").exists()
+    assert purge(node, A, B, C)["changed"] is False
+    assert node.calls == 1
+
+
+def test_empty_directories_are_no_reason_to_refuse(node: Node) -> None:
+    for name in ("x", "y", "z", "v", "w"):
+        (node.root / "grid/vomsdir" / name).mkdir()
+    assert set(why(purge(node, A, B, C, D))) == {"v", "w", "x", "y", "z"}
+
+
+def test_empty_directories_stay_after_a_mistake(node: Node) -> None:
+    (node.root / "grid/vomsdir/x").mkdir()
+    purge(node, A, B, C, D, {"servers": []})
+    assert (node.root / "grid/vomsdir/x").is_dir()
+
+
+def test_directories_with_other_files_stay(node: Node) -> None:
+    node.write("grid/vomsdir/d/README", "not read by clients")
+    (node.root / "grid/vomsdir/c/old").mkdir()
+    assert why(purge(node, A, B)) == {"c": [GONE], "d": [GONE]}
+    assert [path.name for path in (node.root / "grid/vomsdir/d").iterdir()] == ["README"]
+    assert [path.name for path in (node.root / "grid/vomsdir/c").iterdir()] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +164,7 @@ def test_entries_of_others_in_a_file_of_ours_stay(node: Node) -> None:
     text = (node.root / "vomses/d").read_text()
     node.write("vomses/d", OTHERS.replace('"c"', '"e"') + text)
     result = purge(node, A, B, C)
-    assert why(result) == {"d": [GONE, f"entries taken out of {node.root}/vomses/d"]}
+    assert why(result) == {"d": [GONE, f"unwanted entries in {node.root}/vomses/d"]}
     assert node.tree()["vomses/d"] == OTHERS.replace('"c"', '"e"')
     assert "e (" in result["warnings"][0]
 
@@ -146,7 +182,7 @@ def test_more_than_half_is_refused(node: Node) -> None:
     assert "allow_shrink: true" in result["msg"]
     assert before.items() <= node.tree().items()
     assert "e" in vos_of(node)
-    assert why(result) == {"e": ["added with e1.example.org"]}
+    assert why(result) == {"e": ["missing"]}
     allowed = purge(node, A, vo("e", "e1"), allow_shrink=True)
     assert "failed" not in allowed
     assert vos_of(node) == {"a", "e"}
@@ -188,7 +224,7 @@ def test_a_vo_that_is_defined_wrongly_is_kept(node: Node, wrong: Any) -> None:
     assert result["failed"] is True
     assert why(result) == {"c": [GONE]}
     assert vos_of(node) == {"a", "b", "d"}
-    assert "1 VOs are defined wrongly and left as they are" in result["msg"]
+    assert "1 VO is defined wrongly and left as it is" in result["msg"]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ PLACED = {
 
 
 def test_placed_and_then_left_alone(node: Node) -> None:
-    assert node.why(A) == {"a": ["added with one.example.org, two.example.org"]}
+    assert node.why(A) == {"a": ["missing"]}
     assert node.calls == 2
     assert node.tree() == PLACED
     for path in node.root.rglob("*"):
@@ -118,7 +118,7 @@ def test_stale_entries_are_removed_whatever_their_files_are_called(node: Node) -
     node.write("grid/vomsdir/a/old.pem", "")
     node.write("grid/vomsdir/a/certificate", pki.issue("old").pem.decode())
     assert node.why(A) == {
-        "a": ["server old.example.org removed", "server one.example.org added", "server two.example.org added"]
+        "a": ["server old.example.org unwanted", "server one.example.org missing", "server two.example.org missing"]
     }
     assert node.tree() == PLACED
 
@@ -127,7 +127,7 @@ def test_the_rest_of_a_shared_file_stays(node: Node) -> None:
     before, after = f"# ours\r\n{OTHERS}", '\n"b" "b" "1" "/CN=b" "b"'
     node.write("vomses/site", f"{before}{OLD}{after}")
     (node.root / "vomses/site").chmod(0o664)
-    assert "entries taken out of vomses/site" in node.why(A)["a"]
+    assert "unwanted entries in vomses/site" in node.why(A)["a"]
     assert (node.root / "vomses/site").read_bytes() == f"{before}{after}".encode()
     assert (node.root / "vomses/site").stat().st_mode & 0o777 == 0o664
     assert node.run(A)["changed"] is False
@@ -156,9 +156,9 @@ def test_what_belongs_to_others_stays(node: Node) -> None:
 
 
 DRIFT = {
-    "grid/vomsdir/a/one.example.org.lsc": ("/CN=two\n/CN=CA\n", "server one.example.org: LSC file replaced"),
+    "grid/vomsdir/a/one.example.org.lsc": ("/CN=two\n/CN=CA\n", "server one.example.org: LSC file differs"),
     "grid/vomsdir/a/two.example.org.lsc": (None, "server two.example.org: LSC file missing"),
-    "vomses/a": (PLACED["vomses/a"].replace("15001", "15002", 1), "server one.example.org: vomses entry replaced"),
+    "vomses/a": (PLACED["vomses/a"].replace("15001", "15002", 1), "server one.example.org: vomses entry differs"),
 }
 
 
@@ -195,7 +195,7 @@ def test_absent(node: Node) -> None:
     node.run(A, vo("b", "b"))
     node.write("vomses/site", OLD + OTHERS)
     absent = {"name": "a", "state": "absent"}
-    assert node.why(absent) == {"a": ["removed", "entries taken out of vomses/site"]}
+    assert node.why(absent) == {"a": ["unwanted", "unwanted entries in vomses/site"]}
     assert list(node.tree()) == ["grid/vomsdir/b/b.example.org.lsc", "vomses/b", "vomses/site"]
     assert node.why(absent) == {"a": []}
 
@@ -306,9 +306,9 @@ def test_imported_vos_unless_defined(node: Node) -> None:
     tree = {path: text for path, text in node.tree().items() if not path.startswith("site")}
     assert tree == {**PLACED, "vomses/c": OTHERS, "grid/vomsdir/c/c.example.org.lsc": "/CN=c\n/CN=CA\n"}
     assert node.run(**options, import_vos=["a"])["vos"][0]["why"] == [
-        "server old.example.org added",
-        "server one.example.org removed",
-        "server two.example.org removed",
+        "server old.example.org missing",
+        "server one.example.org unwanted",
+        "server two.example.org unwanted",
     ]
 
 

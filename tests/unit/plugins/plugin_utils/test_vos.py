@@ -131,7 +131,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dn": "/DC=org/CN=voms\n"}, "no quotes, line breaks"),
     ({"dn": "/DC=org/CN=voms "}, "space at the end"),
     ({"dn": "/DC=org/CN=vöms"}, r"\\xNN"),
-    ({"dn": "/voms"}, "is no DN in slash form"),
+    ({"dn": "/voms"}, "is no OpenSSL one-line DN"),
     ({"ca_dn": ""}, "ca_dn: '' is no DN"),
 ]
 
@@ -184,7 +184,7 @@ def test_lists_that_are_refused(given: list[Any], message: str) -> None:
     [
         ([7], r"vos\[0\]: it must be a name or a dictionary"),
         ([{"servers": []}], r"vos\[0\]: .*name"),
-        ([vo(stat="absent")], r"vos\[0\]: .*stat"),
+        ([vo(stat="absent")], r"vos\[0\] \(vo.example.org\): .*stat"),
         ([vo(servers=[{"host": "h", "dn": "/CN=a", "ca_dn": "/CN=b"}])], r"servers\[0\]: .*port"),
         ([vo(servers=[{**SERVER, "port": "https"}])], r"servers\[0\]: .*port"),
     ],
