@@ -76,7 +76,7 @@ def leaks(found: dict[str, bytes], needles: Needles, pipelining: bool) -> list[s
 
 def _is_allowed(name: str, place: str, pipelining: bool) -> bool:
     if place == _MEMORY:
-        return name.endswith("-key")
+        return name.endswith("key")
     patterns = _ALLOWED[name.partition("-")[0]]
     return any(re.fullmatch(one, place) for one in patterns if one != _PAYLOAD or not pipelining)
 
