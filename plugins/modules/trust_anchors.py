@@ -42,7 +42,8 @@ options:
         C(crl_urls), a list of URLs of the same CRL, for CAs that do not say where theirs is; and C(prefer), whether the files
         beside the CAs of this source count if another source has other ones.
       - If two sources have different signing policies or namespaces for the same CA, the task fails, unless one of them has C(prefer)
-        set to V(true), or O(on_unreadable=skip) leaves the CA out. Comments, spaces and the order of subjects do not count. Of other files, the first one is taken.
+        set to V(true), or O(on_unreadable=skip) leaves the CA out. Comments, spaces and the order of subjects do not count. Of other
+        files, the first one is taken. If a directory has a CA twice, the files of the copy with an C(.info) file count.
       - A C(url) is fetched within 2 minutes and 64 MiB, without credentials. Redirects to anything but https are refused.
       - A signature file may hold several signatures. All have to be good, by keys of the C(keyring) that are neither revoked nor
         expired.

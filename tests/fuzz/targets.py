@@ -347,7 +347,7 @@ def _vomses(data: bytes) -> Iterator[str]:
     wanted = voms_files.layout([vo], "/etc/vomses", "/etc/grid-security/vomsdir")
     found = [{name: voms_files.file_facts(content) for name, content in mutations.split(data).items()}, {}]
     comparison = voms_files.Comparison([vo], wanted, found)
-    voms_files.update_set(wanted, comparison.changes, [{"seen": "digest"} for _place in wanted])
+    voms_files.update_sets(wanted, comparison.changes, [{"seen": "digest"} for _place in wanted])
     for change in comparison.changes:
         yield from change.diff.splitlines()
     for table in {str(line.vo) for facts in found[0].values() for line in voms_files.lines_of(facts) if line.vo}:

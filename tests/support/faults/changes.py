@@ -415,7 +415,7 @@ def _voms(root: Path, *given: dict[str, Any]) -> Talk:
         compared = voms_files.Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
         if compared.changes:
             contents = {one.after["sha256"]: one.after["content"] for one in compared.changes if one.after}
-            outcomes = yield Request([voms_files.update_set(wanted, compared.changes, outcomes)], contents)
+            outcomes = yield Request(voms_files.update_sets(wanted, compared.changes, outcomes), contents)
             places.raise_failure(outcomes)
         return {}
 
