@@ -350,9 +350,9 @@ def _vomses(data: bytes) -> Iterator[str]:
     voms_files.update_sets(wanted, comparison.changes, [{"seen": "digest"} for _place in wanted])
     for change in comparison.changes:
         yield from change.diff.splitlines()
-    for table in {str(line.vo) for facts in found[0].values() for line in voms_files.lines_of(facts) if line.vo}:
-        seen = {"found": {f"{name}.lsc": facts for name, facts in found[0].items()}}
-        yield vo_purge._candidate(table, wanted[1], seen, found[0], "/etc/vomses").foreign
+    stated, seen = vo_purge._stated(found[0]), {"found": {f"{name}.lsc": facts for name, facts in found[0].items()}}
+    for name in stated:
+        yield vo_purge._foreign(name, wanted[1], seen, found[0], stated, {"vomses_path": "/etc/vomses"})
     yield from (what for name, facts in found[0].items() for what in voms_files._complaints(name, facts))
 
 
