@@ -71,13 +71,15 @@ def test_a_file_that_is_not_found_is_one_line(tmp_path: Path) -> None:
 
         def _find_needle(self, dirname: str, needle: str) -> str:
             collection = os.path.dirname(os.path.dirname(os.path.dirname(node.__file__)))
-            return str(DataLoader().path_dwim_relative_stack([f"{collection}/roles/node", "/play"], dirname, needle))
+            loader = DataLoader()
+            loader.set_basedir("/here")
+            return str(loader.path_dwim_relative_stack([f"{collection}/roles/node", "/play"], dirname, needle))
 
     action = Searching(VaultLib([]))
     action.task_vars = {"inventory_dir": str(tmp_path / "inventory")}
     with pytest.raises(AnsibleActionFail) as caught:
         action.find("sub/alice.p12")
-    places = f"/play/files, /play, {os.getcwd()}/files, {os.getcwd()}, {tmp_path}/inventory/files, {tmp_path}/files"
+    places = f"/play/files, /play, /here/files, /here, {tmp_path}/inventory/files, {tmp_path}/files"
     assert str(caught.value) == (
         f"sub/alice.p12 was not found on the controller in {places}. Put it into one of these, or correct its path."
     )
