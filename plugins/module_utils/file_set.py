@@ -387,7 +387,7 @@ def _is_recalled(step: Step) -> bool:
     before, content = step.before, step.before.content
     if not step.entry.recall or content is None or before.sha256 == step.entry.sha256:
         return False
-    return before.uid == os.geteuid() and not scanning.holds_private_key(content)
+    return before.uid == os.geteuid() and not pem.holds_private_key(content)
 
 
 def _text(content: bytes) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Block", "blocks", "encode", "first"]
+__all__ = ["Block", "blocks", "encode", "first", "holds_private_key"]
 
 _LINE = 64  # characters, RFC 7468 section 2
 
@@ -70,6 +70,11 @@ def blocks(text: bytes) -> Iterator[Block]:
 def first(text: bytes, label: str) -> bytes | None:
     """What the first block with that label holds; empty if it is damaged, None if there is none."""
     return next((block.data for block in blocks(text) if block.label == label), None)
+
+
+def holds_private_key(content: bytes) -> bool:
+    """Tell whether ``content`` holds a private key in PEM, of any format, even if it is truncated."""
+    return b"PRIVATE KEY-----" in content or b"PRIVATE KEY BLOCK-----" in content
 
 
 def _block(label: str, text: bytes, body: bytes) -> Block:

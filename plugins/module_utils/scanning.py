@@ -19,7 +19,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils import certificate_der, crl, pem, secure_fs
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 
-__all__ = ["holds_private_key", "missing", "scan"]
+__all__ = ["missing", "scan"]
 
 _LARGEST = crl.LARGEST  # bytes; of a larger file only the presence is told
 _MOST_OBSERVED = 1 << 20  # bytes of a file whose content is told
@@ -116,7 +116,7 @@ class _Scan:
         content = seen.content
         if not self.observe or content is None or len(content) > _MOST_OBSERVED or not seen.mode & stat.S_IROTH:
             return {}
-        if len(content) > self.told_left or holds_private_key(content):
+        if len(content) > self.told_left or pem.holds_private_key(content):
             return {}
         self.told_left -= len(content)
         return {"content": base64.b64encode(content).decode()}
@@ -143,15 +143,11 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def holds_private_key(content: bytes) -> bool:
-    """Tell whether ``content`` holds a private key in PEM, of any format, even if it is truncated."""
-    return b"PRIVATE KEY-----" in content or b"PRIVATE KEY BLOCK-----" in content
-
-
 def _kind(content: bytes) -> dict[str, Any]:
     """Tell whether a file holds a CA's certificate or a private key. The result has only the facts that are true."""
     certificate = certificate_der.first(content)
-    facts = {"ca": bool(certificate and certificate_der.is_ca(certificate)), "private_key": holds_private_key(content)}
+    is_ca = bool(certificate and certificate_der.is_ca(certificate))
+    facts = {"ca": is_ca, "private_key": pem.holds_private_key(content)}
     return {name: True for name, holds in facts.items() if holds}
 
 

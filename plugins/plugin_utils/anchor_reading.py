@@ -8,11 +8,10 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.grid.security.plugins.module_utils import anchor_info, ca_certificate, scanning, signing_policy
+from ansible_collections.grid.security.plugins.module_utils import anchor_info, ca_certificate, pem, signing_policy
 from ansible_collections.grid.security.plugins.module_utils.ca_certificate import CaCertificate
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.plugin_utils import (
@@ -129,7 +128,7 @@ class _File:
 
 def _read(group: Group) -> Iterator[Anchor | Unusable]:
     """Yield each CA of a group, and what cannot be used."""
-    with_key = [name for name, data in group.files.items() if scanning.holds_private_key(data)]
+    with_key = [name for name, data in group.files.items() if pem.holds_private_key(data)]
     stems = {name.rpartition(".")[0] for name in with_key}
     for name in with_key:
         yield from _refuse_key(group, name)
@@ -196,6 +195,10 @@ def _read_certificate(file: _File, data: bytes, text: bytes) -> Anchor | Unusabl
 
 def _is_read_by_openssl(data: bytes) -> bool:
     """Return whether OpenSSL, which Python brings, reads a certificate. It decides what clients can use."""
+    # Most sources have no CA that cryptography refuses.
+    # pylint: disable-next=import-outside-toplevel
+    import ssl
+
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
     except ssl.SSLError:
