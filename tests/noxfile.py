@@ -20,7 +20,7 @@ TREE = ROOT / "build/collections/ansible_collections/grid/security"
 CONTROLLERS = {"3.10": "==2.16.*", "3.11": "==2.19.*", "3.13": ""}
 CRYPTOGRAPHY = ["==36.0.1", "==38.0.4", "==43.*", ""]
 NODES = ["3.9", "3.11", "3.13"]
-CORNERS = {("3.10", "==36.0.1", "3.9"), ("3.13", "==38.0.4", "3.9"), ("3.13", "", "3.11")}
+CORNERS = {("3.10", "==36.0.1", "3.9"), ("3.13", "", "3.11")}
 
 pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
 os.environ["PATH"] = os.pathsep.join([*sorted(glob.glob(f"{pyenv}/versions/*/bin")), os.environ["PATH"]])
