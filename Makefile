@@ -35,14 +35,14 @@ help:
 	@echo "make faults          kills and errors at a sample of the system calls of the engine"
 	@echo "make faults-long     kills and errors at all of them"
 	@echo "make matrix          units and the main integration target over versions of ansible-core, cryptography, Python"
-	@echo "make matrix-corners  the oldest and the newest of them"
+	@echo "make matrix-corners  two rows of it: the oldest and the newest ansible-core and cryptography"
 	@echo "make fuzz-corpus     what fuzzing found once, what is met every day, and some fresh mutations"
 	@echo "make fuzz            each reader for FUZZ_SECONDS (600), guided by coverage; keeps what it finds in build/fuzz"
 	@echo "make molecule        all scenarios on real Debian nodes, from their creation to their destruction"
 	@echo "make cluster         create the nodes, or those that are missing; make cluster-destroy"
 	@echo "make scenario DO='converge --scenario-name default'   any command of molecule on nodes that stay"
 	@echo "make bench           what users would pick instead, measured side by side on the nodes; writes bench/results"
-	@echo "make mutants         small faults planted into the plugins, and those that no unit test notices; MUTANTS, SEED, PARTS"
+	@echo "make mutants         plant small faults into the plugins, and list those that no unit test notices; MUTANTS, SEED, PARTS"
 	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json

@@ -17,6 +17,7 @@ class ActionModule(ActionOfModules):  # type: ignore[misc]  # ansible has no typ
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's result."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        message = node_python.complaint(self, result, task_vars or {})
+        variables = {**(task_vars or {}), "mitogen_task_isolation": "fork"}  # with Mitogen: a process of its own
+        result: dict[str, Any] = super().run(tmp, variables)
+        message = node_python.complaint(self, result, variables)
         return {"failed": True, "kind": "old_python", "msg": message} if message else result

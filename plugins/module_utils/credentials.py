@@ -311,23 +311,23 @@ def _paths(item: _Item) -> dict[str, str]:
 
 def _changes(item: _Item, check: bool) -> list[tuple[str, str]]:
     """Return each change as its reason, and as a line with the path of its file; the certificate's first."""
-    cert_path = _paths(item).get("cert_path")
+    paths = _paths(item)
     changes = [(entry["path"], change) for entry in item.outcome.get("entries", []) for change in entry["changes"]]
     first: list[tuple[str, str]] = []
     others: list[tuple[str, str]] = []
     for path, change in changes:
-        reason = _explain(item, path, change, check)
-        of_file = reasons.of_file(path, change, check)  # begins with the name of the file
+        reason = _explain(item, paths, path, change, check)
         if reason is None:
+            of_file = reasons.of_file(path, change, check)  # begins with the name of the file
             others.append((of_file, os.path.join(os.path.dirname(path), of_file)))
         else:
-            (first if path == cert_path else others).append((reason, f"{path}: {reason}"))
+            (first if path == paths.get("cert_path") else others).append((reason, f"{path}: {reason}"))
     return first + others
 
 
-def _explain(item: _Item, path: str, change: str, check: bool) -> str | None:
+def _explain(item: _Item, paths: dict[str, str], path: str, change: str, check: bool) -> str | None:
     """Return the reason for a change of a certificate or a private key; None if the words for any file serve."""
-    outline, paths = item.outline, _paths(item)
+    outline = item.outline
     if outline is None or change not in ("created", "content replaced"):
         return None
     if path not in (paths["cert_path"], paths["privatekey_path"]):

@@ -111,7 +111,7 @@ def _most(entries: list[dict[str, Any]], diff: bool) -> int:
 
 
 def _shape(entries: list[dict[str, Any]]) -> dict[str, answers.Shape]:
-    """The shape of the values that callers rely on. A malformed answer must fail its own set only."""
+    """Return the shape of the values that callers use, so that a malformed answer fails only its own set."""
     digests = {entry["sha256"] for entry in entries if "sha256" in entry}
     return {
         "changed": bool,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VOs that users call by name, and names of servers that no longer answer.
 
-The servers stand in ``known_vos.json``. For each VO, that file says where its servers were read (``source``), and the
+The servers are in ``known_vos.json``. For each VO, that file says where its servers were read (``source``), and the
 date of that source (``date``). It has only servers whose CA is in the IGTF's release of that time.
 """
 

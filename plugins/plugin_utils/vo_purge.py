@@ -34,7 +34,7 @@ class Unnamed:
     """The VOs that are removed, each with its directory of LSC files and the engine's answer to the comparison of it.
 
     :param emptied: those of them whose directory is removed, too, because nothing else is in it.
-    :param refusal: why nothing is removed although there are VOs to remove; empty if that is not so.
+    :param refusal: the reason why the VOs are not removed; empty if they are removed, or if there are none.
     """
 
     vos: list[Vo] = field(default_factory=list)
