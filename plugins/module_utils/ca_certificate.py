@@ -16,21 +16,19 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from ansible_collections.grid.security.plugins.module_utils import certificate_der, der, names, pem
+from ansible_collections.grid.security.plugins.module_utils import certificate_der, crl, der, names, pem
 
 __all__ = ["CaCertificate", "UnreadableError", "read", "subject"]
 
 _SERIAL, _ALGORITHM, _ISSUER, _VALIDITY, _SUBJECT, _KEY = range(6)  # among the fields of a certificate
-_EXTENSIONS = 0xA3
 _VERSION_3 = 2
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # OpenSSL prints dates without seconds and with a time zone, too.
 _DATE = r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?(Z|[+-]\d{4})"
 _DATES = {
-    _UTC_TIME: re.compile(rf"(\d\d){_DATE}", re.ASCII),
-    _GENERALIZED_TIME: re.compile(rf"(\d{{4}}){_DATE}", re.ASCII),
+    der.UTC_TIME: re.compile(rf"(\d\d){_DATE}", re.ASCII),
+    der.GENERALIZED_TIME: re.compile(rf"(\d{{4}}){_DATE}", re.ASCII),
 }
-_USUAL_DATE = re.compile(r"(\d\d)?\d{12}Z", re.ASCII)  # RFC 5280 section 4.1.2.5
+_MOST_SHOWN = 40  # characters of a date in messages
 _COMMON_NAME = "2.5.4.3"
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
 _RSA_PSS = "1.2.840.113549.1.1.10"  # id-RSASSA-PSS
@@ -145,7 +143,7 @@ def read(data: bytes) -> CaCertificate:
 def subject(data: bytes) -> bytes | None:
     """Return the DER of the subject, also of a certificate that :func:`read` refuses; None if there is none."""
     try:
-        found = _encoded(certificate_der.fields(der.first(data))[_SUBJECT])
+        found = certificate_der.fields(der.first(data))[_SUBJECT].encoded()
         names.canonical(found)
         names.der_slash_form(found)
     except (ValueError, IndexError):
@@ -161,12 +159,12 @@ def _read(data: bytes) -> CaCertificate:
     java_oddity, odd_date, odd_serial = _java_oddity(data, fields), _odd_date(fields), _odd_serial_number(fields)
     found = CaCertificate(
         der=data,
-        subject=_encoded(fields[_SUBJECT]),
-        issuer=_encoded(fields[_ISSUER]),
+        subject=fields[_SUBJECT].encoded(),
+        issuer=fields[_ISSUER].encoded(),
         not_before=dates[0],
         not_after=dates[1],
         is_ca=certificate_der.names_ca(fields),
-        public_key=_encoded(fields[_KEY]),
+        public_key=fields[_KEY].encoded(),
         weak_digest=_weak_digest(fields[_ALGORITHM]),
         rsa_bits=_rsa_bits(fields[_KEY]),
         odd_date=odd_date,
@@ -178,10 +176,6 @@ def _read(data: bytes) -> CaCertificate:
     return found
 
 
-def _encoded(element: der.Element) -> bytes:
-    return der.encode(element.tag, element.content)
-
-
 def _text(value: der.Element) -> str:
     return value.content.decode(_WIDE.get(value.tag, "utf-8"), "replace")
 
@@ -190,16 +184,16 @@ def _date(element: der.Element) -> datetime.datetime:
     text = element.content.decode("ascii", "replace")
     match = _DATES[element.tag].fullmatch(text) if element.tag in _DATES else None
     if match is None:
-        raise UnreadableError(f"its validity has the date {text[:40]!r}")
+        raise UnreadableError(f"its validity has the date {text[:_MOST_SHOWN]!r}")
     *numbers, zone = match.groups()
     year, month, day, hour, minute, second = (int(one or 0) for one in numbers)
-    if element.tag == _UTC_TIME:
+    if element.tag == der.UTC_TIME:
         year += 1900 if year >= 50 else 2000
     try:
         moment = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.timezone.utc)
         return moment - _offset(zone)
     except (ValueError, OverflowError) as error:
-        raise UnreadableError(f"its validity has the date {text!r}") from error
+        raise UnreadableError(f"its validity has the date {text[:_MOST_SHOWN]!r}") from error
 
 
 def _offset(zone: str) -> datetime.timedelta:
@@ -236,7 +230,7 @@ def _first(data: bytes) -> der.Element:
 
 
 def _extension_oids(extensions: der.Element) -> list[str]:
-    if extensions.tag != _EXTENSIONS:
+    if extensions.tag != der.CONTEXT_3:
         return []
     return [_first(one.content).oid() for one in der.split(_first(extensions.content).content)]
 
@@ -244,8 +238,10 @@ def _extension_oids(extensions: der.Element) -> list[str]:
 def _odd_date(fields: list[der.Element]) -> str:
     """Return what RFC 5280 section 4.1.2.5 forbids. Real CAs have dates without seconds."""
     for one in der.split(fields[_VALIDITY].content):
-        text = one.content.decode("ascii")
-        if not _USUAL_DATE.fullmatch(text):
+        try:
+            crl.time_of(one)
+        except ValueError:
+            text = one.content[:_MOST_SHOWN].decode("ascii", "replace")
             return f"the date {text} is not in the form of RFC 5280, so OpenSSL since 1.1 accepts no chain with it"
     return ""
 
@@ -263,7 +259,7 @@ def _weak_digest(algorithm: der.Element) -> str:
     oid = _first(algorithm.content).oid()
     if oid != _RSA_PSS:
         return _WEAK_DIGESTS.get(oid, "")
-    parts = der.read(_encoded(algorithm)).children
+    parts = der.read(algorithm.encoded()).children
     parameters = parts[1].children if len(parts) > 1 else ()
     chosen = [one.child(0).child(0).oid() for one in parameters if one.tag == der.CONTEXT_0]
     return _WEAK_DIGESTS.get(chosen[0], "") if chosen else "SHA-1"  # RFC 4055: the default

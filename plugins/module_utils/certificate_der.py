@@ -5,40 +5,65 @@
 
 from __future__ import annotations
 
+import itertools
+
 from ansible_collections.grid.security.plugins.module_utils import der, pem
 
-__all__ = ["KEY", "PEM_LABEL", "RSA_PSS", "alone", "fields", "first", "is_ca", "key_algorithm", "key_type", "names_ca"]
+__all__ = [
+    "KEY",
+    "LABELS",
+    "PEM_LABEL",
+    "RSA_PSS",
+    "fields",
+    "first",
+    "is_ca",
+    "is_one",
+    "key_algorithm",
+    "key_type",
+    "names_ca",
+]
 
 PEM_LABEL = "CERTIFICATE"
-_LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
+LABELS = (PEM_LABEL, "X509 CERTIFICATE")  # OpenSSL and cryptography read the old one as well
 _LARGEST = 1 << 16  # bytes; host certificates with hundreds of names have some 20 KiB
 _FIELDS = 6  # that every certificate has, besides the version
+_FIELD_TAGS = [der.INTEGER, *[der.SEQUENCE] * (_FIELDS - 1)]
+_PARTS = [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]
 KEY = 5  # the index of subjectPublicKeyInfo among them
-_EXPLICIT_3 = 0xA3
 _BOOLEAN = 0x01
 _BASIC_CONSTRAINTS = "2.5.29.19"
 RSA_PSS = "1.2.840.113549.1.1.10"
 
 
 def first(content: bytes) -> bytes | None:
-    """Return the DER of the first certificate in ``content`` (PEM or DER), as :func:`alone` does."""
-    if b"-----BEGIN " not in content:
-        return alone(content)
-    return alone(next((block.data for block in pem.blocks(content) if block.label in _LABELS), b""))
+    """Return the DER of the first certificate in ``content`` (PEM or DER), without the bytes after it; or None.
 
-
-def alone(data: bytes) -> bytes | None:
-    """Return the certificate at the start of ``data``, without the bytes after it; None if there is none.
-
-    Private keys and other objects in DER are refused: they have other parts.
+    Private keys, CRLs, requests and other objects in DER are refused: they have other parts.
     """
+    if b"-----BEGIN " not in content:
+        return _first(content)
+    return _first(next((block.data for block in pem.blocks(content) if block.label in LABELS), b""))
+
+
+def _first(data: bytes) -> bytes | None:
     try:
         certificate = der.first(data)
-        parts = [one.tag for one in der.split(next(der.split(certificate)).content)]
-    except (der.DerError, StopIteration):
+    except der.DerError:
         return None
-    usual = parts == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING] and len(certificate) <= _LARGEST
-    return certificate if usual else None
+    return certificate if len(certificate) <= _LARGEST and is_one(certificate) else None
+
+
+def is_one(data: bytes) -> bool:
+    """Return whether the outer elements are those of a certificate. CRLs, requests and keys have others."""
+    try:
+        (whole,) = der.split(data)
+        parts = list(itertools.islice(der.split(whole.content), len(_PARTS) + 1))
+        tags = [one.tag for one in itertools.islice(der.split(parts[0].content), _FIELDS + 1)]
+    except (ValueError, IndexError):
+        return False
+    if tags[:1] == [der.CONTEXT_0]:  # the version, which the oldest lack
+        tags = tags[1:]
+    return [one.tag for one in parts] == _PARTS and tags[:_FIELDS] == _FIELD_TAGS
 
 
 def is_ca(certificate: bytes) -> bool:
@@ -56,12 +81,12 @@ def fields(certificate: bytes) -> list[der.Element]:
     """
     outer = next(der.split(certificate), None)
     parts = list(der.split(outer.content)) if outer and outer.tag == der.SEQUENCE else []
-    if [one.tag for one in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+    if [one.tag for one in parts] != _PARTS:
         raise der.DerError("no certificate has these parts")
     found = list(der.split(parts[0].content))
     if found and found[0].tag == der.CONTEXT_0:  # the version, which the oldest lack
         found = found[1:]
-    if [one.tag for one in found[:_FIELDS]] != [der.INTEGER, *[der.SEQUENCE] * (_FIELDS - 1)]:
+    if [one.tag for one in found[:_FIELDS]] != _FIELD_TAGS:
         raise der.DerError("no certificate has these fields")
     return found
 
@@ -74,7 +99,7 @@ def names_ca(found: list[der.Element]) -> bool:
     :param found: of :func:`fields`.
     :raises ValueError: its extensions cannot be read.
     """
-    constraints = _basic_constraints(found[-1]) if found[-1].tag == _EXPLICIT_3 else None
+    constraints = _basic_constraints(found[-1]) if found[-1].tag == der.CONTEXT_3 else None
     if constraints is None:
         return found[2].content == found[4].content
     flag = constraints.children[:1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.grid.security.plugins.module_utils import der, names, safe_x509
+from ansible_collections.grid.security.plugins.module_utils import crl, der, names, safe_x509
 
 try:
     import cryptography
@@ -16,12 +16,11 @@ except ImportError:  # reported by keypair.check_cryptography, which comes first
 
 __all__ = ["find"]
 
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _FORMS = {  # RFC 5280, 4.1.2.5
-    _UTC_TIME: ("a UTCTime", "YYMMDDhhmmssZ", re.compile(rb"\d\d((\d\d){5})Z"), 2),
-    _GENERALIZED_TIME: ("a GeneralizedTime", "YYYYMMDDhhmmssZ", re.compile(rb"\d{4}((\d\d){5})Z"), 4),
+    der.UTC_TIME: ("a UTCTime", "YYMMDDhhmmssZ", re.compile(rb"\d{12}Z")),
+    der.GENERALIZED_TIME: ("a GeneralizedTime", "YYYYMMDDhhmmssZ", re.compile(rb"\d{14}Z")),
 }
-_FIELD = re.compile(r"\"\w+::(\w+)\"")
+_FIELD = re.compile(r"\"(?:\w+::)?(\w+)\"")
 _WORDS = {  # cryptography's names of fields
     "serial": "the serial number",
     "signature_alg": "the algorithm of its signature, or the parameters of that",
@@ -47,7 +46,7 @@ def find(data: bytes) -> tuple[str, str] | None:
 
 def _called(data: bytes) -> str:
     try:
-        subject = names.der_slash_form(_encoded(_fields(data)[4]))
+        subject = names.der_slash_form(_fields(data)[4].encoded())
     except (ValueError, IndexError):
         return "one of its certificates"
     return f"the certificate of {_shortened(subject)}"
@@ -57,10 +56,6 @@ def _fields(data: bytes) -> list[der.Element]:
     """Serial number, algorithm, issuer, validity, subject and what follows."""
     fields = list(der.read(data).child(0).children)
     return fields[1:] if fields and fields[0].tag == der.CONTEXT_0 else fields
-
-
-def _encoded(element: der.Element) -> bytes:
-    return der.encode(element.tag, element.content)
 
 
 def _fault(data: bytes) -> str | None:
@@ -75,14 +70,15 @@ def _fault(data: bytes) -> str | None:
 def _fault_of_time(what: str, time: der.Element) -> str | None:
     if time.tag not in _FORMS:
         return f"its {what} is no time"
-    kind, form, pattern, year = _FORMS[time.tag]
+    kind, form, pattern = _FORMS[time.tag]
     text = time.content.decode("ascii", "replace")
-    found = pattern.fullmatch(time.content)
-    if not found:
+    if not pattern.fullmatch(time.content):
         return f"its {what} is {_shortened(text)!r}, and the form of {kind} is {form}"
-    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(year, year + 10, 2))
-    valid = 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 60
-    return None if valid else f"its {what} is {text}, and there is no such time"
+    try:
+        crl.time_of(time)
+    except ValueError:
+        return f"its {what} is {text}, and there is no such time"
+    return None
 
 
 def _quoted(error: Exception) -> str:

@@ -60,7 +60,6 @@ _OLD_PROXIES = ("proxy", "limited proxy")
 _KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 33, 35, 36, 37, 54))
 _NAME_CONSTRAINTS = "2.5.29.30"
 _NAMES_OF_EXTENSIONS = {_NAME_CONSTRAINTS: "nameConstraints"}
-_EXTENSIONS = 0xA3  # of TBSCertificate
 _ASK = "Ask for a certificate of one of these CAs, or add the issuer to trust_anchors if it is to be trusted"
 
 
@@ -382,7 +381,7 @@ def _refuse_proxy(leaf: _Certificate) -> None:
 def _extension_oids(certificate: x509.Certificate) -> set[str]:
     """Return the OIDs of all extensions. cryptography refuses all extensions if one of them is malformed."""
     fields = der.read(certificate.tbs_certificate_bytes).children
-    extensions = [one.child(0).children for one in fields if one.tag == _EXTENSIONS]
+    extensions = [one.child(0).children for one in fields if one.tag == der.CONTEXT_3]
     return {one.child(0).oid() for one in (extensions[0] if extensions else ())}
 
 

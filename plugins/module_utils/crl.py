@@ -20,8 +20,7 @@ __all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read",
 LARGEST = 16 << 20  # bytes; the largest of the grid's CAs have some MiB
 PEM_LABEL = "X509 CRL"
 # RFC 5280 section 4.1.2.5: in UTC, with seconds and without fractions.
-_UTC_TIME = 0x17
-_TIMES = {_UTC_TIME: 13, 0x18: 15}  # characters
+_TIMES = {der.UTC_TIME: 13, der.GENERALIZED_TIME: 15}  # characters
 _PARTS_OF_TIME = [(0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14)]  # from the year to the second
 _FIRST_OF_1900 = 50  # two-digit years from here on are of the twentieth century
 _NUMBER = "2.5.29.20"
@@ -88,7 +87,7 @@ def read(data: bytes) -> Crl:
     try:
         outer = next(der.split(encoded))
         fields = list(der.split(next(der.split(outer.content)).content))
-        return _read(der.encode(outer.tag, outer.content), fields)  # without what follows it
+        return _read(outer.encoded(), fields)  # without what follows it
     except der.Truncated:
         raise CrlError("is truncated") from None
     except CrlError:
@@ -107,7 +106,7 @@ def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
     extensions = _extensions(rest[-1]) if rest and rest[-1].tag == der.CONTEXT_0 else {}
     if len(issuer.content) > _LONGEST_ISSUER:
         raise der.DerError(f"an issuer of more than {_LONGEST_ISSUER} bytes")
-    name = der.encode(issuer.tag, issuer.content)
+    name = issuer.encoded()
     names.canonical(name)  # says whether it is a name
     told = (_number(extensions.get(_NUMBER)), _key_id(extensions.get(_KEY)))
     return Crl(encoded, name, time_of(this_update), next_update, *told, _DELTA in extensions)
@@ -134,7 +133,7 @@ def time_of(element: der.Element) -> datetime.datetime:
     text = element.content.decode("ascii")
     if len(text) != _TIMES[element.tag] or not text[:-1].isdigit() or text[-1] != "Z":
         raise der.DerError(f"{text!r} is no time")
-    if element.tag == _UTC_TIME:
+    if element.tag == der.UTC_TIME:
         text = f"{19 if int(text[:2]) >= _FIRST_OF_1900 else 20}{text}"
     # Not by strptime: that imports a module when it is first called, and then with the rights of a user.
     parts = [int(text[start:end]) for start, end in _PARTS_OF_TIME]

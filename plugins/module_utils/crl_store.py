@@ -249,7 +249,7 @@ def _subject(data: bytes) -> tuple[bytes | None, bytes]:
     try:
         fields = der.read(certificate).child(0).children
         name = fields[5 if fields[0].tag == der.CONTEXT_0 else 4]  # behind the version, which the oldest lack
-        names.canonical(encoded := der.encode(name.tag, name.content))
+        names.canonical(encoded := name.encoded())
     except (ValueError, IndexError):
         return None, certificate
     return encoded, certificate

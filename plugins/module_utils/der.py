@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Just enough ASN.1: a bounded reader of BER (X.690), and a writer of the few DER types that PKCS#8 needs.
+"""Just enough ASN.1: a bounded reader of BER (X.690), and a writer of a few DER types.
 
 BER, because Firefox and Java write indefinite lengths and octet strings in pieces.
 """
@@ -14,11 +14,14 @@ from dataclasses import dataclass
 __all__ = [
     "BIT_STRING",
     "CONTEXT_0",
+    "CONTEXT_3",
     "ENCODED_NULL",
+    "GENERALIZED_TIME",
     "INTEGER",
     "OBJECT_IDENTIFIER",
     "OCTET_STRING",
     "SEQUENCE",
+    "UTC_TIME",
     "DerError",
     "Element",
     "Truncated",
@@ -37,8 +40,11 @@ INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
+UTC_TIME = 0x17
+GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 CONTEXT_0 = 0xA0  # tagged [0] explicitly
+CONTEXT_3 = 0xA3
 ENCODED_NULL = b"\x05\x00"
 
 _CONSTRUCTED = 0x20
@@ -76,6 +82,10 @@ class Element:
         yield self
         for child in self.children:
             yield from child.walk()
+
+    def encoded(self) -> bytes:
+        """Return the element with its length in DER. Its contents octets stay as they are."""
+        return encode(self.tag, self.content)
 
     def octets(self) -> bytes:
         """The value of an octet string, its pieces joined; also of one that is tagged implicitly."""

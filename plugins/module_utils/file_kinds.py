@@ -91,7 +91,7 @@ def _describe_der(data: bytes) -> str:
         return "a truncated DER file"
     except der.DerError:
         return "something unknown"
-    if tags == [der.SEQUENCE, der.SEQUENCE, 0x03]:
+    if tags == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
         return "a DER certificate"
     if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTET_STRING] or tags == [der.INTEGER] * 9:
         return "a DER private key"

@@ -44,12 +44,11 @@ def _short_name(oid: str) -> str:
 
 def _octets(value: der.Element) -> bytes:
     """Return the bytes of a value, in the encoding that they have."""
-    if value.tag == _BIT_STRING:
+    if value.tag == der.BIT_STRING:
         return value.content[1:]
-    return der.encode(value.tag, value.content) if value.tag & _CONSTRUCTED else value.content
+    return value.encoded() if value.tag & _CONSTRUCTED else value.content
 
 
-_BIT_STRING = 0x03
 _CONSTRUCTED = 0x20
 _WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
 # The string types that OpenSSL's canonical form turns into UTF8String (ASN1_MASK_CANON), with their encodings.
@@ -91,8 +90,8 @@ def _canonical_rdn(rdn: der.Element) -> bytes:
     for pair in rdn.children:
         kind, value = pair.child(0, der.OBJECT_IDENTIFIER), pair.child(1)
         kind.oid()  # says whether it is one
-        text = _canonical_value(value) if value.tag in _CANONICAL else der.encode(value.tag, value.content)
-        pairs.append(der.encode_sequence(der.encode(kind.tag, kind.content), text))
+        text = _canonical_value(value) if value.tag in _CANONICAL else value.encoded()
+        pairs.append(der.encode_sequence(kind.encoded(), text))
     return der.encode(_SET, b"".join(sorted(pairs)))
 
 

@@ -109,7 +109,7 @@ class _Reader:
     def _key(self, bag: der.Element, value: der.Element, is_encrypted: bool) -> None:
         key = self._decrypted(KEY, value.child(0), value.child(1).octets()) if is_encrypted else value
         if key is not None:
-            self.contents.keys.append(Item(der.encode(key.tag, key.content), friendly_name(bag)))
+            self.contents.keys.append(Item(key.encoded(), friendly_name(bag)))
 
     def _decrypted(self, what: str, algorithm: der.Element, data: bytes) -> der.Element | None:
         self._asked += sum(max(number, 0) for number in kdf.iterations(algorithm))

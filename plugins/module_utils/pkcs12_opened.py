@@ -202,7 +202,7 @@ def _spki(certificate: bytes) -> bytes:
         one = certificate_der.fields(certificate)[certificate_der.KEY]
     except ValueError:
         return b""
-    return der.encode(one.tag, one.content)
+    return one.encoded()
 
 
 def _key_bits(spki: bytes) -> bytes:

@@ -65,7 +65,7 @@ def without_mac(data: bytes) -> bytes:
     :raises DerError: it is no archive.
     """
     version, content = (der.read(data).child(index) for index in (0, 1))
-    return der.encode_sequence(*(der.encode(part.tag, part.content) for part in (version, content)))
+    return der.encode_sequence(*(part.encoded() for part in (version, content)))
 
 
 def content_of(info: der.Element) -> der.Element | None:

@@ -33,9 +33,7 @@ def load(info: bytes) -> Any:
     except ValueError:
         _version, *parts = der.read(info).children[:3]
         version = der.encode_integer(0)
-        return load_der_private_key(
-            der.encode_sequence(version, *(der.encode(one.tag, one.content) for one in parts)), None
-        )
+        return load_der_private_key(der.encode_sequence(version, *(one.encoded() for one in parts)), None)
 
 
 def encode(key: Any, certificate: x509.Certificate) -> bytes:
@@ -48,9 +46,7 @@ def encode(key: Any, certificate: x509.Certificate) -> bytes:
         return info
     version, _algorithm, numbers = der.read(info).children
     algorithm = certificate_der.key_algorithm(certificate.public_bytes(Encoding.DER))
-    return der.encode_sequence(
-        der.encode(version.tag, version.content), algorithm, der.encode(numbers.tag, numbers.content)
-    )
+    return der.encode_sequence(version.encoded(), algorithm, numbers.encoded())
 
 
 def is_pss(certificate: x509.Certificate) -> bool:

@@ -20,15 +20,14 @@ from ansible_collections.grid.security.plugins.plugin_utils import file_formats,
 
 __all__ = ["Certificate", "ca_files", "complete", "orphans", "read"]
 
-_CERTIFICATE_LABELS = (certificate_der.PEM_LABEL, "X509 CERTIFICATE")
 _PKCS7_LABELS = ("PKCS7", "CMS")
-_BEGIN = re.compile(rb"-----BEGIN (?:CERTIFICATE|X509 CERTIFICATE|PKCS7|CMS)-----")
+_LABELS = (*certificate_der.LABELS, *_PKCS7_LABELS)
+_BEGIN = re.compile(f"-----BEGIN (?:{'|'.join(_LABELS)})-----".encode())
 _TRUSTED = b"-----BEGIN TRUSTED CERTIFICATE-----"
 _SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")  # RFC 2315, RFC 5652
 _PKCS7_LEVELS = 4  # of ASN.1, down to the single certificates
 _START = 32  # bytes, among which the type of PKCS#7 is named
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
-_CERTIFICATE_FIELDS = (der.INTEGER, *(der.SEQUENCE,) * 5)  # serial number, algorithm, issuer, validity, subject, key
 _LATER = ((".cer", ".der"), (".p7b", ".p7c"))  # read after all others
 _PACKAGE = "policy-"  # IGTF's files about a whole profile are named so
 
@@ -118,7 +117,7 @@ def _in_pem(data: bytes) -> list[Certificate]:
 
 
 def _blocks(data: bytes) -> list[pem.Block]:
-    return [block for block in pem.blocks(data) if block.label in (*_CERTIFICATE_LABELS, *_PKCS7_LABELS)]
+    return [block for block in pem.blocks(data) if block.label in _LABELS]
 
 
 def _in_block(block: pem.Block) -> Iterator[Certificate]:
@@ -144,7 +143,7 @@ def _from_der(data: bytes) -> Certificate:
 
 def _in_der(data: bytes) -> list[Certificate]:
     """Return the certificates at the start. What follows them is ignored, as it is by OpenSSL."""
-    found = list(_in_pkcs7(data)) or itertools.takewhile(_is_certificate, _elements(data))
+    found = list(_in_pkcs7(data)) or itertools.takewhile(certificate_der.is_one, _elements(data))
     return list(map(_from_der, found))
 
 
@@ -157,23 +156,10 @@ def _in_pkcs7(data: bytes) -> Iterator[bytes]:
         return
     for part in signed.children:
         if part.tag == der.CONTEXT_0:
-            yield from (der.encode(one.tag, one.content) for one in part.children if one.tag == der.SEQUENCE)
+            yield from (one.encoded() for one in part.children if one.tag == der.SEQUENCE)
 
 
 def _elements(data: bytes) -> Iterator[bytes]:
     with contextlib.suppress(der.DerError):
         for one in der.split(data):
-            yield der.encode(one.tag, one.content) if one.tag == der.SEQUENCE else b""
-
-
-def _is_certificate(data: bytes) -> bool:
-    """Return whether the outer elements are those of a certificate. CRLs, requests and keys have others."""
-    try:
-        (whole,) = der.split(data)
-        parts = list(itertools.islice(der.split(whole.content), 4))
-        fields = [one.tag for one in itertools.islice(der.split(parts[0].content), 7)]
-    except (ValueError, IndexError):
-        return False
-    numbered = fields[1:] if fields[:1] == [der.CONTEXT_0] else fields  # the oldest have no version
-    outer = [one.tag for one in parts]
-    return outer == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING] and tuple(numbered[:6]) == _CERTIFICATE_FIELDS
+            yield one.encoded() if one.tag == der.SEQUENCE else b""

@@ -58,7 +58,6 @@ _LABELS = {
 }
 _SHOWN = 3  # labels
 _PRIVATE_KEY = "holds a private key, which has no place among trust anchors. Remove it from the source."
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _LEVELS = 2  # of ASN.1 that tell what it is
 # The tags of the first elements of a sequence, and the sentence.
 _STRUCTURES: tuple[tuple[tuple[int, ...], str], ...] = (
@@ -123,7 +122,7 @@ def _in_der(data: bytes) -> str | None:
 
 def _in_signed(tags: tuple[int, ...]) -> str | None:
     """What is signed as certificates are."""
-    if _UTC_TIME in tags or _GENERALIZED_TIME in tags:
+    if der.UTC_TIME in tags or der.GENERALIZED_TIME in tags:
         return _LABELS["X509 CRL"]
     return _LABELS["CERTIFICATE REQUEST"] if tags[:3] == (der.INTEGER, der.SEQUENCE, der.SEQUENCE) else None
 

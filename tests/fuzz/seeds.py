@@ -65,7 +65,7 @@ def archives() -> Iterator[bytes]:
     yield ALICE.archive(IMPORT)
     several = pki.bundle((ALICE, "alice"), (AUTHORITY, "ca"), (pki.issue("Bob"), "bob"), passphrase="")
     for archive in (*(pki.loose(one).archive("") for one in _credentials()), several):
-        version, content, *_mac = (der.encode(part.tag, part.content) for part in der.read(archive).children)
+        version, content, *_mac = (part.encoded() for part in der.read(archive).children)
         yield der.encode_sequence(version, content)
 
 

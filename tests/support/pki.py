@@ -86,7 +86,7 @@ def bundle(*parts: tuple[Credential, str | None], passphrase: str = "import") ->
 
 def archive_of(infos: list[der.Element], passphrase: str) -> bytes:
     """An archive with these contents, and an integrity check."""
-    safe = der.encode_sequence(*(der.encode(info.tag, info.content) for info in infos))
+    safe = der.encode_sequence(*(info.encoded() for info in infos))
     data, sha1 = der.encode_oid("1.2.840.113549.1.7.1"), der.encode_oid("1.3.14.3.2.26")
     content = der.encode_sequence(data, der.encode(der.CONTEXT_0, der.encode_octet_string(safe)))
     check = hmac.digest(_mac_key(passphrase), safe, "sha1")
@@ -149,7 +149,7 @@ def issue(
 def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
     """The same certificate of an elliptic curve key as X.509 version 1, which has no extensions."""
     read = der.read(one.certificate.tbs_certificate_bytes).children
-    fields = [der.encode(field.tag, field.content) for field in read[1:7]]  # from the serial number to the public key
+    fields = [field.encoded() for field in read[1:7]]  # from the serial number to the public key
     body = der.encode_sequence(*fields)
     signature = der.encode(0x03, b"\0" + (issuer or one).key.sign(body, ec.ECDSA(hashes.SHA256())))
     signed = der.encode_sequence(body, fields[1], signature)
@@ -165,11 +165,9 @@ def altered(one: Credential, **fields: bytes) -> bytes:
     :param fields: by their names in ``_FIELDS``, or ``extensions``.
     """
     version, *found = der.read(one.certificate.tbs_certificate_bytes).children
-    encoded = {name: der.encode(field.tag, field.content) for name, field in zip((*_FIELDS, "extensions"), found)}
-    body = der.encode_sequence(der.encode(version.tag, version.content), *{**encoded, **fields}.values())
-    signed = [
-        der.encode(part.tag, part.content) for part in der.read(one.certificate.public_bytes(Encoding.DER)).children
-    ]
+    encoded = {name: field.encoded() for name, field in zip((*_FIELDS, "extensions"), found)}
+    body = der.encode_sequence(version.encoded(), *{**encoded, **fields}.values())
+    signed = [part.encoded() for part in der.read(one.certificate.public_bytes(Encoding.DER)).children]
     return der.encode_sequence(body, *signed[1:])
 
 
@@ -193,7 +191,7 @@ PSS_SHA256 = bytes.fromhex(
 def rsa_pss(one: Credential, parameters: bytes = b"") -> Credential:
     """The same certificate of an RSA key with an AlgorithmIdentifier that allows RSA-PSS signatures only."""
     fields = der.read(one.certificate.tbs_certificate_bytes).children
-    encoded = [der.encode(field.tag, field.content) for field in fields]
+    encoded = [field.encoded() for field in fields]
     number = der.encode(0x03, fields[6].children[1].content)
     encoded[6] = der.encode_sequence(der.encode_sequence(RSA_PSS, parameters), number)
     body, algorithm = der.encode_sequence(*encoded), encoded[2]

@@ -24,6 +24,12 @@ EXPLICIT_CURVE = der.encode_sequence(
 )
 ODD = {
     "dates without seconds": pki.without_seconds(ROOT),
+    "dates of another type without seconds": pki.altered(
+        ROOT,
+        validity=der.encode_sequence(
+            der.encode(der.GENERALIZED_TIME, b"202001010000Z"), der.encode(der.GENERALIZED_TIME, b"204901010000Z")
+        ),
+    ),
     "dates with a time zone": pki.altered(ROOT, validity=pki.validity(b"200101000000+0100", b"490101000000-0030")),
     "serial number 0": pki.altered(ROOT, serial_number=der.encode(der.INTEGER, b"\0")),
     "negative serial number": pki.altered(ROOT, serial_number=der.encode(der.INTEGER, b"\x80")),

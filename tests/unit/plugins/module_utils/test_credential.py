@@ -52,9 +52,9 @@ def test_renewal_is_explained() -> None:
 @pytest.mark.parametrize("end", [b"00050101000000Z", b"99991231235959Z"])
 def test_validity_at_the_ends_of_time(end: bytes) -> None:
     root = der.read(pki.issue().certificate.public_bytes(serialization.Encoding.DER))
-    parts = [der.encode(part.tag, part.content) for part in root.children[0].children]
+    parts = [part.encoded() for part in root.children[0].children]
     parts[4] = der.encode_sequence(der.encode(0x18, b"00050101000000Z"), der.encode(0x18, end))
-    rest = [der.encode(part.tag, part.content) for part in root.children[1:]]
+    rest = [part.encoded() for part in root.children[1:]]
     facts = certificates.present(pem.encode("CERTIFICATE", der.encode_sequence(der.encode_sequence(*parts), *rest)))
     assert facts is not None
     assert facts["not_before"] == "0005-01-01T00:00:00Z"

@@ -77,7 +77,7 @@ def with_not_after(time: str) -> bytes:
 
 def validity(not_after: str) -> bytes:
     start = der.read(CA_CERTIFICATE).child(0).child(4).child(0)
-    return der.encode_sequence(der.encode(start.tag, start.content), der.encode(0x17, not_after.encode()))
+    return der.encode_sequence(start.encoded(), der.encode(0x17, not_after.encode()))
 
 
 def with_parameters_of_the_signature() -> bytes:
@@ -87,9 +87,9 @@ def with_parameters_of_the_signature() -> bytes:
 
 def with_field(index: int, value: bytes, data: bytes = CA_CERTIFICATE) -> bytes:
     certificate = der.read(data)
-    encoded = [der.encode(one.tag, one.content) for one in certificate.child(0).children]
+    encoded = [one.encoded() for one in certificate.child(0).children]
     encoded[index] = value
-    rest = [der.encode(one.tag, one.content) for one in certificate.children[1:]]
+    rest = [one.encoded() for one in certificate.children[1:]]
     return der.encode_sequence(der.encode_sequence(*encoded), *rest)
 
 
@@ -347,6 +347,14 @@ OTHER_FILES: dict[str, tuple[bytes, str]] = {
 
 # A certificate of the chain, and what is said of it. Old versions of cryptography read some of them.
 LEFT_OUT: dict[str, tuple[bytes, str]] = {
+    "name that is no UTF-8": (
+        CA_CERTIFICATE.replace(b"Root CA", b"Roo\xff CA"),
+        "the certificate of /DC=org/DC=example/CN=Roo\\xFF CA: it does not understand its subject",
+    ),
+    "day that does not exist": (
+        with_not_after("270230000000Z"),
+        f"the certificate of {ROOT}: its notAfter is 270230000000Z, and there is no such time",
+    ),
     "damaged": (der.encode_sequence(der.encode_integer(1)), "one of its certificates: it is damaged"),
     "time without seconds": (
         with_not_after("2602190500Z"),

@@ -70,7 +70,7 @@ def test_the_algorithm_is_that_of_the_certificate_and_all_else_that_of_the_key(k
     ordinary = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     one = pss(key, parameters)
     version, identifier, numbers = der.read(private_key_info.encode(key, one.certificate)).children
-    assert der.encode(identifier.tag, identifier.content) == algorithm(one) != algorithm(pki.issue(key=key))
+    assert identifier.encoded() == algorithm(one) != algorithm(pki.issue(key=key))
     assert (version, numbers) == (der.read(ordinary).child(0), der.read(ordinary).child(2))
 
 
@@ -153,7 +153,7 @@ def test_a_key_with_its_public_key_is_read() -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     form = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     _version, *parts = der.read(key.private_bytes(*form)).children
-    rest = [der.encode(one.tag, one.content) for one in parts]
+    rest = [one.encoded() for one in parts]
     public = der.encode(0x81, bytes(1) + key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
     written = der.encode_sequence(der.encode_integer(1), *rest, public)
     assert private_key_info.load(written).private_bytes(*form) == key.private_bytes(*form)

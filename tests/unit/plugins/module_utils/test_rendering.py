@@ -118,7 +118,7 @@ def _encrypted(plain: bytes) -> bytes:
     """EncryptedData (RFC 2315), by the encryption of a private key, which has the same fields."""
     (block,) = pem.blocks(pkcs8.encrypt(plain, "import", 1000))
     algorithm, content = der.read(block.data).children
-    data = der.encode_oid("1.2.840.113549.1.7.1"), der.encode(algorithm.tag, algorithm.content)
+    data = der.encode_oid("1.2.840.113549.1.7.1"), algorithm.encoded()
     return der.encode_sequence(der.encode_integer(0), der.encode_sequence(*data, der.encode(0x80, content.content)))
 
 
@@ -137,7 +137,7 @@ def test_certificates_that_are_damaged_inside(change: tuple[bytes, bytes]) -> No
     one = pki.issue(authority=True, host="alice.example.org")
     damaged = one.archive("").replace(*change)
     assert damaged != one.archive("")
-    version, content, _mac = (der.encode(part.tag, part.content) for part in der.read(damaged).children)
+    version, content, _mac = (part.encoded() for part in der.read(damaged).children)
     given = options(passphrase="", dns_name="alice.example.org")
     assert kind_of(rendering.render, der.encode_sequence(version, content), given, "alice.p12") == "malformed"
     certificate = one.certificate.public_bytes(serialization.Encoding.DER).replace(*change)
