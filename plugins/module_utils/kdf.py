@@ -50,7 +50,7 @@ _HASHES = {
 
 
 class LongKeyError(der.DerError):
-    """The length of a key that no program uses, as a number of bytes in text."""
+    """A key is too long. The text is its length in bytes."""
 
 
 def refuse_bombs(asked: Iterable[int], limit: int, name: str) -> None:

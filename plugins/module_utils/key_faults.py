@@ -56,7 +56,7 @@ def _fault(info: bytes) -> tuple[str, str]:
 
 
 def unusual(info: bytes) -> tuple[str, str] | None:
-    """Return the same for every key of a type that old versions of cryptography do not read, or not from archives."""
+    """Return kind and sentence for a key whose type some versions of cryptography do not read from archives."""
     oid = der.read(info).child(1).child(0).oid()
     return None if oid in _KNOWN else _unsupported(algorithm_names.name(oid))
 

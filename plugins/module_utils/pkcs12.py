@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PKCS#12 archives (RFC 7292): open them, or say what is wrong with them.
 
-cryptography opens the archive. It reports every failure with the same words, so the structure is read here as well:
-before, to refuse what is no archive or asks for too much work; after a failure, to find its cause.
+cryptography opens the archive. It returns one private key only, and reports every failure with the same words. So the
+structure is read here as well: before, to refuse too much work; after, to find more keys, to open what cryptography
+does not, and to find the cause of a failure.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def load(
 
 @contextlib.contextmanager
 def _malformed_named(name: str) -> Iterator[None]:
-    """What the reading of a damaged structure raises, as an error for a person."""
+    """Turn the errors of the ASN.1 reader into a GridSecurityError."""
     try:
         yield
     except kdf.LongKeyError as error:
@@ -111,7 +112,7 @@ def _read(data: bytes, name: str) -> der.Element:
 
 
 def _open(data: bytes, archive: pkcs12_causes.Archive) -> Opened | None:
-    """The archive as cryptography reads it with one of the passphrases, or None if it does not."""
+    """Open the archive by cryptography with the first passphrase that fits. Return None if none fits."""
     for passphrase in archive.passphrases:
         try:
             return pkcs12_opened.read(data, passphrase, archive.pfx)
@@ -121,7 +122,7 @@ def _open(data: bytes, archive: pkcs12_causes.Archive) -> Opened | None:
 
 
 def _with_all_keys(opened: Opened | None, archive: pkcs12_causes.Archive) -> Opened | None:
-    """The same with the private keys that cryptography does not return: it stops at the first."""
+    """Add the private keys that cryptography does not return. It returns the first only."""
     if opened is None or not pkcs12_opened.may_hold_more_keys(opened, archive.pfx):
         return opened
     return pkcs12_opened.with_all_keys(opened, _contents(archive))
@@ -136,7 +137,7 @@ def _contents(archive: pkcs12_causes.Archive) -> pkcs12_contents.Contents:
 def _open_by_own_check(data: bytes, archive: pkcs12_causes.Archive) -> Opened:
     """Check the MAC here, and open the archive without it: cryptography may know the ciphers and not the MAC.
 
-    The encoding of the passphrase that fits the MAC may be another than that which fits the ciphers. cryptography takes
+    The MAC and the ciphers may use different encodings of the passphrase. cryptography takes
     UTF-8 only, and refuses the whole archive for one certificate or key. Such an archive is decrypted here.
     """
     mac_fits = pkcs12_causes.check_mac(archive)

@@ -35,7 +35,7 @@ _FULL_NAMES = {pkcs12_contents.KEY: "its private key is", pkcs12_contents.CERTIF
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive that cryptography does not open.
+    """An archive, and what is needed to open its parts.
 
     :param passphrases: the encodings of the passphrase that was given; b"" and None if there was none.
     :param limit: of all iterations together. :param name: what messages call the archive.
@@ -89,7 +89,7 @@ def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | 
         lambda: _first_fault(certificate_faults.find(one.data) for one in contents.certificates),
         lambda: _first_fault(key_faults.unusual(one.data) for one in contents.keys),
     )
-    found = next((cause for cause in (one() for one in causes) if cause), None)
+    found = _first_fault(one() for one in causes)
     return _error(archive, *(found or _UNEXPLAINED))
 
 
@@ -130,7 +130,7 @@ def _damaged(contents: pkcs12_contents.Contents) -> tuple[str, str] | None:
     if not contents.damaged:
         return None
     listed = _listed(contents.damaged)
-    return "malformed", f"the passphrase opens {listed}, but what it holds there is damaged. Export it again."
+    return "malformed", f"the passphrase opens {listed}, but their contents are damaged. Export it again."
 
 
 def _unknown(contents: pkcs12_contents.Contents) -> tuple[str, str] | None:

@@ -48,7 +48,7 @@ _OF_PBES2: dict[str, tuple[str, int]] = {
 
 
 class UnknownCipherError(ValueError):
-    """Nobody here knows the cipher, or the derivation of its key: the name of the algorithm."""
+    """The cipher, or the derivation of its key, is not supported. The text is the name of the algorithm."""
 
 
 def encodings(algorithm: der.Element, passphrases: Iterable[bytes | None]) -> Iterator[bytes | None]:
@@ -62,7 +62,7 @@ def encodings(algorithm: der.Element, passphrases: Iterable[bytes | None]) -> It
 def decrypt(algorithm: der.Element, data: bytes, passphrase: bytes | None) -> bytes:
     """Return the plain text.
 
-    :raises UnknownCipherError: nothing is known of the passphrase.
+    :raises UnknownCipherError: the algorithm is not supported, so the passphrase is not tested.
     :raises DerError: the padding is wrong, because the passphrase is, or because the data are damaged.
     """
     oid = algorithm.child(0).oid()

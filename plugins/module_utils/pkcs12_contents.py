@@ -63,7 +63,7 @@ class Contents:
 def read(pfx: der.Element, passphrases: Iterable[bytes | None], limit: int, name: str) -> Contents:
     """Open each part by the first of the passphrases that fits it.
 
-    :param limit: of the iterations of all key derivations together, those of nested parts included.
+    :param limit: of the iterations of all encrypted parts together, nested parts included. The MAC does not count.
     :param name: what messages call the archive.
     :raises DerError: the structure is damaged. :raises GridSecurityError: ``kdf_limit``.
     """

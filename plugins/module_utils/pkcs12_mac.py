@@ -19,7 +19,7 @@ _MAC = 3  # the purpose, RFC 7292 appendix B.3
 
 
 class MacError(ValueError):
-    """Nobody can check the MAC, in words that fit in brackets."""
+    """The MAC cannot be checked. The text is the reason, as the end of a sentence."""
 
 
 def fits(pfx: der.Element, passphrases: Iterable[bytes | None]) -> bool:

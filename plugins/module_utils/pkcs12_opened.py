@@ -83,9 +83,10 @@ class Opened:
         """Return what is wrong with a lost certificate that belongs to one of the keys, and to no CA; None without."""
         public = {_key_bits(keypair.public_key_of(one.key)) for one in self.keys}
         for one in self.lost_certificates:
-            fault = certificate_faults.find(one)
-            if fault and not certificate_der.is_ca(one) and _key_bits(_spki(one)) in public:
-                return fault[1]
+            if _key_bits(_spki(one)) in public and not certificate_der.is_ca(one):
+                fault = certificate_faults.find(one)
+                if fault:
+                    return fault[1]
         return None
 
 

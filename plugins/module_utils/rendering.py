@@ -118,14 +118,14 @@ def _check_key_options(options: dict[str, Any], name: str) -> None:
     if options["encrypt_privatekey"] and not options["privatekey_passphrase"]:
         raise GridSecurityError(
             "no_privatekey_passphrase",
-            f"{name}: privatekey_passphrase is missing or empty. Set it, or say encrypt_privatekey: false to store the"
+            f"{name}: privatekey_passphrase is missing or empty. Set it, or set encrypt_privatekey: false to store the"
             " key unencrypted.",
         )
     if options["encrypt_privatekey"] and options["privatekey_format"] == "traditional":
         raise GridSecurityError(
             "traditional_encrypted",
             f"{name}: privatekey_format: traditional exists for unencrypted keys only, because its encryption is weak."
-            " Use pkcs8, or say encrypt_privatekey: false.",
+            " Use pkcs8, or set encrypt_privatekey: false.",
         )
     if options["kdf_iterations"] < _FEWEST_ITERATIONS:
         raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_FEWEST_ITERATIONS}.")

@@ -31,6 +31,7 @@ from ansible_collections.grid.security.plugins.module_utils import one_line_dn
 
 __all__ = ["PolicyError", "allows", "check", "complete", "compose", "parse", "patterns_of"]
 
+_MOST_SHOWN = 200  # characters of a pattern in messages
 _ANYBODY = "access_id_ANYBODY"
 _PRINCIPALS = ("access_id_CA", _ANYBODY, "access_id_USER", "access_id_GROUP", "access_id_HOST", "access_id_APPLICATION")
 _RIGHTS = ("pos_rights", "neg_rights")
@@ -173,7 +174,10 @@ class _Reader:
         return _Right((self._take(_RIGHTS[0], _RIGHTS), self._take("globus"), self._take("CA:sign")))
 
     def _take(self, wanted: str, choice: tuple[str, ...] = ()) -> str:
-        """Return the next word, and go on. :param wanted: what messages call it. :param choice: the words it may be."""
+        """Return the next word, and advance.
+
+        :param wanted: what messages call it. :param choice: the words it may be.
+        """
         if not self._word:
             raise PolicyError(f"it ends before {wanted}")
         if choice and self._word not in choice:
@@ -225,7 +229,8 @@ def _pattern(text: str) -> str:
     """Return a pattern without its escapes."""
     if not _PATTERN_TEXT.fullmatch(text):
         raise PolicyError(
-            f"Globus drops the condition with the pattern {text!r}, because it holds a line break, or \\x without two"
+            f"Globus drops the condition with the pattern {text[:_MOST_SHOWN]!r}"
+            f", because it holds a line break, or \\x without two"
             " hexadecimal digits, and takes any subject"
         )
     return _PATTERN_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)

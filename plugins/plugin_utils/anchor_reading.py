@@ -81,8 +81,8 @@ def _longer(anchor: Anchor) -> Iterator[str]:
 class _File:
     """A file with certificates, and the files beside it.
 
-    :param is_single: whether it holds one certificate. Of a bundle, neither the file's name nor the files beside it say
-        anything about one certificate.
+    :param is_single: whether it holds one certificate. The certificates of a bundle get no alias from its name, and no
+        files from beside it. They get the profiles of its ``.info`` file.
     """
 
     group: Group

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What trust anchors come to on a node: the trust directory, and the same CAs in the forms of other programs."""
+"""Render trust anchors for a node: the trust directory, and the same CAs in the formats of other programs."""
 
 from __future__ import annotations
 

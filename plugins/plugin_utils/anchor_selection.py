@@ -56,11 +56,11 @@ def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
 
 
 def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Unusable] = ()) -> list[Anchor]:
-    """The anchors that the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave.
+    """Return the anchors that the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave.
 
     The issuers of what is left are kept, too, whatever their profile, unless they are excluded by name.
 
-    :param unusable: what ``include`` may name without an error, because :func:`refuse` has told it.
+    :param unusable: CAs that ``include`` may name, too. :func:`refuse` reports them.
     :raises GridSecurityError: ``no_such_anchor``: an item of ``include`` is not in the sources; or ``bad_filter``.
     """
     known: list[Anchor | Unusable] = [*anchors, *unusable]
@@ -93,7 +93,7 @@ def is_wanted(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
 
 
 def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Anchor]:
-    """And the issuers of issuers; each name is looked for once."""
+    """Return the chosen CAs with their issuers, up to the roots. Each name is searched once."""
     by_subject: dict[bytes, list[Anchor]] = {}
     for anchor in allowed:
         by_subject.setdefault(anchor.certificate.canonical_subject, []).append(anchor)
@@ -114,9 +114,9 @@ def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
     :param unusable: may explain what is missing.
     :raises GridSecurityError: ``two_policies`` or ``missing_issuer``.
     """
-    conflicts = [text for anchor in anchors for text in anchor.conflicts]
+    conflicts = _conflicts(anchors)
     if conflicts:
-        raise GridSecurityError("two_policies", anchor_merging.explained(conflicts))
+        raise GridSecurityError("two_policies", conflicts)
     missing = _incomplete(anchors)
     if missing:
         told = _chains("incomplete chains", missing, unusable)
@@ -131,10 +131,8 @@ def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[
 
     :param unusable: may explain what is missing.
     """
-    conflicts = [text for anchor in anchors for text in anchor.conflicts]
-    warnings = (
-        [f"trust anchors, left out (on_unreadable: skip): {anchor_merging.explained(conflicts)}"] if conflicts else []
-    )
+    conflicts = _conflicts(anchors)
+    warnings = [f"trust anchors, left out (on_unreadable: skip): {conflicts}"] if conflicts else []
     anchors = [one for one in anchors if not one.conflicts]
     left_out: list[Anchor] = []
     while missing := _incomplete(anchors):
@@ -145,6 +143,11 @@ def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[
         title = "trust anchors, left out because of incomplete chains"
         warnings.append(_chains(title, left_out, unusable))
     return anchors, warnings
+
+
+def _conflicts(anchors: list[Anchor]) -> str:
+    """Return the message about the conflicts between sources, or an empty string."""
+    return anchor_merging.explained([text for anchor in anchors for text in anchor.conflicts])
 
 
 def _incomplete(anchors: list[Anchor]) -> list[Anchor]:

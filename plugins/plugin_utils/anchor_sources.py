@@ -29,11 +29,11 @@ class Group:
     """Files that lie in one directory of a source.
 
     :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
-    :param files: of a file that is too large, :data:`source_files.LARGEST` bytes and one more.
+    :param files: content by name. Larger files are cut off after :data:`source_files.LARGEST` + 1 bytes.
     :param crls: CRLs that lie there.
     :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
     :param prefer: whether files beside CAs count if another source has other ones.
-    :param is_directory: whether it is more than one file that is a source of its own.
+    :param is_directory: False if the source is a single file, a URL or inline PEM.
     """
 
     where: str
@@ -56,7 +56,7 @@ class Group:
 def read(
     source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[str], bytes], crls: bool = False
 ) -> list[Group]:
-    """The groups of one source.
+    """Return the groups of one source.
 
     :param source: one item of the option ``sources``. :param find: from ``src`` to a path of the controller.
     :param fetch: from ``url`` to what it answers. :param crls: whether to read CRLs, too.
@@ -79,7 +79,7 @@ def read(
 
 
 def _refuse_checks_of_directory(where: str, source: dict[str, Any]) -> None:
-    """What was asked to be checked must not pass unchecked."""
+    """Refuse a checksum or signature for a directory, because it cannot be checked."""
     if source["checksum"] or source["signature"]:
         raise GridSecurityError(
             "directory",
@@ -89,7 +89,7 @@ def _refuse_checks_of_directory(where: str, source: dict[str, Any]) -> None:
 
 
 def _verified(where: str, source: dict[str, Any], find: Callable[[str], str], fetch: Callable[[str], bytes]) -> bytes:
-    """The bytes of one file, checked before anything reads them."""
+    """Return the content of one file, after its checksum and signature were checked."""
     if source["content"]:
         data = source["content"].encode(errors="replace")
     else:

@@ -110,7 +110,8 @@ def _crl_files(group: Group) -> Iterator[tuple[str, bytes]]:
             if len(data) > source_files.LARGEST:  # a CRL that is cut off must not pass for none
                 raise GridSecurityError(
                     "too_large",
-                    f"{group.path(name)} holds CRLs and is larger than 1 MiB. Split it, or remove the CRLs.",
+                    f"{group.path(name)} holds CRLs and is larger than {source_files.LARGEST >> 20} MiB. Split it, or"
+                    " remove the CRLs.",
                 )
             yield from ((name, block.text) for block in pem.blocks(data) if block.label == crl.PEM_LABEL)
 

@@ -89,7 +89,7 @@ def recognize(data: bytes, packed: bool = True) -> str | None:
 
 
 def describe(data: bytes) -> str:
-    """The same of a file in which no certificate was found, whatever it is."""
+    """Return what a file without certificates is, and the remedy, as the rest of a sentence."""
     if not data.strip():
         return f"is empty. {_FETCH}"
     return recognize(data) or (None if is_der(data) else _in_pem(data)) or _in_der(data) or _in_text(data)

@@ -40,7 +40,7 @@ _COMPRESSIONS: dict[bytes, Callable[[], Any]] = {
 
 
 class _Member(tarfile.TarInfo):
-    """A header; those that tarfile takes long over, or goes in circles at, are refused."""
+    """A header of a tarball. Headers that make tarfile slow, or make it loop, are refused."""
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
@@ -160,7 +160,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
 
 
 def _check(member: tarfile.TarInfo, where: str) -> None:
-    """Nothing is unpacked, so nothing could be overwritten; but an archive that tries is not what was published."""
+    """Refuse members and links that lead out of the archive. No release has such members."""
     if member.size < 0:
         raise tarfile.ReadError(f"its member {member.name} has less than no content")
     reached = [member.name]

@@ -157,7 +157,7 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "contents are no certificates, behind a MAC that fits": (
         writer.archive(writer.encrypted(der.encode_integer(1), passphrase=b"import"), mac=MAC),
         "import",
-        "malformed: the passphrase opens its certificates, but what it holds there is damaged. Export it again.",
+        "malformed: the passphrase opens its certificates, but their contents are damaged. Export it again.",
     ),
     "damaged key, behind a MAC that fits": (
         whole(key_of("1.2.840.113549.1.1.1", der.ENCODED_NULL), CERTIFICATE),
