@@ -230,7 +230,7 @@ def _pattern(text: str) -> str:
     if not _PATTERN_TEXT.fullmatch(text):
         raise PolicyError(
             f"Globus drops the condition with the pattern {text[:_MOST_SHOWN]!r}"
-            f", because it holds a line break, or \\x without two"
+            ", because it holds a line break, or \\x without two"
             " hexadecimal digits, and takes any subject"
         )
     return _PATTERN_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)
