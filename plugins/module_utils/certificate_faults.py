@@ -83,9 +83,11 @@ def _fault_of_time(what: str, time: der.Element) -> str | None:
 
 def _quoted(error: Exception) -> str:
     """The words of cryptography; or the field that it does not understand, which the words of its ASN.1 reader hide."""
-    fields = _FIELD.findall(str(error))
-    if not fields:
+    if "ParseError" not in str(error):
         return _shortened(str(error).rstrip("."))
+    fields = _FIELD.findall(str(error))
+    if not fields:  # cryptography 36 does not say which
+        return "it does not understand one of its fields"
     known = [_WORDS[one] for one in fields if one in _WORDS]
     return f"it does not understand {known[0] if known else 'the field ' + '.'.join(fields)}"
 

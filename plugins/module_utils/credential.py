@@ -61,13 +61,13 @@ def review(facts: dict[str, str], before: dict[str, str] | None, options: dict[s
         raise GridSecurityError(
             "subject_change",
             f"{name}: it is for {facts['subject_dn']}, but the certificate in place is for {before['subject_dn']}."
-            " If the change of subject is intended, say allow_subject_change: true.",
+            " If the change of subject is intended, set allow_subject_change: true.",
         )
     if facts["not_before"] < before["not_before"] and not options["allow_older"]:
         raise GridSecurityError(
             "older",
             f"{name}: it is older (issued {facts['not_before'][:10]}) than the certificate in place"
-            f" ({before['not_before'][:10]}). To go back to it, say allow_older: true.",
+            f" ({before['not_before'][:10]}). To go back to it, set allow_older: true.",
         )
 
 
@@ -83,5 +83,5 @@ def _review_validity(facts: dict[str, str], options: dict[str, Any], name: str) 
         raise GridSecurityError(
             "not_yet_valid",
             f"{name}: the certificate is not valid before {facts['not_before']}. Wait until then, check the clock, or"
-            " say allow_not_yet_valid: true.",
+            " set allow_not_yet_valid: true.",
         )

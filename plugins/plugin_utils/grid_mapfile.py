@@ -134,7 +134,7 @@ def _refuse_empty(text: str, options: dict[str, Any], failures: list[Failure]) -
     if text or options["allow_empty"]:
         return
     causes = [f"- {one.error.message}" for one in failures]
-    remedy = "Give credentials or entries; if that is intended, say allow_empty: true."
+    remedy = "Give credentials or entries; if that is intended, set allow_empty: true."
     message = f"{options['path']} would map nobody at all. {remedy}"
     raise GridSecurityError("empty_mapfile", "\n".join([message, *causes]))
 

@@ -33,7 +33,7 @@ _MARK = "- "  # of a line in a list
 # need words on both sides.
 _VERB = r"\b(?:[Gg]ive|[Ss]et|[Cc]heck|[Cc]orrect|[Uu]se|[Ll]eave|[Nn]ame|raise|say|in|as|or|and|of) "
 _DISTINCTIVE = (
-    (rf"(?:^|[;.] |\b(?:in)?to |{_VERB})", r"[ .,;:\[]|$"),  # "say allow_shrink: true", "add it to trust_anchors if"
+    (rf"(?:^|[;.] |\b(?:in)?to |{_VERB})", r"[ .,;:\[]|$"),  # "set allow_shrink: true", "add it to trust_anchors if"
     (r": ", r": "),  # "alice.p12: trust_anchors: x cannot be read"
 )
 _EVERYDAY = (

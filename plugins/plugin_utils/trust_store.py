@@ -73,7 +73,7 @@ def refuse_shrinking(wanted: Facts, found: Facts) -> None:
         raise GridSecurityError(
             "shrink",
             f"{len(removed)} of the {len(present)} trust anchors in place would be removed, leaving {len(remaining)}."
-            " If that is intended, say allow_shrink: true; if not, check sources and filters.",
+            " If that is intended, set allow_shrink: true; if not, check sources and filters.",
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Union
 
-from ansible_collections.grid.security.plugins.module_utils import one_line_dn
+from ansible_collections.grid.security.plugins.module_utils import listing, one_line_dn
 from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils.vomses import (
     Entry,
@@ -66,10 +66,14 @@ def read(
     complete = sorted(names & set(hosts) - kept.kept)
     left = [(name, host) for name in complete for host in hosts[name] if (name, host) not in known]
     kept.kept.update(name for name, _host in left if name not in groups)  # the site has not given them up
-    return found, [
-        f"{vomsdir}/{name}/{host}.lsc is not imported, because {vomses} has no entry of {name} for that server."
-        for name, host in left
-    ]
+    return found, list(_left_out(left, vomses, vomsdir))
+
+
+def _left_out(left: list[tuple[str, str]], vomses: str, vomsdir: str) -> Iterator[str]:
+    """Yield a warning about LSC files, by VO and host, for servers that have no entry."""
+    if left:
+        files = listing.listed([f"{name}/{host}.lsc" for name, host in left])
+        yield f"{vomsdir}: not imported, because {vomses} has no entry of the VO for the server: {files}"
 
 
 def _vos(groups: _Groups, vomsdir: str, mistakes: Mistakes | None) -> Iterator[Vo]:
@@ -160,6 +164,8 @@ def _server(one: _Located, vomsdir: str) -> Server:
     entry = one.entry
     vos.check_host(entry.host, one.where)  # before it becomes the name of a file
     path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
+    if not os.path.lexists(path):
+        raise _bad(one.where, f"{entry.vo} has no LSC file {path}. Add it, or leave {entry.vo} out by import_vos.")
     try:
         dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
     except VomsError as error:

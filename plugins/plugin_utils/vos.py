@@ -36,7 +36,7 @@ SERVER: dict[str, dict[str, Any]] = {
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 _ALIAS = re.compile("[!#-9;-~]+")  # no space, quote or colon: users write ALIAS:/group
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST = re.compile(rf"({_LABEL}\.)*(?![0-9]+$){_LABEL}")
+_HOST = re.compile(rf"(?!.{{254}})({_LABEL}\.)*(?![0-9]+$){_LABEL}")  # RFC 1035, 2.3.4
 _DN = re.compile("/[A-Za-z0-9.]+=[ !#-~]*[!#-~]")
 
 
@@ -114,7 +114,7 @@ def check(vo: Vo, where: str) -> None:
     """
     if not vo.servers:
         ready = f" For those that are known here, write just {vo.name}." if known_vos.find(vo.name) else ""
-        raise _bad(where, f"it has no servers. Name them, or say state: absent.{ready}")
+        raise _bad(where, f"it has no servers. Name them, or set state: absent.{ready}")
     hosts: set[str] = set()
     for server in vo.servers:
         if server.host.lower() in hosts:

@@ -97,10 +97,10 @@ SAID = [
     ),
     ("grid_mapfile", "<entries>: an item is a line of a grid-mapfile, or has dn and account."),
     # Items of a list carry the options of the module.
-    ("user_credentials", "alice.p12 for alice: it is older. To go back to it, say allow_older: true."),
+    ("user_credentials", "alice.p12 for alice: it is older. To go back to it, set allow_older: true."),
     (
         "user_credentials",
-        "alice.p12: privatekey_passphrase is missing or empty. Set it, or say encrypt_privatekey: false.",
+        "alice.p12: privatekey_passphrase is missing or empty. Set it, or set encrypt_privatekey: false.",
     ),
 ]
 
@@ -194,7 +194,7 @@ def test_quoted_text_stays(role: str, quoted: str) -> None:
 
 
 def test_all_messages_of_a_result() -> None:
-    text = "one of two.\nSay nothing, or say allow_older: true."
+    text = "one of two.\nSay nothing, or set allow_older: true."
     result = {
         "msg": text,
         "warnings": [text],
@@ -215,7 +215,7 @@ def test_role_of_a_task() -> None:
     assert option_names.role_of(role("grid.security.trust_anchors")) == "trust_anchors"
     assert option_names.role_of(role("somebody.else.trust_anchors")) is None
     assert option_names.role_of(SimpleNamespace(_role=None)) is None
-    result = {"msg": "say allow_shrink: true"}
+    result = {"msg": "set allow_shrink: true"}
     assert option_names.translated(option_names.role_of(role("grid.security.node")), result) == {**result}
     assert option_names.translated("nosuch", result) == result
 
@@ -234,14 +234,14 @@ class Action(action_base.GridAction):
         return self._end
 
 
-SAY = "of nothing. If that is intended, say allow_shrink: true."
+SAY = "of nothing. If that is intended, set allow_shrink: true."
 ENDS = [GridSecurityError("shrink", SAY), AnsibleActionFail(SAY), {"changed": False, "msg": SAY}]
 
 
 @pytest.mark.parametrize("end", ENDS, ids=["ours", "ansible's", "result"])
 def test_actions_translate(end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action_base.process, "hide_memory", lambda: None)
-    for name, said in (("grid.security.trust_anchors", "say trust_anchors_allow"), ("site.local.x", "say allow")):
+    for name, said in (("grid.security.trust_anchors", "set trust_anchors_allow"), ("site.local.x", "set allow")):
         result = Action(role(name), {**end} if isinstance(end, dict) else end).run(None, {})
         assert said in result["msg"]
 
