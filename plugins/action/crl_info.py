@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as ActionOfModules
 
-from ansible_collections.grid.security.plugins.plugin_utils import node_python
+from ansible_collections.grid.security.plugins.plugin_utils._action import node_python
 
 
 class ActionModule(ActionOfModules):  # type: ignore[misc]  # ansible has no types

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
-from ansible_collections.grid.security.plugins.plugin_utils import crls
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
+from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
 
 
 class ActionModule(GridAction):

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation
-from ansible_collections.grid.security.plugins.plugin_utils import credential_report, credentials, restarts
-from ansible_collections.grid.security.plugins.plugin_utils.action_base import GridAction
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from ansible_collections.grid.security.plugins.plugin_utils._action import restarts
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
+from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, credentials
 
 
 class ActionModule(GridAction):

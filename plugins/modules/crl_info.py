@@ -184,14 +184,10 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import (
-    anchor_filters,
-    answers,
-    crl_store,
-    revocation,
-    times,
-)
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._common import times
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files import answers
+from ansible_collections.grid.security.plugins.module_utils._trust import anchor_filters, crl_store, revocation
 
 CERTIFICATE = {
     "issuer_dn": {"type": "str", "required": True},

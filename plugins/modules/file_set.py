@@ -202,7 +202,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.grid.security.plugins.module_utils import file_set, process, set_options
+from ansible_collections.grid.security.plugins.module_utils._common import process
+from ansible_collections.grid.security.plugins.module_utils._files import engine, set_options
 
 
 def main() -> None:
@@ -218,7 +219,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     sets, contents = _take(module)
-    outcomes = file_set.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
+    outcomes = engine.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
     result = {"changed": any(one["changed"] for one in outcomes), "sets": outcomes}
     failures = [f"{one['name']}: {one['msg']}" for one in outcomes if one.get("failed")]
     if failures:

@@ -545,23 +545,18 @@ services:
 
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils import (
-    conversation,
-    credentials,
-    file_set,
-    node_files,
-    process,
-    renderers,
-)
-from ansible_collections.grid.security.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.grid.security.plugins.module_utils._common import process
+from ansible_collections.grid.security.plugins.module_utils._common.quiet_module import QuietModule
+from ansible_collections.grid.security.plugins.module_utils._credential import deploy, renderers
+from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange, node_files
 
 
 def main() -> None:
     """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
-    items = {"type": "list", "elements": "dict", "options": credentials.OPTIONS}
-    of_list = {**credentials.LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
-    specification = {**credentials.OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
+    items = {"type": "list", "elements": "dict", "options": deploy.OPTIONS}
+    of_list = {**deploy.LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
+    specification = {**deploy.OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
     module = QuietModule(argument_spec=specification, supports_check_mode=True)
 
     def read(options: dict[str, Any]) -> renderers.Source:
@@ -570,11 +565,11 @@ def main() -> None:
         return renderers.Source(options, data or b"", key)
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        return file_set.converge(sets, contents, module.check_mode, False, secret=True)
+        return engine.converge(sets, contents, module.check_mode, False, secret=True)
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
     renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))
-    results = conversation.hold(credentials.converge(options, renderer, module.check_mode), send)
+    results = exchange.hold(deploy.converge(options, renderer, module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

@@ -27,7 +27,7 @@ options:
     description:
       - The VOs. Each item is a name, if the servers of the VO are known here, or a dictionary.
       - The servers of V(alice), V(atlas), V(cms), V(ctao), V(dteam), V(lhcb), V(ops), V(vo.france-grilles.fr) and V(wlcg) are
-        known. The file C(plugins/plugin_utils/known_vos.json) of this collection has them, with the source and its date.
+        known. The file C(plugins/plugin_utils/_voms/known_vos.json) of this collection has them, with the source and its date.
       - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and everything
         that is said about it is removed, except the directory of its LSC files.
       - Each of C(servers) has C(host), C(port), C(dn) and C(ca_dn), the DNs of its certificate and of the CA that issued this,

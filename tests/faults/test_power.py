@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import leftovers
+from ansible_collections.grid.security.plugins.module_utils._files import leftovers
 from ansible_collections.grid.security.tests.faults.conftest import CREDENTIALS, ROOTS, STORES, cases, needs_strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change
 from ansible_collections.grid.security.tests.support.faults.strace import Call

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils.conversation import hold
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import hold
 from ansible_collections.grid.security.tests.faults.conftest import LONG, needs_root, needs_strace
 from ansible_collections.grid.security.tests.support.faults import strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change

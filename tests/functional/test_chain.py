@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import certificates, chain, safe_x509
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import ca_material
-from ansible_collections.grid.security.plugins.plugin_utils.source_options import read_source
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._x509 import certificates, chain, safe_x509
+from ansible_collections.grid.security.plugins.plugin_utils._trust import ca_material
+from ansible_collections.grid.security.plugins.plugin_utils._trust.source_options import read_source
 from ansible_collections.grid.security.tests.support import igtf, pki
 
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt fetches the release, and it is missing")

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import bounded_fetch, verified
-from ansible_collections.grid.security.plugins.plugin_utils.bounded_fetch import FetchError, fetch
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils._trust import bounded_fetch, verified
+from ansible_collections.grid.security.plugins.plugin_utils._trust.bounded_fetch import FetchError, fetch
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)

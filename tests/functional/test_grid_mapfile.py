@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import gridmap, one_line_dn
-from ansible_collections.grid.security.plugins.module_utils.gridmap import Mapping
+from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn
+from ansible_collections.grid.security.plugins.plugin_utils._mapfile import gridmap
+from ansible_collections.grid.security.plugins.plugin_utils._mapfile.gridmap import Mapping
 
 
 class Globus:

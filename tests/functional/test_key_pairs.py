@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import pem, pkcs8
+from ansible_collections.grid.security.plugins.module_utils._credential import pkcs8
+from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.tests.support import pki
 
 ALICE, BOB = pki.issue("Alice"), pki.issue("Bob")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.plugin_utils import node
+from ansible_collections.grid.security.plugins.plugin_utils._node import node
 from ansible_collections.grid.security.tests.support import pki
 
 AUTHORITY = pki.issue("CA", authority=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import one_line_dn, signing_policy
+from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn, signing_policy
 
 _ANSWERS = {0: "yes", 1: "no", -1: "no"}
 

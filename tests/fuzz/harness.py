@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError, readable
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError, readable
 
 __all__ = ["Broken", "Target", "check", "jailed"]
 

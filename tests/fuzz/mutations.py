@@ -13,7 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 
-from ansible_collections.grid.security.plugins.module_utils import der, pem
+from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem
 
 __all__ = ["Mutate", "anything", "asn1", "either", "join", "pem_text", "sections", "split", "tarball", "text"]
 

@@ -13,8 +13,9 @@ import cryptography_vectors
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils import der, pem, pkcs8, signing_policy
-from ansible_collections.grid.security.plugins.plugin_utils import placed_record
+from ansible_collections.grid.security.plugins.module_utils._credential import pkcs8
+from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem, signing_policy
+from ansible_collections.grid.security.plugins.plugin_utils._credential import placed_record
 from ansible_collections.grid.security.tests.fuzz import mutations
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 from ansible_collections.grid.security.tests.support import pki

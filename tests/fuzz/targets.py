@@ -17,43 +17,49 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from ansible_collections.grid.security.plugins.module_utils import (
-    answers,
-    ca_certificate,
-    certificates,
-    chain,
-    credential,
-    credentials,
-    crl,
-    crl_store,
-    der,
-    entries,
+from ansible_collections.grid.security.plugins.module_utils._common import times
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._credential import (
+    deploy,
     file_kinds,
-    file_set,
-    gridmap,
     kdf,
     key_files,
-    manifest,
-    one_line_dn,
-    pem,
     pkcs12,
     pkcs12_causes,
     pkcs12_contents,
     pkcs12_opened,
     pkcs12_passphrase,
+    policy,
     reasons,
     renderers,
     rendering,
-    safe_x509,
-    scanning,
-    secure_fs,
-    signing_policy,
-    times,
-    vomses,
 )
-from ansible_collections.grid.security.plugins.module_utils import pkcs12_structure as structure
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import (
+from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_structure as structure
+from ansible_collections.grid.security.plugins.module_utils._files import (
+    answers,
+    engine,
+    entries,
+    manifest,
+    scan,
+    secure_fs,
+)
+from ansible_collections.grid.security.plugins.module_utils._trust import crl_store
+from ansible_collections.grid.security.plugins.module_utils._x509 import (
+    ca_certificate,
+    certificates,
+    chain,
+    crl,
+    der,
+    one_line_dn,
+    pem,
+    safe_x509,
+    signing_policy,
+)
+from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.plugin_utils._credential import guessing, placed_record
+from ansible_collections.grid.security.plugins.plugin_utils._crl import crl_sources
+from ansible_collections.grid.security.plugins.plugin_utils._mapfile import gridmap
+from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_reading,
     anchor_rendering,
     anchor_selection,
@@ -62,18 +68,12 @@ from ansible_collections.grid.security.plugins.plugin_utils import (
     anchors,
     ca_material,
     certificate_files,
-    crl_sources,
-    guessing,
-    placed_record,
-    places,
     source_files,
     source_stamps,
     trust_anchors,
     trust_store,
-    vo_import,
-    vo_purge,
-    voms_files,
 )
+from ansible_collections.grid.security.plugins.plugin_utils._voms import vo_import, vo_purge, voms_files, vomses
 from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
 from ansible_collections.grid.security.tests.fuzz.harness import Target
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
@@ -86,7 +86,7 @@ _MOST_FILES = 20
 
 # --- credentials ------------------------------------------------------------------------------------------------------
 
-_DEFAULTS = {name: spec.get("default") for name, spec in credentials.OPTIONS.items()}
+_DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
 _OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ITERATIONS, "check_privatekey": True}
 _FORMS: list[dict[str, Any]] = [
     {"privatekey_passphrase": seeds.STORE, "include_chain": True},
@@ -151,9 +151,9 @@ def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> l
     guessing.iterations(renderers.Source(given, data, privatekey))
     rendered = rendering._render(data, given, "alice.p12", privatekey)
     facts, texts = rendered["facts"], rendered["warnings"]
-    credential.days_left(facts)
+    policy.days_left(facts)
     with contextlib.suppress(GridSecurityError):  # of documented kinds, see _certificate_in_place
-        credential.review(facts, _FACTS, given, "alice.p12")
+        policy.review(facts, _FACTS, given, "alice.p12")
     return [*texts, reasons.of_certificate(facts, _FACTS, check=False)]
 
 
@@ -161,16 +161,16 @@ def _certificate_in_place(data: bytes) -> Iterator[str]:
     """What the owner of a home has put there; nothing it is may disturb the run."""
     before = certificates.present(data)
     yield reasons.of_certificate(_FACTS, before, check=True)
-    credential.review(_FACTS, before, _OPTIONS, "alice.p12")
+    policy.review(_FACTS, before, _OPTIONS, "alice.p12")
 
 
 def _file_in_place(data: bytes) -> Iterator[str]:
     """What leaves the owner's process of a file that is replaced, and what is told of it in a directory of root's."""
     entry = entries.Entry("/home/alice/.globus/usercert.pem", observe=True)
     step = entries.Step(entry, secure_fs.Observed("file", content=data), ["content replaced"], rewrite=True)
-    yield file_set._diff(step, {}, theirs=True)["prepared"]
-    yield f"observed: {file_set._certificate(step).decode()}"
-    yield f"{scanning._kind(data)}"
+    yield engine._diff(step, {}, theirs=True)["prepared"]
+    yield f"observed: {engine._certificate(step).decode()}"
+    yield f"{scan._kind(data)}"
 
 
 def _lines_in_place(data: bytes) -> list[str]:
@@ -299,9 +299,9 @@ def _chain(data: bytes) -> Iterator[str]:
 
 def _trust_directory(root: Path) -> Iterable[str]:
     """What a node answers about its trust directory, and what the controller makes of it."""
-    found = scanning.scan(str(root), trust_store.PATTERNS, observe=True)
+    found = scan.scan(str(root), trust_store.PATTERNS, observe=True)
     manifest.digest(found)
-    scanning.missing(found, str(root / "bundle"))
+    scan.missing(found, str(root / "bundle"))
     place = places.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
     update = trust_store.Update(place, {"changed": True, "found": found})
     trust_anchors.result([update], [], diff=True)
@@ -410,7 +410,7 @@ _ALL = (
         _certificate_in_place,
         seeds.certificates,
         mutations.pem_text,
-        documented.kinds(credential.review),
+        documented.kinds(policy.review),
     ),
     Target("file_in_place", _file_in_place, seeds.files_in_place, mutations.pem_text, secrets=_lines_in_place),
     Target("answer", _answer, seeds.answers, mutations.text, errors=(answers.AnswerError,)),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import rendering
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._credential import rendering
 from ansible_collections.grid.security.tests.fuzz import documented, harness
 
 _LARGE = 64 << 20

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import pem
+from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.tests.support import pki
 
 __all__ = ["CASES", "CERTIFICATE", "ENORMOUS", "KEY", "Case", "Home"]

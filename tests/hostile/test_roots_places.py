@@ -289,7 +289,7 @@ def test_file_system_that_does_not_say_whose_it_is(world: Any) -> None:
 
 READ = """
 import sys
-from ansible_collections.grid.security.plugins.module_utils import node_files
+from ansible_collections.grid.security.plugins.module_utils._files import node_files
 node_files._TIME = 1.5
 node_files.read(*sys.argv[1:])
 """

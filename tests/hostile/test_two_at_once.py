@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import conversation, file_set, manifest, scanning
-from ansible_collections.grid.security.plugins.module_utils.conversation import Request
-from ansible_collections.grid.security.plugins.plugin_utils import places, trust_store
-from ansible_collections.grid.security.plugins.plugin_utils.places import Place, file_facts, link_facts
+from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange, manifest, scan
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Request
+from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.plugin_utils._action.places import Place, file_facts, link_facts
+from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_store
 from ansible_collections.grid.security.tests.support import accounts
 from ansible_collections.grid.security.tests.support.counter import Counter
 from ansible_collections.grid.security.tests.support.engine import Engine, credential_set, encoded
@@ -46,7 +47,7 @@ def test_one_home(world: Any, owner: str | None, record_property: Callable[[str,
             Engine([credential_set(str(n), name, directory, pair) for n in range(SETS)], encoded(*pair))
             for pair in chosen
         ]
-        runs = [engine.result() for engine in engines]
+        runs = [one.result() for one in engines]
         assert {kind for run in runs for kind in run.kinds().values()} <= {"changed", "unchanged"}
         assert texts_of(place) in chosen
         assert sorted(os.listdir(place)) == list(NAMES)
@@ -66,8 +67,8 @@ def test_readers_see_whole_files_only(world: Any) -> None:
             )
             for name in ("one", "two")
         ]
-        for engine in engines:
-            engine.result()
+        for one in engines:
+            one.result()
     assert odd.value() == 0
     assert seen.value() > 100
 
@@ -90,7 +91,7 @@ def layout(path: Path, *authorities: str) -> Place:
     return Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["."])
 
 
-def converse(place: Place, purge: bool = True) -> conversation.Conversation:
+def converse(place: Place, purge: bool = True) -> exchange.Conversation:
     """What the action does: compare, and change what differs."""
     (outcome,) = yield Request([places.compare_set(place)])
     update = trust_store.Update(place, outcome, purge)
@@ -101,11 +102,11 @@ def converse(place: Place, purge: bool = True) -> conversation.Conversation:
 
 
 def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-    return file_set.converge(sets, contents, False, False)
+    return engine.converge(sets, contents, False, False)
 
 
 def state(place: Place) -> str:
-    return manifest.digest(scanning.scan(place.directory, place.patterns))
+    return manifest.digest(scan.scan(place.directory, place.patterns))
 
 
 def wanted_state(place: Place) -> str:
@@ -116,7 +117,7 @@ def wanted_state(place: Place) -> str:
 def _trust(world: Any) -> tuple[Place, Place]:
     """Two wishes for one directory, which has a third so far."""
     path = world.roots / "certificates"
-    assert conversation.hold(converse(layout(path, "old", "common")), send) == "changed"
+    assert exchange.hold(converse(layout(path, "old", "common")), send) == "changed"
     return layout(path, "common", "first"), layout(path, "second", "common", "third")
 
 
@@ -132,7 +133,7 @@ def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place])
         kinds.append(end.value.value)
     assert kinds == ["changed", "changed_meanwhile"]
     assert state(trust[0]) == wanted_state(trust[0])
-    assert conversation.hold(converse(trust[1]), send) == "changed"
+    assert exchange.hold(converse(trust[1]), send) == "changed"
     assert state(trust[1]) == wanted_state(trust[1])
 
 
@@ -158,7 +159,7 @@ def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place
         fcntl.flock(lock, fcntl.LOCK_EX)
         engines = [Engine(request.sets, request.contents) for _number in range(2)]
         time.sleep(1.5)
-    assert [engine.result().kinds() for engine in engines] == [{"trust anchors": "changed"}] * 2
+    assert [one.result().kinds() for one in engines] == [{"trust anchors": "changed"}] * 2
     assert state(trust[0]) == wanted_state(trust[0])
     assert LOCK not in os.listdir(trust[0].directory)
 
@@ -168,10 +169,10 @@ def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place
 def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
     trust: tuple[Place, Place], name: str, purge: bool
 ) -> None:
-    conversation.hold(converse(trust[0]), send)
+    exchange.hold(converse(trust[0]), send)
     Path(trust[0].directory, name).touch()
-    assert conversation.hold(converse(trust[0], purge), send) == "changed"
-    assert conversation.hold(converse(trust[0], purge), send) == "unchanged"
+    assert exchange.hold(converse(trust[0], purge), send) == "changed"
+    assert exchange.hold(converse(trust[0], purge), send) == "unchanged"
     assert not Path(trust[0].directory, name).exists()
 
 
@@ -181,7 +182,7 @@ def turning(place: Place, counter: Counter) -> Iterator[None]:
     pid = os.fork()
     if pid == 0:
         while True:
-            conversation.hold(converse(place), send)
+            exchange.hold(converse(place), send)
             counter.add()
             time.sleep(random.random() * 0.05)
     try:
@@ -196,9 +197,9 @@ def test_one_trust_directory_in_many_rounds(trust: tuple[Place, Place]) -> None:
     kinds = set()
     with turning(trust[0], counter):
         while counter.value() < 10 * ROUNDS:
-            kinds.add(conversation.hold(converse(trust[1]), send))
+            kinds.add(exchange.hold(converse(trust[1]), send))
     assert kinds <= {"changed", "unchanged", "changed_meanwhile"}
     assert "changed" in kinds
-    assert conversation.hold(converse(trust[1]), send) in ("changed", "unchanged")  # the other one was killed anywhere
+    assert exchange.hold(converse(trust[1]), send) in ("changed", "unchanged")  # the other one was killed anywhere
     assert state(trust[1]) == wanted_state(trust[1])
     assert not [name for name in os.listdir(trust[1].directory) if name.startswith(".")]

@@ -20,7 +20,7 @@ from typing import Any, Callable
 
 import pytest
 
-from ansible_collections.grid.security.plugins.plugin_utils import shadows
+from ansible_collections.grid.security.plugins.plugin_utils._trust import shadows
 from ansible_collections.grid.security.tests.support import accounts, fuse, prying
 from ansible_collections.grid.security.tests.support.counter import Counter
 from ansible_collections.grid.security.tests.support.engine import Engine, credential_set, encoded

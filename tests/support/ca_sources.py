@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils import signing_policy
-from ansible_collections.grid.security.plugins.module_utils.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils import (
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._x509 import signing_policy
+from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_reading,
     anchor_selection,
     anchor_sources,

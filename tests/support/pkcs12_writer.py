@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from ansible_collections.grid.security.plugins.module_utils import der, kdf
+from ansible_collections.grid.security.plugins.module_utils._credential import kdf
+from ansible_collections.grid.security.plugins.module_utils._x509 import der
 
 __all__ = [
     "AES_256",

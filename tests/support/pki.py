@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.grid.security.plugins.module_utils import ca_certificate, der
+from ansible_collections.grid.security.plugins.module_utils._x509 import ca_certificate, der
 
 CRYPTOGRAPHY = int(cryptography.__version__.split(".", maxsplit=1)[0])
 DAY = datetime.timedelta(days=1)

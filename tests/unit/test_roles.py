@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.plugin_utils.node import PARTS
+from ansible_collections.grid.security.plugins.plugin_utils._node.node import PARTS
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -11,21 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import (
-    credential,
-    credentials,
-    rendering,
-    vomses,
-)
-from ansible_collections.grid.security.plugins.module_utils.conversation import Conversation, Request, hold
-from ansible_collections.grid.security.plugins.module_utils.leftovers import is_leftover
-from ansible_collections.grid.security.plugins.plugin_utils import (
-    anchors,
-    places,
-    trust_store,
-    voms_files,
-    vos,
-)
+from ansible_collections.grid.security.plugins.module_utils._credential import deploy, policy, rendering
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request, hold
+from ansible_collections.grid.security.plugins.module_utils._files.leftovers import is_leftover
+from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils._voms import voms_files, vomses, vos
 from ansible_collections.grid.security.tests.support import pki
 from ansible_collections.grid.security.tests.support.faults.strace import Call, Engine
 from ansible_collections.grid.security.tests.support.faults.tree import Item, Tree, leftovers, restore, snapshot
@@ -203,14 +194,14 @@ class _Rendered:
         self.rendered = rendered
 
     def outlines(self, _options: list[dict[str, Any]]) -> list[Any]:
-        return [credential.outline(self.rendered)] if self.rendered else []
+        return [policy.outline(self.rendered)] if self.rendered else []
 
     def contents(self, numbers: list[int]) -> list[Any]:
-        return [credential.contents(self.rendered) for _number in numbers if self.rendered]
+        return [policy.contents(self.rendered) for _number in numbers if self.rendered]
 
 
 def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -> Talk:
-    usual = {name: option.get("default") for name, option in credentials.OPTIONS.items()}
+    usual = {name: option.get("default") for name, option in deploy.OPTIONS.items()}
     options = {
         **usual,
         "owner": owner,
@@ -222,7 +213,7 @@ def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -
         **changes,
     }
     rendered = rendering.render(one.archive(), options, "test") if one else None
-    return lambda: credentials.converge([options], _Rendered(rendered), check=False)
+    return lambda: deploy.converge([options], _Rendered(rendered), check=False)
 
 
 def _whole(change: Change, tree: Tree) -> Iterator[str]:

@@ -23,7 +23,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils import file_set, owner
+from ansible_collections.grid.security.plugins.module_utils._files import engine, run_as
 from ansible_collections.grid.security.tests.support.faults import gate
 
 
@@ -66,15 +66,15 @@ def _child(request: dict[str, Any], address: str, result_start: int) -> None:
 def _converge(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["gate"] == "work":
-            file_set.work = gate.work
+            engine.work = gate.work
         if request["memory"] is not None:
             resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         if request["user"]:
             _become(request["user"])
-        owner.find_account = functools.partial(_at_home, owner.find_account, request["home"])
+        run_as.find_account = functools.partial(_at_home, run_as.find_account, request["home"])
         if request["gate"] == "engine":
             gate.pass_through()
-        return {"outcomes": file_set.converge(request["sets"], request["contents"], False, False)}
+        return {"outcomes": engine.converge(request["sets"], request["contents"], False, False)}
     except BaseException:  # what would be the module's traceback
         return {"traceback": traceback.format_exc()}
 
@@ -84,7 +84,7 @@ def _size() -> int:
         return int(stream.read().split()[0]) * resource.getpagesize()
 
 
-def _at_home(find: Callable[[str | None], owner.Account], home: str, name: str | None) -> owner.Account:
+def _at_home(find: Callable[[str | None], run_as.Account], home: str, name: str | None) -> run_as.Account:
     """Users live where the test wants them to."""
     return dataclasses.replace(find(name), home=home)
 
@@ -97,7 +97,7 @@ def _become(user: str) -> None:
         os.setuid(entry.pw_uid)
 
 
-def _listen(request: dict[str, Any], engine: int, gate_keeper: socket.socket, result_end: int) -> bytes:
+def _listen(request: dict[str, Any], module: int, gate_keeper: socket.socket, result_end: int) -> bytes:
     """What the child says until it ends; strace is started for who comes to the gate, and waited for."""
     said = b""
     tracers: list[subprocess.Popen[bytes]] = []
@@ -107,7 +107,7 @@ def _listen(request: dict[str, Any], engine: int, gate_keeper: socket.socket, re
         while True:
             ready = [key.fd for key, _events in selector.select()]
             if gate_keeper.fileno() in ready:
-                tracers.append(_open_gate(request, engine, int(gate_keeper.recv(16))))
+                tracers.append(_open_gate(request, module, int(gate_keeper.recv(16))))
             elif part := os.read(result_end, 1 << 16):
                 said += part
             else:
@@ -118,8 +118,8 @@ def _listen(request: dict[str, Any], engine: int, gate_keeper: socket.socket, re
     return said
 
 
-def _open_gate(request: dict[str, Any], engine: int, worker: int) -> subprocess.Popen[bytes]:
-    victims = {"engine": engine, "steward": _parent(worker)}
+def _open_gate(request: dict[str, Any], module: int, worker: int) -> subprocess.Popen[bytes]:
+    victims = {"engine": module, "steward": _parent(worker)}
     for victim in request["kill_at_gate"]:
         os.kill(victims[victim], signal.SIGKILL)
     return subprocess.Popen(["strace", "-p", str(worker), *request["strace"]], stderr=subprocess.DEVNULL)

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.grid.security.plugins.module_utils.leftovers import is_leftover
+from ansible_collections.grid.security.plugins.module_utils._files.leftovers import is_leftover
 
 __all__ = ["Item", "Tree", "has_leftovers", "is_lock", "leftovers", "restore", "snapshot"]
 

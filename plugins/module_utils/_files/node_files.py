@@ -1,0 +1,48 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a file that already lies on a node."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils._common import option_paths
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files import run_as, secure_fs
+
+__all__ = ["read"]
+
+_LIMIT = (1 << 20) + 1  # bytes; one more than an archive may have, so that its size is noticed
+_TIME = 30.0  # seconds
+
+
+def read(path: str, owner: str | None) -> bytes:
+    """The content of ``path``: read as root where only root can exchange it, else with the rights of ``owner``.
+
+    :raises GridSecurityError: ``no_source``, or as of :func:`option_paths.check` and :func:`secure_fs.open_directory`.
+    """
+    account = run_as.find_account(owner)
+    argument = {"path": os.path.abspath(run_as.expand_home(option_paths.check(path, "src"), account))}
+    # Apart, because the path may lead to a file system that never answers.
+    own = run_as.Job(run_as.find_account(None), argument, _TIME, apart=os.geteuid() == 0)
+    result = run_as.run_job(_read, own, secret=False)
+    if result.get("kind") in ("not_roots", "timeout") and owner is not None:
+        result = run_as.run_job(_read, run_as.Job(account, argument, _TIME), secret=True)
+    if result.get("failed"):
+        raise GridSecurityError(result["kind"], result["msg"])
+    return base64.b64decode(result["content"])
+
+
+def _read(argument: dict[str, Any]) -> dict[str, Any]:
+    path = argument["path"]
+    with secure_fs.parent_directory(path) as (directory, name):
+        found = secure_fs.observe(directory, name, _LIMIT)
+    if found.kind == "file" and found.content is not None:
+        return {"content": base64.b64encode(found.content).decode()}
+    cause = {"absent": "does not exist", "file": "cannot be read, or is larger than 1 MiB"}.get(found.kind)
+    raise GridSecurityError(
+        "no_source", f"{path} on the node {cause or 'is no regular file'}. Name the archive in src."
+    )

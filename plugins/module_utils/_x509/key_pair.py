@@ -1,0 +1,116 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A private key and its certificate, whatever file they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._x509 import safe_x509
+
+try:
+    import cryptography
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    _VERSION = int(cryptography.__version__.split(".", maxsplit=1)[0])
+except ImportError:
+    _VERSION = 0
+
+__all__ = ["LARGEST", "KeyPair", "check_cryptography", "match", "public_key_in", "public_key_of", "type_of"]
+
+LARGEST = 1 << 20  # bytes of a file with a credential; those of people are a few kB
+_OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
+_WEAK_RSA = 2048  # bits
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A private key, its certificate, and other certificates in the order of their file.
+
+    :param friendly_name: the name that a PKCS#12 archive gives to the pair, made printable.
+    """
+
+    key: Any
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...]
+    warnings: tuple[str, ...]
+    friendly_name: str | None = None
+
+
+def check_cryptography() -> None:
+    """:raises GridSecurityError: ``no_cryptography``: the library is missing or too old."""
+    if _VERSION < _OLDEST_CRYPTOGRAPHY:
+        raise GridSecurityError(
+            "no_cryptography",
+            f"converting a credential needs the Python library cryptography, version {_OLDEST_CRYPTOGRAPHY} or newer,"
+            " where the conversion runs. Install python3-cryptography there, or convert on the controller"
+            " (remote_src: false).",
+        )
+
+
+def match(
+    key: Any,
+    certificates: list[Any],
+    *,
+    name: str,
+    warnings: tuple[str, ...] = (),
+    friendly_name: str | None = None,
+) -> KeyPair:
+    """The key with the first of the certificates that belongs to it.
+
+    :param name: what messages call the file.
+    :raises GridSecurityError: ``no_certificate`` or ``malformed``.
+    """
+    found = list(dict.fromkeys(certificates))
+    public = public_key_of(key)
+    own = [one for one in found if public_key_in(one) == public]
+    if not own:
+        several = f"none of its {len(found)} certificates belongs"
+        which = several if len(found) > 1 else "its certificate does not belong"
+        raise GridSecurityError(
+            "no_certificate",
+            f"{name}: {which} to its private key. Export the credential again, with the certificate of that key.",
+        )
+    for one in found:
+        try:
+            safe_x509.check(one)
+        except safe_x509.CertificateError as error:
+            raise GridSecurityError(
+                "malformed", f"{name}: a certificate is damaged ({error}). Fetch it again, or export it again."
+            ) from None
+    rest = tuple(one for one in found if one != own[0])
+    return KeyPair(key, own[0], rest, warnings + _weaknesses(key), friendly_name)
+
+
+def type_of(key: Any) -> str:
+    """Return the name of the type of a private key, as messages use it: ``RSA``, ``X25519``."""
+    return type(key).__name__.lstrip("_").replace("PrivateKey", "").replace("EllipticCurve", "EC")
+
+
+def public_key_of(key: Any) -> bytes:
+    """Return the public key of a private key, to be compared with :func:`public_key_in`."""
+    return _spki(key.public_key())
+
+
+def public_key_in(certificate: Any) -> bytes | None:
+    """Return the public key in a certificate, or None if cryptography cannot read it."""
+    try:
+        return _spki(certificate.public_key())
+    except Exception:  # pylint: disable=broad-except  # a key of a type that cryptography does not know
+        return None
+
+
+def _spki(key: Any) -> bytes:
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def _weaknesses(key: Any) -> tuple[str, ...]:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _WEAK_RSA:
+        return (f"the RSA key has {key.key_size} bits only. Ask the authority for one of {_WEAK_RSA} or more.",)
+    return ()

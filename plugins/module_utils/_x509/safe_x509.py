@@ -1,0 +1,63 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates, read so that nothing about them can fail later.
+
+cryptography reads most parts of a certificate only when it is asked for them, and then raises errors of many classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+try:
+    from cryptography import x509
+except ImportError:  # reported by key_pair.check_cryptography, which comes first
+    pass
+
+__all__ = ["CertificateError", "check", "explained", "load"]
+
+_PARTS = ("version", "subject", "issuer", "serial_number")
+_TIMES = ("not_valid_before", "not_valid_after")
+
+
+class CertificateError(ValueError):
+    """What is wrong with a certificate, in words that fit in brackets behind its name."""
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Whatever cryptography raises as a :exc:`CertificateError`, and nothing of what it warns of.
+
+    It warns of serial numbers that are not positive, and of names of unusual length: real certificates have them.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:  # pylint: disable=broad-except
+        raise CertificateError(str(error) or type(error).__name__) from error
+
+
+def load(data: bytes) -> x509.Certificate:
+    """The first certificate in PEM, or the one in DER.
+
+    :raises CertificateError: there is none, or it is damaged.
+    """
+    with explained():
+        pem = b"-----BEGIN " in data
+        certificate = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
+    check(certificate)
+    return certificate
+
+
+def check(certificate: x509.Certificate) -> None:
+    """:raises CertificateError: a part that every use needs cannot be read. Key and extensions are left out."""
+    with explained():
+        for name in _PARTS:
+            getattr(certificate, name)
+        for name in _TIMES:  # cryptography 42 added the forms that know their time zone
+            getattr(certificate, f"{name}_utc", None) or getattr(certificate, name)
+        certificate.subject.rfc4514_string()

@@ -1,0 +1,34 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accounts that a node lacks: created by ``ansible.builtin.user``, only after the engine missed them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
+
+__all__ = ["create", "is_missing"]
+
+
+def is_missing(options: dict[str, Any], result: dict[str, Any]) -> bool:
+    """Whether a credential failed for want of an account that may be created."""
+    return bool(options["create_account"]) and result.get("kind") == "no_account"
+
+
+def create(action: GridAction, options: dict[str, Any]) -> str | None:
+    """Create the account of one credential; in check mode only find out whether that would work.
+
+    :returns: why it failed, or None.
+    """
+    owner = options["owner"]
+    arguments = {"name": owner, "shell": options["account_shell"], "group": options["account_group"]}
+    if options["account_base_dir"]:
+        arguments["home"] = os.path.join(options["account_base_dir"], owner)
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    result = action.execute("ansible.builtin.user", arguments)
+    if not result.get("failed"):
+        return None
+    return f"the account {owner!r} cannot be created: {result.get('msg', 'ansible.builtin.user gave no reason')}"

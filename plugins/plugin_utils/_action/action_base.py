@@ -1,0 +1,323 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions of this collection have in common: their talk with the node, and what they need of ansible."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils._common.errors import UnsupportedError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.grid.security.plugins.module_utils._common import option_paths, process
+from ansible_collections.grid.security.plugins.module_utils._common.errors import readable
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
+from ansible_collections.grid.security.plugins.plugin_utils._action import node_python
+
+if TYPE_CHECKING:
+    from ansible.module_utils.common.arg_spec import ValidationResult
+
+    from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
+
+__all__ = ["GridAction", "Options", "plain", "validated"]
+
+_SHOW_ALL = 3  # -vvv
+_ENGINE = "grid.security.file_set"
+_COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_ANSIBLES_END = " on the Ansible Controller."  # of a list of paths
+_MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
+
+
+class Options:
+    """The options of a task, or of the items of a list, checked by ansible against a specification.
+
+    Items of a long list differ in texts that any specification takes as they are. Those that are alike in all else are
+    checked once, as ansible's check takes longer than all that is done with them when there is nothing to do.
+
+    :param module: the module of this collection that has these options; empty for the items of its lists.
+    :param rules: as of ansible's ``ArgumentSpecValidator``.
+    """
+
+    def __init__(self, specification: dict[str, Any], module: str = "", **rules: Any) -> None:
+        self._specification = specification
+        self._module = f" for (grid.security.{module}) module" if module else ""
+        self._validator = ArgumentSpecValidator(specification, **rules)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def complete(self, arguments: dict[str, Any], where: str = "", others: Iterable[str] = ()) -> dict[str, Any]:
+        """All options, with defaults for those not given.
+
+        :param where: what messages start with. :param others: options that are supported here and checked elsewhere.
+        :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
+        """
+        given = plain(arguments)
+        texts = {name: value for name, value in given.items() if self._is_taken_as_it_is(name, value)}
+        alike = repr((sorted(texts), [item for item in given.items() if item[0] not in texts]))
+        if alike not in self._known:
+            self._known[alike] = self._validated(given, where, others)
+        return {**self._known[alike], **texts}
+
+    def _is_taken_as_it_is(self, name: str, value: Any) -> bool:
+        rule = self._specification.get(name, {})
+        if not isinstance(value, str) or "choices" in rule:
+            return False
+        return rule.get("type") == "str" or (rule.get("type") == "path" and not set(value) & {"~", "$"})
+
+    def _validated(self, given: dict[str, Any], where: str, others: Iterable[str]) -> dict[str, Any]:
+        result = self._validator.validate(given)
+        if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
+            messages = [error.msg for error in result.errors.errors if not isinstance(error, UnsupportedError)]
+            text = where + "; ".join([*messages, *self._unsupported(result, others)])
+            quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
+            raise AnsibleActionFail(str(remove_values(text, quoted)))
+        options: dict[str, Any] = result.validated_parameters
+        return options
+
+    def _unsupported(self, result: ValidationResult, others: Iterable[str]) -> list[str]:
+        """Unknown options and the known options, in the words of ansible's own modules.
+
+        Ansible names the known options of one level only, which may not be the level of the unknown option.
+        """
+        levels: dict[tuple[str, ...], list[str]] = {}
+        for unknown in result.unsupported_parameters:
+            path = unknown if isinstance(unknown, tuple) else (unknown,)
+            levels.setdefault(path[:-1], []).append(".".join(map(str, path)))
+        return [self._told(level, unknown, others if not level else ()) for level, unknown in sorted(levels.items())]
+
+    def _told(self, level: tuple[str, ...], unknown: list[str], others: Iterable[str]) -> str:
+        supported = ", ".join(sorted({*self._supported(level), *others}))
+        listed = ", ".join(sorted(unknown))
+        return f"Unsupported parameters{self._module}: {listed}. Supported parameters include: {supported}."
+
+    def _supported(self, level: tuple[str, ...]) -> Iterable[str]:
+        specification = self._specification
+        for name in level:
+            specification = specification[name]["options"]
+        return specification
+
+
+def validated(
+    specification: dict[str, Any], arguments: dict[str, Any], where: str = "", module: str = "", **rules: Any
+) -> dict[str, Any]:
+    """The complete options of a single task or item; see :class:`Options`."""
+    return Options(specification, module, **rules).complete(arguments, where)
+
+
+def plain(value: Any) -> Any:
+    """The same without ansible's tags, which say where each string comes from and take long to copy."""
+    if isinstance(value, dict):
+        return {plain(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    # Inline vault strings of ansible-core before 2.19 have __ENCRYPTED__, and are decrypted by str().
+    return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
+
+
+def _not_found(src: str, searched: Iterable[str]) -> str:
+    """What to say about a file that is not found. :param searched: the paths where it may be."""
+    if os.path.isabs(src) or src.startswith("~"):
+        return f"{src} does not exist on the controller. Correct its path."
+    paths = [os.path.normpath(path.removesuffix(_ANSIBLES_END)) for path in searched]
+    # Nobody puts files into an installed collection.
+    places = dict.fromkeys(path.removesuffix(src) for path in paths if not path.startswith(f"{_COLLECTION}{os.sep}"))
+    directories = ", ".join(place.rstrip("/") or "/" for place in places)
+    return f"{src} was not found on the controller in {directories}. Put it into one of these, or correct its path."
+
+
+def _printable(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with warnings and message as they may be printed, whatever files of others they quote."""
+    if "warnings" in result:
+        result["warnings"] = [readable(warning) for warning in result["warnings"]]
+    if "msg" in result:
+        result["msg"] = "\n".join(map(readable, result["msg"].splitlines()))
+    return result
+
+
+class GridAction(ActionBase):
+    """Holds one conversation with the engine, turns errors into results, and leaves nothing on the node."""
+
+    TRANSFERS_FILES = False
+    engine_options: dict[str, Any] = {}  # of the module file_set, beside sets and contents
+    _is_prepared = False
+    filled_variables: dict[str, Any] = {}  # in place of those of the inventory; see templates.fill_lists
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The task's result; what it is, :meth:`converse` says."""
+        super().run(tmp, task_vars)
+        process.hide_memory()  # of ansible's worker, which ends with the task
+        self.task_vars: dict[str, Any] = task_vars or {}
+        if self._is_mitogen:  # it executes many modules in one process, where their secrets would stay
+            self.task_vars = {**self.task_vars, "mitogen_task_isolation": "fork"}
+        return self._translated(self._run())
+
+    @property
+    def _is_mitogen(self) -> bool:
+        """Whether Mitogen executes the modules. It mixes a class of its own into each action."""
+        return any(one.__module__.startswith("ansible_mitogen.") for one in type(self).__mro__)
+
+    def _translated(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result with options in messages as the user wrote them: in a role, as its variables."""
+        told = any(result.get(name) for name in ("msg", "warnings", "crls"))
+        if not told or not getattr(self._task, "_role", None):
+            return result
+        # Most runs have no message.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils._action import option_names
+
+        return option_names.translated(option_names.role_of(self._task), result)
+
+    def _run(self) -> dict[str, Any]:
+        try:
+            return self._shortened(_printable(exchange.hold(self.converse(), self.send)))
+        except AnsibleConnectionFailure:
+            raise  # ansible tells it as unreachable, and leaves the host out from then on
+        except AnsibleActionFail as error:
+            return {**error.result, "failed": True, "msg": str(error)}
+        except AnsibleError as error:
+            return {"failed": True, "msg": str(error)}
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _shortened(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Make -v show only the summary of the result: with hundreds of users, the whole result is very long."""
+        if "summary" in result and not result.get("failed") and self._display.verbosity < _SHOW_ALL:
+            result["_ansible_verbose_override"] = True  # as ansible does for facts, which are long, too
+            for line in result["summary"]:
+                self._display.v(line, host=self.host)
+        return result
+
+    def converse(self) -> exchange.Conversation:
+        """The action itself; it returns the task's result."""
+        raise NotImplementedError
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The task's options as the user wrote them."""
+        arguments: dict[str, Any] = self._task.args
+        return arguments
+
+    @property
+    def host(self) -> str:
+        """The node's name in the inventory."""
+        return str(self.task_vars["inventory_hostname"])
+
+    @functools.cached_property
+    def register(self) -> Register:
+        """Return what this run knows about the owners of credentials."""
+        # Only credentials have run_as.
+        # pylint: disable-next=import-outside-toplevel
+        from ansible_collections.grid.security.plugins.plugin_utils._action import run_register
+
+        return run_register.load(self.host)
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+    def change_nothing(self) -> None:
+        """Continue in check mode, whether or not the task is in check mode."""
+        self._task.check_mode = True  # which the modules on the node are told
+
+    @property
+    def diff(self) -> bool:
+        return bool(self._task.diff)
+
+    def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The result of a module on the node, as ansible has it, failed or not.
+
+        :raises AnsibleActionFail: the Python of the node is too old.
+        """
+        result: dict[str, Any] = self._execute_module(
+            module_name=module, module_args=arguments, task_vars=self.task_vars
+        )
+        message = node_python.complaint(self, result, self.task_vars)
+        if message:
+            raise AnsibleActionFail(message, result={"kind": "old_python"})
+        return result
+
+    def prepare(self) -> None:
+        """Make the temporary directory and build the engine's module, once. The first execution of it uses both.
+
+        Call this while another processor derives a key. Mitogen needs neither.
+        """
+        if self._is_prepared or self._is_mitogen:
+            return
+        self._is_prepared = True
+        if not self._is_pipelining_enabled("new") and self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        self._configure_module(_ENGINE, {}, self.task_vars)
+
+    def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        """The engine on the node, in one execution of ``grid.security.file_set`` for each MiB of contents.
+
+        :raises AnsibleActionFail: the module did not come as far as the sets (no Python, no sudo, ...).
+        """
+        parts = exchange.Request(sets, contents).in_parts(_MOST_AT_ONCE)
+        return [outcome for part in parts for outcome in self._converge(part)]
+
+    def _converge(self, request: exchange.Request) -> list[dict[str, Any]]:
+        arguments = {"request": json.dumps(request.sets), "contents": request.contents, **self.engine_options}
+        result = self.execute(_ENGINE, arguments)
+        if "sets" not in result:
+            raise AnsibleActionFail(result.get("msg", "the module file_set gave no result"), result=result)
+        outcomes: list[dict[str, Any]] = result["sets"]
+        return outcomes
+
+    def template(self, value: Any, defaults: dict[str, Any] | None = None) -> Any:
+        """A value with its templates filled, and without the keys of a dictionary that are omitted.
+
+        :param defaults: of variables that may not be set.
+        """
+        variables = {**(defaults or {}), **self.task_vars, **self.filled_variables}
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        filled = templar.template(value)
+        if isinstance(filled, dict):  # ansible-core 2.19 and newer leave omitted keys out themselves
+            omit = self.task_vars.get("omit")
+            return {key: one for key, one in filled.items() if omit is None or one != omit}
+        return filled
+
+    def find(self, src: str) -> str:
+        """The path of a file or directory of the controller, looked for where ``copy`` looks, and beside the inventory.
+
+        The latter is for the playbooks of this collection, beside which nobody puts anything.
+
+        :raises AnsibleError: it is not found. :raises GridSecurityError: ``bad_path``.
+        """
+        option_paths.check(src, "src", errors="surrogateescape")
+        try:
+            return str(self._find_needle("files", src))
+        except AnsibleError as error:
+            searched = [line.strip() for line in str(error).splitlines() if line.startswith("\t")]
+        inventory = self.task_vars.get("inventory_dir")
+        beside = [os.path.join(inventory, place, "files", src) for place in (".", "..")] if inventory else []
+        for path in map(os.path.normpath, beside):
+            if os.path.exists(path):
+                return path
+        # Not raised from the error of ansible, whose many lines ansible-core 2.19 and newer would append.
+        raise AnsibleActionFail(_not_found(src, [*searched, *beside]))
+
+    def read(self, src: str) -> bytes:
+        """A file of the controller; a vaulted one is decrypted in memory only.
+
+        :raises AnsibleError: it is not found, not readable, or its vault does not open.
+        """
+        path = self.find(src)
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read()
+        except OSError as error:
+            raise AnsibleActionFail(f"{src} cannot be read on the controller: {error.strerror}.") from error
+        if not data.startswith(b"$ANSIBLE_VAULT"):
+            return data
+        try:
+            return bytes(self._loader._vault.decrypt(data))
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"{src} cannot be decrypted on the controller: {error}") from error

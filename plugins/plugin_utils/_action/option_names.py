@@ -1,0 +1,126 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Name options in messages as the user wrote them: as an option of a task, or as a variable of a role.
+
+Messages use the names of the modules' options. In a role of this collection the user sets variables, so each message is
+translated once, at the end. The role's own task is read to learn which variable becomes which option.
+Options are recognized by the words of our messages around them. Everything else stays: file names, DNs, and other text
+that a message quotes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+
+__all__ = ["role_of", "spoken", "translated", "variables"]
+
+_COLLECTION = "grid.security."
+_ROLES = Path(__file__).resolve().parents[3] / "roles"
+_TASKS = {"crl_updates": "tasks/controller.yml"}  # all other roles: tasks/main.yml
+_ITEM = re.compile(r"^credentials\[(\d+)\]((?: for \S+)?: .*)")
+_MARK = "- "  # of a line in a list
+# What our messages have before and after an option. Names without an underscore are everyday words as well, so they
+# need words on both sides.
+_VERB = r"\b(?:[Gg]ive|[Ss]et|[Cc]heck|[Cc]orrect|[Uu]se|[Ll]eave|[Nn]ame|raise|say|in|as|or|and|of) "
+_DISTINCTIVE = (
+    (rf"(?:^|[;.] |\b(?:in)?to |{_VERB})", r"[ .,;:\[]|$"),  # "set allow_shrink: true", "add it to trust_anchors if"
+    (r": ", r": "),  # "alice.p12: trust_anchors: x cannot be read"
+)
+_EVERYDAY = (
+    # "path: x must be an absolute path", "vos[1] (atlas): ", "sources is empty"
+    (r"^", r"(?:\[\d+\](?: for \S+| \([\w.-]+\))?)?: | is | must "),
+    (_VERB, r"[.,;]|$| (?:or|has|to the one|and content)\b"),  # "Check src.", "Give credentials or entries"
+    (r"(?:argument|option|by) '", r"'"),  # ansible's own, as the next one
+    (r"value of ", r" must"),
+)
+_LISTS = re.compile(r"(required (?:together|arguments|by '\w+'): )([\w, ]+)")
+
+
+def role_of(task: Any) -> str | None:
+    """The role of this collection that a task stands in."""
+    role = getattr(task, "_role", None)
+    name = str(role.get_name()) if role else ""
+    return name[len(_COLLECTION) :] if name.startswith(_COLLECTION) else None
+
+
+@functools.cache
+def variables(role: str) -> dict[str, str]:
+    """The variable behind each option of the role's task; empty for a role without such a task.
+
+    The role's own variables, and those of the role ``trust_anchors``, which other roles read as well.
+    """
+    try:
+        text = (_ROLES / role / _TASKS.get(role, "tasks/main.yml")).read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    return dict(re.findall(rf'^    (\w+): "\{{\{{[^"]*?\b((?:{role}|trust_anchors)\w*)\b', text, re.MULTILINE))
+
+
+def translated(role: str | None, result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a task of ``role``, with the role's variables in messages and warnings."""
+    if role is None:
+        return result
+    for told in _with_messages(result):
+        told["msg"] = _translate(role, told["msg"])
+    if result.get("warnings"):
+        result["warnings"] = [_translate(role, warning) for warning in result["warnings"]]
+    return result
+
+
+def spoken(role: str, conversation: Conversation) -> Conversation:
+    """The conversation, with the role's variables in the messages of its result or error."""
+    try:
+        result = yield from conversation
+    except GridSecurityError as error:
+        raise GridSecurityError(error.kind, _translate(role, error.message)) from error
+    except AnsibleActionFail as error:
+        raise AnsibleActionFail(_translate(role, str(error)), result=error.result) from error
+    return translated(role, result)
+
+
+def _with_messages(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The result and the items in it that have a message."""
+    items = [one for name in ("credentials", "crls", "not_mapped", "services") for one in result.get(name) or []]
+    return (one for one in [result, *items] if isinstance(one, dict) and isinstance(one.get("msg"), str))
+
+
+def _translate(role: str, text: str) -> str:
+    return "\n".join(_translate_line(role, line) for line in text.split("\n"))
+
+
+def _translate_line(role: str, line: str) -> str:
+    if line.startswith(_MARK):
+        return _MARK + _translate_line(role, line[len(_MARK) :])
+    item = _ITEM.match(line)
+    if not item:
+        return _translate_options(role, line)
+    number = int(item[1]) - (role == "host_credential")  # whose own credential comes before the copies
+    if number < 0:
+        return _translate_options(role, item[2].removeprefix(": "))
+    # An item of a list has options, not variables.
+    return f"{variables(role).get('credentials', 'credentials')}[{number}]{item[2]}"
+
+
+def _translate_options(role: str, line: str) -> str:
+    known = variables(role)
+    for pattern in _patterns(role):
+        line = pattern.sub(lambda match: match[1] + known[match[2]], line)
+    return _LISTS.sub(lambda match: match[1] + re.sub(r"\w+", lambda name: known.get(name[0], name[0]), match[2]), line)
+
+
+@functools.cache
+def _patterns(role: str) -> list[re.Pattern[str]]:
+    names = sorted(variables(role), key=len, reverse=True)
+    distinctive = [one for one in names if "_" in one]
+    forms = [*((form, distinctive) for form in _DISTINCTIVE), *((form, names) for form in _EVERYDAY)]
+    return [re.compile(rf"({form[0]})({'|'.join(chosen)})(?={form[1]})") for form, chosen in forms if chosen]

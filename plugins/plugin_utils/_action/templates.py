@@ -1,0 +1,117 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fill the templates in lists of the inventory item by item, so that a mistake in one item costs only that item.
+
+Ansible fills a list as a whole: one undefined variable in one user's item fails the whole list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import plain
+
+__all__ = ["UNREADABLE", "fill_lists", "referred"]
+
+UNREADABLE = "__grid_security_unreadable"  # the key of an item that holds why the item could not be filled
+_EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
+_REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
+_MOST_REFERENCES = 8
+# The fields that are filled one by one if an item cannot be filled as a whole.
+_PATHS = ("directory", "cert_path", "privatekey_path", "other_certs_path")
+_KEPT = ("owner", "account", "name", "state", *_PATHS)
+
+Fill = Callable[[Any], Any]
+
+
+def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> dict[str, list[Any]]:
+    """The lists among the variables ``names``, filled.
+
+    An item that cannot be filled has the key :data:`UNREADABLE`, and its owner. A list that is not set, or cannot be
+    split into items, is left out.
+
+    :param fill: fills templates, or raises :exc:`AnsibleError`.
+    """
+    filled: dict[str, list[Any]] = {}
+    for name in names:
+        items = _items(referred(variables.get(name), variables), fill)
+        if items is not None:
+            # Filled items must not be filled again: a passphrase may look like a template.
+            filled[name] = [wrap_var(_filled(item, fill)) for item in items]
+    return filled
+
+
+def referred(value: Any, variables: dict[str, Any]) -> Any:
+    """The value of a variable, if a template is only its name; followed through several such templates."""
+    for _step in range(_MOST_REFERENCES):
+        match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        if not match or match.group(1) not in variables:
+            break
+        value = variables[match.group(1)]
+    return value
+
+
+def _items(value: Any, fill: Fill) -> list[Any] | None:
+    """The items, not filled. For an expression, such as the sum of two lists, a template for each item."""
+    if isinstance(value, list):
+        return value
+    match = _EXPRESSION.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        return None
+    try:
+        number = int(fill(_like(value, f"{{{{ ({match.group(1)}) | length }}}}")))
+    except (AnsibleError, ValueError):  # ansible-core before 2.19 fills all items to count them
+        return None
+    return [_like(value, f"{{{{ ({match.group(1)})[{index}] }}}}") for index in range(number)]
+
+
+def _like(template: str, text: str) -> str:
+    """``text`` as a template that is trusted as ``template`` is; before ansible-core 2.19 every text was."""
+    try:
+        from ansible.template import is_trusted_as_template, trust_as_template  # pylint: disable=import-outside-toplevel
+    except ImportError:
+        return text
+    return trust_as_template(text) if is_trusted_as_template(template) else text
+
+
+def _filled(item: Any, fill: Fill) -> Any:
+    try:
+        return plain(fill(item))
+    except AnsibleError as error:
+        return {UNREADABLE: _cause(error), **_readable(item, fill)}
+
+
+def _readable(item: Any, fill: Fill) -> dict[str, Any]:
+    """The fields of the item that can be filled."""
+    known: dict[str, Any] = {"line": item} if isinstance(item, str) else {}
+    for name in _KEPT:
+        try:
+            known[name] = plain(fill(_field(item, name)))
+        except (AnsibleError, KeyError):
+            continue
+    if isinstance(item, dict) and any(name in item and name not in known for name in ("owner", *_PATHS)):
+        known.pop("state", None)  # without owner and paths it is unknown which files should be absent
+    return known
+
+
+def _field(item: Any, name: str) -> Any:
+    """The field of a dictionary, or a template for it."""
+    if isinstance(item, dict):
+        return item[name]
+    match = _EXPRESSION.fullmatch(str(item))
+    if not match:
+        raise KeyError(name)
+    return _like(item, f"{{{{ ({match.group(1)}).{name} }}}}")
+
+
+def _cause(error: AnsibleError) -> str:
+    """The first line of the error. The other lines quote the inventory."""
+    first = str(error).strip().splitlines()[0].rstrip(".")
+    cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 says the same twice
+    return f"a template in it cannot be filled: {cause}. Define what is missing, or correct the name."

@@ -1,0 +1,83 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of a task with many credentials: short, and with the names of owners and files."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
+
+__all__ = ["combine", "shortened"]
+
+Result = dict[str, Any]
+
+
+def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
+    """The task's result; see :func:`shortened`.
+
+    :param results: of each credential, as of :func:`deploy.converge`.
+    :param as_list: whether the task has a list of credentials, and not a single one.
+    """
+    changed = [one for one in results if one["changed"]]
+    failed = [one for one in results if one.get("failed")]
+    combined: Result = {} if as_list else dict(results[0])
+    combined.pop("warnings", None)
+    combined.update(changed=bool(changed), warnings=_warnings(results))
+    for one in results:
+        one.pop("warnings", None)
+    combined["credentials"] = results
+    if diff and changed:
+        combined["diff"] = [{"prepared": "".join(f"{line}\n" for one in changed for line in one["differences"])}]
+    if as_list:
+        combined["summary"] = [_summary(results, changed)]
+        combined["differences"] = [line for one in changed for line in one["differences"]]
+    if failed:
+        combined.update(failed=True, msg=_message(results, failed) if as_list else failed[0]["msg"])
+    return combined
+
+
+def shortened(result: Result) -> Result:
+    """Return the result. If the task failed, only with the credentials that failed: ansible shows all of it."""
+    failed = [one for one in result.get("credentials", []) if one.get("failed")]
+    if result.get("failed") and "credentials" in result:
+        result.update(credentials=failed)
+        result.pop("differences", None)
+    return result
+
+
+def _name(result: Result) -> str:
+    return str(result["owner"] or os.path.dirname(result["cert_path"]))
+
+
+def _summary(results: list[Result], changed: list[Result]) -> str:
+    number = "1 credential" if len(results) == 1 else f"{len(results)} credentials"
+    if not changed:
+        return f"{number}, none changed"
+    told = listed(list(map(_name, changed)))
+    if len(changed) == 1:
+        told = f"{told}: {'; '.join(changed[0]['why'])}"
+    return f"{number}, {len(changed)} changed: {told}"
+
+
+def _message(results: list[Result], failed: list[Result]) -> str:
+    """All failures in one message, with what became of the others."""
+    others = len(results) - len(failed)
+    changed = sum(1 for one in results if one["changed"] and not one.get("failed"))
+    outcome = f"; {changed} of the other {others} changed" if others else ""
+    first = f"{len(failed)} of {len(results)} credentials failed{outcome}."
+    return "\n".join([first, *(f"- {one['msg']}" for one in failed)])
+
+
+def _warnings(results: list[Result]) -> list[str]:
+    """One line for each kind of trouble, with the names of those that have it."""
+    named: dict[str, list[str]] = {}
+    for result in results:
+        for warning in result.get("warnings", []):
+            name, _colon, text = warning.partition(": ")
+            named.setdefault(text, []).append(name)
+    expired = [f"{_name(one)} ({one['not_after'][:10]})" for one in results if one.get("days_left", 0) < 0]
+    lines = [f"{listed(names)}: {text}" for text, names in named.items()]
+    return lines + ([f"the certificate has expired: {listed(expired)}"] if expired else [])

@@ -1,0 +1,238 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All parts of a node in one call: what the roles would do one after the other.
+
+Each role says in its one task how its variables become options, and in its defaults what they are if nobody sets them.
+Both are read here, so that there is nothing to keep in step.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, together
+from ansible_collections.grid.security.plugins.plugin_utils._action import option_names, restarts, templates
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
+from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, credentials
+from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
+from ansible_collections.grid.security.plugins.plugin_utils._node import node_verification
+from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_anchors
+from ansible_collections.grid.security.plugins.plugin_utils._voms import voms
+
+__all__ = ["OPTIONS", "PARTS", "Part", "place"]
+
+OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": False}}
+
+_ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+# Lists whose items belong to different persons or VOs: a mistake in an item costs only that item.
+_LISTS = (
+    "voms_client_vos",
+    "user_credentials",
+    "host_credential_copies",
+    "grid_mapfile_credentials",
+    "grid_mapfile_entries",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one role does.
+
+    :param variables: the part is done on a node for which one of these is set.
+    :param purge: if this variable is true, the part is done for an empty list in the first variable, too.
+    """
+
+    role: str
+    variables: tuple[str, ...]
+    place: Callable[[GridAction, dict[str, Any]], Conversation]
+    purge: str = ""
+
+
+_STRICTER = {"user_credentials": {"check_privatekey": True}}  # options of a part when it is verified
+_WITH_DAYS = ("host_credential", "user_credentials")
+
+# The mapfile comes last: it maps the credentials that the parts before it did not refuse.
+PARTS = (
+    Part("trust_anchors", ("trust_anchors_sources",), trust_anchors.place),
+    Part("voms_client", ("voms_client_vos", "voms_client_import_vomses"), voms.place, "voms_client_purge"),
+    Part("host_credential", ("host_credential_src",), credentials.place),
+    Part("user_credentials", ("user_credentials",), credentials.place, "user_credentials_purge"),
+    Part("grid_mapfile", ("grid_mapfile_path",), grid_mapfile.place),
+)
+
+
+def place(action: GridAction) -> Conversation:
+    """Bring all parts that the node's variables ask for where they should be, and return the result."""
+    options = validated(OPTIONS, action.arguments, module="node")
+    if options["verify"]:
+        action.change_nothing()
+    chosen = [part for part in PARTS if _is_wanted(action, part)]
+    results = yield from together([_place(action, part, options["verify"]) for part in chosen])
+    results = [restarts.carry_out(action, result) for result in results]  # when all files of all parts are in place
+    parts = {part.role: result for part, result in zip(chosen, results)}
+    result = _verified(action, parts) if options["verify"] else _combined(parts, action.diff)
+    if not chosen:
+        variables = ", ".join(one for part in PARTS for one in part.variables)
+        result["warnings"] = [f"nothing to do: none of {variables} is set."]
+    return result
+
+
+def _is_wanted(action: GridAction, part: Part) -> bool:
+    purges = bool(part.purge) and part.variables[0] in action.task_vars and _is_set(action, part.purge, _truth)
+    return purges or any(_is_set(action, one) for one in part.variables)
+
+
+def _is_set(action: GridAction, variable: str, truth: Callable[[Any], bool] = bool) -> bool:
+    """Whether a variable asks for a part. A variable that cannot be filled does: its part then fails with the cause."""
+    value = action.task_vars.get(variable)
+    if isinstance(value, list):
+        return bool(value)
+    try:
+        return truth(action.template(value))
+    except AnsibleError:
+        return True
+
+
+def _truth(value: Any) -> bool:
+    return bool(boolean(str(value), strict=False))
+
+
+def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
+    """Do one part. Its messages name the role's variables in place of options.
+
+    A mistake in its variables fails this part, and not the task.
+    """
+    try:
+        stricter = _STRICTER.get(part.role, {}) if verify else {}
+        placing = part.place(action, {**_arguments(action, part), **stricter})
+        return (yield from option_names.spoken(part.role, placing))
+    except AnsibleConnectionFailure:
+        raise
+    except AnsibleError as error:
+        raise GridSecurityError("bad_options", str(error)) from error
+    except GridSecurityError:
+        raise
+    except Exception as error:  # pylint: disable=broad-except  # a bug in a part costs only that part
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place_of = f"{os.path.basename(where.filename)}, line {where.lineno}"
+        raise GridSecurityError("internal", f"{type(error).__name__} in {place_of}. Report this.") from error
+
+
+def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
+    """The options that the role's task would give its module."""
+    task = _read(_ROLES / part.role / "tasks/main.yml")[0]
+    (options,) = [value for key, value in task.items() if key.startswith("grid.security.")]
+    defaults = _read(_ROLES / part.role / "defaults/main.yml")
+    try:
+        return _filled(action, options, defaults)
+    except AnsibleError:
+        if not action.filled_variables:
+            action.filled_variables = templates.fill_lists(_LISTS, action.task_vars, action.template)
+        return _filled(action, options, defaults)
+
+
+def _variable(action: GridAction, role: str, name: str) -> Any:
+    """The value of a role's variable, or its default."""
+    defaults = _read(_ROLES / role / "defaults/main.yml")
+    return action.template({name: action.task_vars.get(name, defaults[name])}, defaults)[name]
+
+
+def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    variables = {**defaults, **action.task_vars, **action.filled_variables}
+    # Following plain references saves ansible the compilation of a template for each of them.
+    referred = {name: templates.referred(value, variables) for name, value in options.items()}
+    filled: dict[str, Any] = action.template(referred, defaults)
+    return filled
+
+
+def _read(path: Path) -> Any:
+    try:
+        return DataLoader().load_from_file(str(path), trusted_as_template=True)
+    except TypeError:  # before ansible-core 2.19 everything is
+        return DataLoader().load_from_file(str(path))
+
+
+def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is not as it should be, by the parts and by the node's CRLs."""
+    problems: list[str] = []
+    days = {}
+    for role in [one for one in _WITH_DAYS if one in parts]:
+        try:
+            days[role] = _days(action, role)
+        except AnsibleError as error:
+            problems.append(str(error))
+    problems += node_verification.of_parts(parts, days)
+    try:
+        problems += _problems_of_crls(action, parts)
+    except AnsibleConnectionFailure:
+        raise
+    except AnsibleError as error:
+        problems.append(f"CRLs: {error}")
+    warnings = [warning for one in parts.values() for warning in one.get("warnings", [])]
+    return node_verification.result(problems, warnings)
+
+
+def _days(action: GridAction, role: str) -> int:
+    name = f"{role}_verify_days_left"
+    value = _variable(action, role, name)
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise AnsibleActionFail(f"{name}: {value!r} is no number of days. Write a whole number.") from None
+
+
+def _problems_of_crls(action: GridAction, parts: dict[str, dict[str, Any]]) -> Iterator[str]:
+    certificates = node_verification.certificates(parts)
+    fetched = action.task_vars.get("crl_updates_source") is not None
+    if not certificates and not fetched:
+        return
+    names = {"path": "path", "hours_left": "verify_hours_left", "exclude": "exclude"}
+    options = {name: _variable(action, "crl_updates", f"crl_updates_{variable}") for name, variable in names.items()}
+    answer = action.execute("grid.security.crl_info", {**options, "certificates": certificates, "warn": False})
+    if answer.get("failed"):
+        if fetched or answer.get("kind") != "no_directory":
+            yield f"CRLs: {answer.get('msg', 'the module crl_info gave no result')}"
+        return
+    yield from node_verification.of_crls(answer, parts)
+    if fetched:
+        yield from node_verification.of_freshness(answer)
+
+
+def _combined(parts: dict[str, dict[str, Any]], diff: bool) -> dict[str, Any]:
+    failed = {role: one for role, one in parts.items() if one.get("failed")}
+    result: dict[str, Any] = {
+        "changed": any(one["changed"] for one in parts.values()),
+        "warnings": [warning for one in parts.values() for warning in one.pop("warnings", [])],
+        "summary": [f"{role}: {line}" for role, one in parts.items() for line in one.pop("summary", ["failed"])],
+        "parts": parts,
+    }
+    differences = [part for one in parts.values() for part in one.pop("diff", [])]
+    if diff and differences:
+        result["diff"] = differences
+    if failed:  # of which ansible shows the whole result
+        result.update(failed=True, msg="\n".join(_messages(failed)), parts=failed)
+        del result["summary"]
+        for one in failed.values():
+            del credential_report.shortened(one)["msg"]
+    return result
+
+
+def _messages(failed: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What went wrong, by role. Who has no credential because of a mistake has no new mapping for the same reason."""
+    told: set[str] = set()
+    for role, result in failed.items():
+        lines = [line for line in result["msg"].splitlines() if node_verification.mistake(line) not in told]
+        told.update(node_verification.mistake(one["msg"]) for one in result.get("credentials", []) if one.get("failed"))
+        yield f"{role}: " + "\n".join(lines)

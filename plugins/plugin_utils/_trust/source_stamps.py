@@ -1,0 +1,85 @@
+# Copyright: grid.security contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell whether sources of trust anchors changed, without reading them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils._trust import source_files
+
+__all__ = ["Stamp", "take"]
+
+_PATHS = ("src", "signature", "keyring")
+_TICK = 2_000_000_000  # nanoseconds; more than the clock of any file system
+
+_Status = tuple[str, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Digests over path, size, inode and times of each file. They change when the content of a file changes.
+
+    :param anchors: of CA certificates and the files beside them. :param crls: of CRLs.
+    :param changed: when the last file changed, in nanoseconds.
+    """
+
+    anchors: str
+    crls: str
+    changed: int
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a file changed just now. A second change within the same tick of the clock would not be seen."""
+        return time.time_ns() - self.changed < _TICK
+
+
+def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
+    """Return the stamp of all sources, taken once per task. URLs have none: their checksums fix the content.
+
+    :param action: the task's action, whose ``find`` finds files of the controller.
+    :raises GridSecurityError: ``no_source`` or ``too_large``.
+    """
+    paths = [action.find(source[name]) for source in sources for name in _PATHS if source[name]]
+    taken: dict[str, Stamp] = vars(action).setdefault("source_stamps", {})
+    key = json.dumps(paths)
+    if key not in taken:
+        try:
+            taken[key] = _stamp([status for path in paths for status in _statuses(path)])
+        except OSError as error:
+            raise GridSecurityError(
+                "no_source", f"{error.filename} cannot be read: {error.strerror}. Check the source."
+            ) from error
+    return taken[key]
+
+
+def _stamp(statuses: list[_Status]) -> Stamp:
+    crls = [one for one in statuses if source_files.is_crl(one[0])]
+    anchors = [one for one in statuses if not source_files.is_crl(one[0])]
+    return Stamp(_digest(anchors), _digest(crls), max((one[-1] for one in statuses), default=0))
+
+
+def _digest(statuses: list[_Status]) -> str:
+    return hashlib.sha256(json.dumps(statuses).encode()).hexdigest()
+
+
+def _statuses(path: str) -> Iterator[_Status]:
+    for one in source_files.below(path) if os.path.isdir(path) else [path]:
+        try:
+            status = os.stat(one)
+        except FileNotFoundError:
+            if one == path:
+                raise
+            continue  # a link that leads nowhere
+        if one == path or stat.S_ISREG(status.st_mode):
+            # The time of change cannot be set by programs that copy or unpack, as that of modification can.
+            yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Messages call options as the user wrote them."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request
+from ansible_collections.grid.security.plugins.plugin_utils._action import action_base, option_names
+from ansible_collections.grid.security.plugins.plugin_utils._node import node
+
+ROLES = ["crl_updates", *(part.role for part in node.PARTS)]
+
+
+def task_of(role: str) -> dict[str, Any]:
+    path = node._ROLES / role / "tasks" / ("controller.yml" if role == "crl_updates" else "main.yml")
+    (options,) = [
+        value
+        for task in yaml.safe_load(path.read_text())
+        for key, value in task.items()
+        if key.startswith("grid.security.")
+    ]
+    return dict(options)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_are_those_of_the_role_s_task(role: str) -> None:
+    """As a reader of YAML sees them, whatever its layout; each is documented by the role."""
+    named = {option: re.search(rf"\b({role}|trust_anchors)\w*", str(value)) for option, value in task_of(role).items()}
+    assert option_names.variables(role) == {option: found[0] for option, found in named.items() if found}
+    specification = yaml.safe_load((node._ROLES / role / "meta/argument_specs.yml").read_text())
+    assert set(option_names.variables(role).values()) <= set(specification["argument_specs"]["main"]["options"])
+
+
+@pytest.mark.parametrize(
+    ("role", "option", "variable"),
+    [
+        ("trust_anchors", "allow_shrink", "trust_anchors_allow_shrink"),
+        ("trust_anchors", "bundle_path", "trust_anchors_bundle_path"),
+        ("crl_updates", "remove_expired", "crl_updates_remove_expired"),
+        ("crl_updates", "http_proxy", "crl_updates_http_proxy"),
+        ("voms_client", "import_vos", "voms_client_import_vos"),
+        ("host_credential", "allow_expired", "host_credential_allow_expired"),
+        ("host_credential", "credentials", "host_credential_copies"),
+        ("user_credentials", "credentials", "user_credentials"),
+        ("user_credentials", "create_account", "user_credentials_create_accounts"),
+        ("grid_mapfile", "allow_empty", "grid_mapfile_allow_empty"),
+        ("user_credentials", "trust_anchors", "trust_anchors_sources"),
+        ("host_credential", "trust_anchors_include", "trust_anchors_include"),
+    ],
+)
+def test_variables(role: str, option: str, variable: str) -> None:
+    assert option_names.variables(role)[option] == variable
+
+
+# Beginnings or ends of messages of this collection; NAME stands for the variable's prefix.
+SAID = [
+    ("trust_anchors", "If that is intended, say <allow_shrink>: true; if not, check sources and filters."),
+    ("trust_anchors", "<path>: certificates must be an absolute path of the node."),
+    ("trust_anchors", "<sources>[2]: give one of src, content and url."),
+    ("trust_anchors", "<include>: no source has /CN=x. Give an alias, a DN or a fingerprint."),
+    ("trust_anchors", "is not known here, but of Debian. Leave <system_store> out, and use <bundle_path>."),
+    ("trust_anchors", "value of <purge> must be one of: a, got: b"),
+    ("trust_anchors", "argument '<accounts>' is of type <class 'int'>"),
+    ("trust_anchors", "missing required arguments: <sources>"),
+    ("crl_updates", "See whether the CA still publishes; <remove_expired>: true has what it revoked accepted instead."),
+    ("crl_updates", "<sources> is empty. Name what the trust anchors come from, as for trust_anchors."),
+    ("crl_updates", "<timeout>: 0.0 must be greater than 0."),
+    ("crl_updates", "<exclude>[1]: 7 does not name a CA."),
+    ("voms_client", "no VO is named. Give <vos>, or <import_vomses> and <import_vomsdir>."),
+    ("voms_client", "<vomses_path> /a and <vomsdir_path> /a/b must not lie in each other."),
+    ("voms_client", "Correct it, or define atlas in <vos>."),
+    ("voms_client", "<vos>[1] (lhcb): a template in it cannot be filled"),
+    ("voms_client", "<vos>[1]: 'atls' is none of the VOs that are known here."),
+    ("voms_client", "more than half of the 4 VOs in place. If it is intended, set <allow_shrink>: true."),
+    ("voms_client", "or write {name: VO, state: absent} in <vos>."),
+    ("voms_client", "but an item of <vos> has no name that could be read, and it may be one of them."),
+    ("voms_client", "it has no entry of atlas. Correct <import_vos>, or add the entry."),
+    ("voms_client", "parameters are required together: <import_vomses>, <import_vomsdir>"),
+    ("voms_client", "missing parameter(s) required by '<import_vos>': <import_vomses>, <import_vomsdir>"),
+    ("host_credential", "host.p12: it is older. To go back to it, say <allow_older>: true."),
+    ("host_credential", "Ask the authority for a new one, or say <allow_expired>: true."),
+    ("host_credential", "host.p12: the import passphrase is wrong. Set <passphrase> to the one of its export."),
+    ("host_credential", "for a PKCS#12 archive leave <privatekey_src> out. Check <src>."),
+    ("host_credential", "one of <src> and content is required for state: present."),
+    ("host_credential", "Name the credential of this host, or correct <dns_name>."),
+    (
+        "grid_mapfile",
+        "/etc/x would map nobody. Give <credentials> or <entries>; if that is intended, say <allow_empty>: true.",
+    ),
+    ("grid_mapfile", "<entries>: an item is a line of a grid-mapfile, or has dn and account."),
+    # Items of a list carry the options of the module.
+    ("user_credentials", "alice.p12 for alice: it is older. To go back to it, set allow_older: true."),
+    (
+        "user_credentials",
+        "alice.p12: privatekey_passphrase is missing or empty. Set it, or set encrypt_privatekey: false.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("role", "message"), SAID)
+def test_options_of_messages_are_translated(role: str, message: str) -> None:
+    plain = re.sub(r"<(\w+)>", r"\1", message)
+    expected = re.sub(r"<(\w+)>", rf"{role}_\1", message)
+    assert option_names.translated(role, {"msg": plain})["msg"] == expected
+    assert option_names.translated(None, {"msg": plain})["msg"] == plain
+
+
+@pytest.mark.parametrize("role", ["user_credentials", "host_credential", "grid_mapfile"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "its issuer /CN=x is not among the CAs of <>. Ask for another, or add the issuer to <> if it is to be trusted.",
+        "x.p12 for x: its issuer /CN=x is among the CAs of <>, but cannot be used: it is damaged. Correct that source.",
+        "x.p12: the policy does not let it. Correct the policy in <>.",
+        "x.p12: the CRL expired. Put the CA's present CRL into <>, or remove the expired one.",
+        "ask the CA, and add its other certificate to <> only if the CA confirms the fingerprint.",
+        "x.p12: <>: could not find /nonexistent/ca.pem",
+        "<>[0]: give one of src, content and url.",
+        "argument '<>' is of type <class 'int'>",
+    ],
+)
+def test_trust_anchors_are_a_variable_of_another_role(role: str, message: str) -> None:
+    given, expected = (message.replace("<>", name) for name in ("trust_anchors", "trust_anchors_sources"))
+    told = option_names.translated(role, {"msg": given})["msg"]
+    assert re.sub(r"host_credential_(?=src)", "", told) == expected
+
+
+@pytest.mark.parametrize(
+    ("role", "message", "expected"),
+    [
+        (
+            "user_credentials",
+            "credentials[3] for bob: argument 'trust_anchors' is of type",
+            "user_credentials[3] for bob: argument 'trust_anchors' is of type",
+        ),
+        (
+            "user_credentials",
+            "credentials[3]: trust_anchors[0]: give one",
+            "user_credentials[3]: trust_anchors[0]: give one",
+        ),
+        (
+            "host_credential",
+            "credentials[2] for ftp: argument 'check_chain'",
+            "host_credential_copies[1] for ftp: argument 'check_chain'",
+        ),
+        ("host_credential", "credentials[0]: argument 'src' is", "argument 'host_credential_src' is"),
+        ("user_credentials", "credentials[3]: value of state", "user_credentials[3]: value of state"),
+        (
+            "user_credentials",
+            "an earlier item of credentials has the same",
+            "an earlier item of user_credentials has the same",
+        ),
+        ("host_credential", "credentials[0]: one of src and content", "one of host_credential_src and content"),
+        (
+            "host_credential",
+            "credentials[2]: value of backup must be",
+            "host_credential_copies[1]: value of backup must be",
+        ),
+        (
+            "grid_mapfile",
+            "credentials[2]: value of backup must be",
+            "grid_mapfile_credentials[2]: value of backup must be",
+        ),
+    ],
+)
+def test_items_are_counted_as_the_user_does(role: str, message: str, expected: str) -> None:
+    assert option_names.translated(role, {"msg": message})["msg"] == expected
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "/srv/{0}/ca.pem cannot be read",
+        "CRL of {0}x: /DC=org/CN={0}: the one",
+        "'{0}: true' is no checksum",
+        "it is for /O=Grid/CN={0} true, not for x",
+        "trust anchors, expired: a-{0}, {0}.pem",
+        "https://example.org/{0}: true cannot be fetched",
+    ],
+)
+def test_quoted_text_stays(role: str, quoted: str) -> None:
+    for option in option_names.variables(role):
+        message = quoted.format(option)
+        assert option_names.translated(role, {"msg": message})["msg"] == message
+
+
+def test_all_messages_of_a_result() -> None:
+    text = "one of two.\nSay nothing, or set allow_older: true."
+    result = {
+        "msg": text,
+        "warnings": [text],
+        "credentials": [{"msg": text, "why": [text]}, {}],
+        "crls": [{"msg": None}],
+    }
+    told = option_names.translated("host_credential", result)
+    expected = text.replace("allow", "host_credential_allow")
+    assert told["msg"] == told["warnings"][0] == told["credentials"][0]["msg"] == expected
+    assert told["credentials"][0]["why"] == [text]
+
+
+def role(name: str) -> Any:
+    return SimpleNamespace(_role=SimpleNamespace(get_name=lambda: name))
+
+
+def test_role_of_a_task() -> None:
+    assert option_names.role_of(role("grid.security.trust_anchors")) == "trust_anchors"
+    assert option_names.role_of(role("somebody.else.trust_anchors")) is None
+    assert option_names.role_of(SimpleNamespace(_role=None)) is None
+    result = {"msg": "set allow_shrink: true"}
+    assert option_names.translated(option_names.role_of(role("grid.security.node")), result) == {**result}
+    assert option_names.translated("nosuch", result) == result
+
+
+class Action(action_base.GridAction):
+    def __init__(self, task: Any, end: Any) -> None:
+        self._task, self._end = task, end
+        self._task.async_val, self._task.check_mode = 0, False
+        self._supports_async = self._supports_check_mode = True
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+
+    def converse(self) -> Conversation:
+        yield Request([])
+        if isinstance(self._end, Exception):
+            raise self._end
+        return self._end
+
+
+SAY = "of nothing. If that is intended, set allow_shrink: true."
+ENDS = [GridSecurityError("shrink", SAY), AnsibleActionFail(SAY), {"changed": False, "msg": SAY}]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=["ours", "ansible's", "result"])
+def test_actions_translate(end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action_base.process, "hide_memory", lambda: None)
+    for name, said in (("grid.security.trust_anchors", "set trust_anchors_allow"), ("site.local.x", "set allow")):
+        result = Action(role(name), {**end} if isinstance(end, dict) else end).run(None, {})
+        assert said in result["msg"]
+
+
+def test_each_part_of_a_node_speaks_of_its_own_variables() -> None:
+    def part(end: Exception | dict[str, Any]) -> Conversation:
+        yield Request([])
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    spoken = [option_names.spoken("trust_anchors", part(end)) for end in (ENDS[0], {**ENDS[2]})]
+    told = exchange.hold(exchange.together([*spoken, part(ENDS[0])]), lambda *_request: [])
+    assert [("trust_anchors_allow" in one["msg"]) for one in told] == [True, True, False]
+    assert told[0]["kind"] == "shrink"
+    with pytest.raises(AnsibleActionFail, match="trust_anchors_allow_shrink"):
+        exchange.hold(option_names.spoken("trust_anchors", part(ENDS[1])), lambda *_request: [])

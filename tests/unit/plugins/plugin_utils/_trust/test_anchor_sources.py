@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories and tarballs as sources: the same tree has the same files, and the stamp sees each of them."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils._trust import (
+    anchor_reading,
+    anchor_selection,
+    anchor_sources,
+    source_files,
+    source_stamps,
+    trust_anchors,
+    verified,
+)
+from ansible_collections.grid.security.tests.support import pki
+
+SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+ONE, TWO = pki.issue("One", authority=True), pki.issue("Two", authority=True)
+
+
+def read(path: Path, crls: bool = True) -> list[anchor_sources.Group]:
+    return anchor_sources.read({**SOURCE, "src": str(path)}, str, verified.fetch, crls)
+
+
+def found(path: Path) -> dict[str, bytes]:
+    """The content of all files by the last directory and the name."""
+    groups = read(path)
+    return {f"{one.directory}/{name}": data for one in groups for name, data in {**one.files, **one.crls}.items()}
+
+
+def kind(path: Path) -> str:
+    with pytest.raises(GridSecurityError) as caught:
+        read(path)
+    return caught.value.kind
+
+
+def stamp(path: Path) -> source_stamps.Stamp:
+    return source_stamps.take(SimpleNamespace(find=str), [{**SOURCE, "src": str(path)}])
+
+
+@pytest.fixture(name="tree")
+def _tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    deepest = tree / "a/b/c/d"
+    deepest.mkdir(parents=True)
+    for directory, name in (
+        (tree, "top.pem"),
+        (tree / "a", "one.crt"),
+        (tree / "a/b", "alias.0"),
+        (deepest, "deep.der"),
+    ):
+        (directory / name).write_bytes(name.encode())
+    (tree / "a/b/alias.info").write_bytes(b"info")
+    (deepest / "deep.crl").write_bytes(b"crl")
+    return tree
+
+
+def test_a_directory_and_the_tarball_of_it_have_the_same_files(tree: Path, tmp_path: Path) -> None:
+    (tree / "a/b/01234567.0").symlink_to("alias.0")
+    (tree / "linked.pem").symlink_to("a/one.crt")
+    (tree / "gone.pem").symlink_to("nowhere")
+    for name in ("._top.pem", ".git/config.pem", "a/b/lonely.0", "README", "a/openssl.cnf"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_bytes(b"ignored")
+    with tarfile.open(tmp_path / "tree.tar.gz", "w:gz") as archive:
+        archive.add(tree, "")
+    names = ["/linked.pem", "/top.pem", "a/one.crt", "b/01234567.0", "b/alias.0", "b/alias.info", "d/deep.crl"]
+    listed = found(tmp_path / "tree.tar.gz")
+    assert sorted(listed) == [*names, "d/deep.der"]
+    assert {name.replace("tree/", "/"): data for name, data in found(tree).items()} == listed
+
+
+@pytest.mark.parametrize("place", ["top.pem", "a/one.crt", "a/b/alias.0", "a/b/c/d/deep.der", "a/b/c/d/deep.crl"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(b"other"),
+        lambda path: path.unlink(),
+        lambda path: path.rename(path.with_name("other.pem")),
+        lambda path: (path.parent / "new.p7b").write_bytes(b"new"),
+        lambda path: ((path.parent / "new").mkdir(), (path.parent / "new/new.pem").write_bytes(b"new")),
+    ],
+)
+def test_the_stamp_sees_changes_at_each_depth(tree: Path, place: str, change: Callable[[Path], Any]) -> None:
+    before = stamp(tree)
+    assert stamp(tree) == before
+    change(tree / place)
+    assert (stamp(tree).anchors, stamp(tree).crls) != (before.anchors, before.crls)
+
+
+def test_a_companion_makes_a_numbered_file_count(tree: Path) -> None:
+    (tree / "late.0").write_bytes(b"late")
+    assert "tree/late.0" not in found(tree)
+    before = stamp(tree)
+    (tree / "late.signing_policy").write_bytes(b"")
+    assert "tree/late.0" in found(tree)
+    assert stamp(tree).anchors != before.anchors
+
+
+# --- links to directories ---------------------------------------------------------------------------------------------
+
+
+def test_links_to_directories_are_read_once(tree: Path, tmp_path: Path) -> None:
+    """Real directories come first: their names are profiles."""
+    other = tmp_path / "other"
+    (other / "below").mkdir(parents=True)
+    (other / "below/other.pem").write_bytes(b"other")
+    (other / "back").symlink_to(tree)
+    (tree / "0-same").symlink_to("a")
+    (tree / "loop").symlink_to(".")
+    (tree / "a/b/up").symlink_to("../..")
+    (tree / "itself").symlink_to("itself")
+    (tree / "a/elsewhere").symlink_to(other)
+    (tree / "z-again").symlink_to(other / "below")
+    names = ["a/one.crt", "b/alias.0", "b/alias.info", "d/deep.crl", "d/deep.der", "tree/top.pem"]
+    assert sorted(found(tree)) == [*names, "z-again/other.pem"]
+
+
+def test_a_source_that_is_a_link(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tree)
+    assert len(found(tmp_path / "link")) == len(found(tree))
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_depth_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "/".join(["x"] * 32)).mkdir(parents=True)
+    assert read(tmp_path) == []
+    (tmp_path / "/".join(["x"] * 33)).mkdir()
+    assert kind(tmp_path) == "too_large"
+    with pytest.raises(GridSecurityError, match="directories in more than 32 levels"):
+        stamp(tmp_path)
+
+
+def test_the_number_of_files_is_bounded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = sum(len(directories) + len(files) for _path, directories, files in os.walk(tree))
+    monkeypatch.setattr(source_files, "MOST_FILES", entries)
+    assert len(found(tree)) == 6
+    (tree / "a/b/c/README").write_bytes(b"")
+    assert kind(tree) == "too_large"
+
+
+def test_the_size_of_a_directory_is_bounded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchor_sources, "_LARGEST_SOURCE", sum(map(len, found(tree).values())) - len(b"crl"))
+    assert len(found(tree)) == 6
+    (tree / "a/b/c/more.pem").write_bytes(b"x")
+    assert kind(tree) == "too_large"
+
+
+# --- what is made of it -----------------------------------------------------------------------------------------------
+
+
+def test_every_form_is_placed_as_pem(tmp_path: Path) -> None:
+    (tmp_path / "one.cer").write_bytes(pki.certificates_only(ONE.certificate))
+    (tmp_path / "one.info").write_text("alias = one\n")
+    (tmp_path / "both.p7b").write_bytes(pki.certificates_only(ONE.certificate, TWO.certificate))
+    placed = anchor_reading.collect(read(tmp_path)).anchors
+    assert [(anchor.alias, anchor.pem) for anchor in placed] == [("Two", TWO.pem), ("one", ONE.pem)]
+
+
+@pytest.mark.parametrize("name", ["ca.cer", "ca.der", "ca.crt", "ca.pem", "ca.CER", "ca"])
+def test_a_file_is_read_by_content(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(pki.certificates_only(ONE.certificate))
+    (placed,) = anchor_reading.collect(read(tmp_path / name)).anchors
+    assert (placed.alias, placed.pem) == ("ca", ONE.pem)
+
+
+def test_a_package_is_named_whatever_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "igtf-policy-classic.deb"
+    path.write_bytes(b"!<arch>\ndebian-binary" + bytes(2 << 20))
+    with pytest.raises(GridSecurityError, match=f"^{path} is a Debian package. Unpack it: dpkg-deb -x FILE DIRECTORY$"):
+        read(path)
+
+
+def test_a_file_of_a_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(b"PK\3\4")
+    options = {name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()}
+    with pytest.raises(GridSecurityError, match=f"^{tmp_path}/ca.pem is a zip archive. Unpack it: unzip FILE\n"):
+        anchor_selection.refuse(anchor_reading.collect(read(tmp_path)).unusable, options)
+
+
+@pytest.mark.parametrize("form", ["directory", "tarball", "file"])
+def test_a_file_that_is_too_large_costs_only_itself(tmp_path: Path, form: str) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "huge.pem").write_bytes(ONE.pem + bytes(source_files.LARGEST))
+    if form != "file":
+        (tree / "one.pem").write_bytes(ONE.pem)
+        (tree / "two.pem").write_bytes(TWO.pem)
+        (tree / "two.signing_policy").write_bytes(b"#" * (source_files.LARGEST + 1))
+    tarball = tmp_path / "tree.tar"
+    with tarfile.open(tarball, "w") as archive:
+        archive.add(tree, "certs")
+    source, where = {
+        "directory": (tree, f"{tree}/"),
+        "tarball": (tarball, "tree.tar:certs/"),
+        "file": (tree / "huge.pem", f"{tree}/"),
+    }[form]
+    for crls in (False, True):
+        found = anchor_reading.collect(read(source, crls))
+        assert [one.alias for one in found.anchors] == ([] if form == "file" else ["one"])
+        assert [(one.error.kind, one.error.message) for one in found.unusable] == [
+            ("too_large", f"{where}{name} is larger than 1 MiB, so it is no file of a CA. Check the source.")
+            for name in ("huge.pem", "two.signing_policy")[: 1 if form == "file" else 2]
+        ]
+        options = {name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()}
+        assert anchor_selection.refuse(found.unusable, {**options, "exclude": ["huge", "two"]}) == []

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which commands a system is asked to run; Debian's are run for real by the integration target role_trust_anchors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
+from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, system_store
+from ansible_collections.grid.security.tests.support import pki
+
+
+class Recorder:
+    """Stands for an action: keeps what it is asked to execute, and answers as told."""
+
+    def __init__(self, answer: dict[str, Any], facts: dict[str, Any] | None = None) -> None:
+        self.answer, self.task_vars = answer, {"ansible_facts": facts or {}}
+        self.asked: list[dict[str, Any]] = []
+
+    def execute(self, _module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(arguments)
+        return self.answer
+
+
+def anchor(alias: str) -> anchors.Anchor:
+    one = pki.issue(alias, authority=True)
+    return anchors.Anchor(alias, one.facts, one.pem, {}, set(), "test")
+
+
+ONE, TWO = anchor("one"), anchor("two")
+
+
+def refresh(family: str, answer: dict[str, Any], missing: list[str] | None = None) -> tuple[list[list[str]], Any]:
+    """The commands that were run, and the result of the conversation."""
+    recorder = Recorder(answer)
+    wanted = system_store.place(family, [ONE], {"one": ONE.pem})
+    found = {"grid-security-two.pem": {"certificate": TWO.fingerprint}}
+    talk = system_store.refresh(recorder, family, wanted, found)  # type: ignore[arg-type]
+    result = exchange.hold(talk, lambda sets, contents: [{"missing": missing or []} for _one in sets])
+    return [arguments["argv"] for arguments in recorder.asked], result
+
+
+def test_debian_and_enterprise_linux_update_all() -> None:
+    assert refresh("Debian", {}) == ([["update-ca-certificates"]], None)
+    assert refresh("RedHat", {}) == ([["update-ca-trust", "extract"]], None)
+
+
+def test_macos_adds_and_deletes_each() -> None:
+    (add, delete), _result = refresh("Darwin", {})
+    assert add[:2] == ["security", "add-trusted-cert"]
+    assert add[-1].endswith("/grid-security-one.pem")
+    assert delete[:2] == ["security", "delete-certificate"]
+    assert TWO.fingerprint.replace(":", "") in delete
+
+
+def test_failing_command_is_told() -> None:
+    _commands, result = refresh("Debian", {"failed": True, "stderr": "disk full"})
+    assert "update-ca-certificates failed: disk full. Install ca-certificates" in result["msg"]
+
+
+def test_what_the_system_did_not_take_up_is_told() -> None:
+    _commands, result = refresh("RedHat", {}, ["grid-security-one.pem"])
+    assert result["kind"] == "not_in_system_store"
+    assert "tls-ca-bundle.pem lacks grid-security-one.pem" in result["msg"]
+
+
+def test_family_from_facts_or_asked_for() -> None:
+    asked = {"ansible_facts": {"ansible_os_family": "RedHat"}}
+    known, unknown = Recorder(asked, {"os_family": "Debian"}), Recorder(asked)
+    assert system_store.detect(known) == "Debian"  # type: ignore[arg-type]
+    assert known.asked == []
+    assert system_store.detect(unknown) == "RedHat"  # type: ignore[arg-type]
+
+
+def test_unknown_family() -> None:
+    with pytest.raises(GridSecurityError, match=r"trust store of Gentoo is not known.*bundle_path"):
+        system_store.detect(Recorder({}, {"os_family": "Gentoo"}))  # type: ignore[arg-type]

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layout of a trust directory, and the way from one to another."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._files import engine
+from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_anchors, trust_store
+from ansible_collections.grid.security.tests.support import pki
+
+
+def anchor(alias: str, common_name: str, files: dict[str, bytes] | None = None) -> anchors.Anchor:
+    one = pki.issue(common_name, authority=True)
+    return anchors.Anchor(alias, one.facts, one.pem, files or {}, set(), "test")
+
+
+ALICE = anchor("alice", "Alice CA", {"signing_policy": b"policy of alice\n", "info": b"alias = alice\n"})
+BOB = anchor("bob", "Bob CA")
+TWINS = [anchor(f"twin{number}", "Twin CA", {"signing_policy": b"%d\n" % number}) for number in range(3)]
+
+
+def directory(path: Path, wanted: places.Facts) -> places.Place:
+    return places.Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["..", "."])
+
+
+def compare(place: places.Place) -> dict[str, Any]:
+    (outcome,) = engine.converge([places.compare_set(place)], {}, False, False)
+    assert not outcome.get("failed"), outcome
+    return outcome
+
+
+def converge(path: Path, wanted: places.Facts) -> list[dict[str, Any]]:
+    """As the action does, on this machine; returns the entries sent."""
+    place = directory(path, wanted)
+    update = trust_store.Update(place, compare(place))
+    if update.entries:
+        (applied,) = engine.converge([places.update_set(place, update.entries)], update.contents, False, False)
+        assert not applied.get("failed"), applied
+    return update.entries
+
+
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> Path:
+    return tmp_path.resolve() / "grid-security/certificates"
+
+
+def test_placed_as_packages_do(store: Path) -> None:
+    converge(store, trust_store.layout([ALICE]))
+    new, old = ALICE.certificate.hashes
+    assert {path.name: str(path.readlink()) for path in store.iterdir() if path.is_symlink()} == {
+        f"{digest}.{ending}": f"alice.{'pem' if ending == '0' else ending}"
+        for digest in (new, old)
+        for ending in ("0", "signing_policy")
+    }
+    assert (store / f"{new}.signing_policy").read_bytes() == b"policy of alice\n"
+    assert store.stat().st_mode & 0o777 == 0o755
+    assert (store / "alice.pem").stat().st_mode & 0o777 == 0o644
+
+
+def test_anchor_that_is_called_by_its_hash(store: Path) -> None:
+    for digest in ALICE.certificate.hashes:
+        nameless = anchors.Anchor(digest, ALICE.certificate, ALICE.pem, ALICE.files, set(), "test")
+        converge(store, trust_store.layout([nameless]))
+        assert [path.name for path in store.iterdir() if not path.exists()] == []
+        assert (store / f"{digest}.signing_policy").read_bytes() == b"policy of alice\n"
+
+
+def test_a_policy_under_a_hash_does_not_hide_those_of_other_cas_with_the_hash(store: Path) -> None:
+    one, other, _third = TWINS
+    for digest in one.certificate.hashes:
+        own = {"signing_policy": b"policy of the file\n"}
+        nameless = anchors.Anchor(digest, one.certificate, one.pem, own, set(), "test")
+        stranger = anchors.Anchor(digest, BOB.certificate, BOB.pem, own, set(), "test")  # named after another CA's hash
+        for first in (nameless, stranger):
+            converge(store, trust_store.layout([first, other]))
+            text = (store / f"{digest}.signing_policy").read_bytes()
+            assert sorted(text.splitlines()) == [b"", b"1", b"policy of the file"]
+
+
+def test_nothing_to_do_sends_nothing(store: Path) -> None:
+    wanted = trust_store.layout([ALICE, BOB, *TWINS])
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+def test_only_what_differs_is_sent(store: Path) -> None:
+    wanted = trust_store.layout([ALICE, BOB])
+    converge(store, wanted)
+    (store / "bob.pem").write_text("damaged")
+    assert [entry["path"] for entry in converge(store, wanted)] == ["bob.pem"]
+    (store / "bob.pem").chmod(0o666)
+    assert [entry["path"] for entry in converge(store, wanted)] == ["bob.pem"]
+
+
+@pytest.mark.parametrize("purge", [True, False])
+def test_what_an_interrupted_run_left_is_cleared(store: Path, purge: bool) -> None:
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    (store / ".grid-security-0123.tmp").write_text("half")
+    place = directory(store, wanted)
+    update = trust_store.Update(place, compare(place), purge)
+    assert update.is_needed
+    assert update.entries == [{"path": ".grid-security-0123.tmp", "state": "absent"}]
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+def test_links_go_before_what_they_lead_to(store: Path) -> None:
+    converge(store, trust_store.layout([ALICE, BOB]))
+    gone = [entry["path"] for entry in converge(store, trust_store.layout([BOB]))]
+    first = min(number for number, name in enumerate(gone) if name.startswith("alice."))
+    assert {name.partition(".")[0] for name in gone[:first]} == set(ALICE.certificate.hashes)
+    assert {name.partition(".")[2] for name in gone[:first]} == {"0", "signing_policy"}
+    assert len(gone[:first]) == 4
+
+
+def test_of_a_changed_anchor_only_its_files_travel(store: Path) -> None:
+    renewed = anchor("bob", "Bob CA")
+    converge(store, trust_store.layout([ALICE, BOB]))
+    assert [entry["path"] for entry in converge(store, trust_store.layout([ALICE, renewed]))] == ["bob.pem"]
+    elsewhere = anchor("bob", "Other CA", {"signing_policy": b"new policy\n"})
+    old, new = (set(one.certificate.hashes) for one in (BOB, elsewhere))
+    moved = {entry["path"] for entry in converge(store, trust_store.layout([ALICE, elsewhere]))}
+    stems = {path.partition(".")[0] for path in moved}
+    assert stems == {"bob"} | old | new
+
+
+def test_removal_takes_revocation_lists_and_leaves_the_rest(store: Path) -> None:
+    converge(store, trust_store.layout([ALICE, BOB]))
+    (kept, _old), (gone, _old2) = ALICE.certificate.hashes, BOB.certificate.hashes
+    for name in (f"{kept}.r0", f"{gone}.r0", "README"):
+        (store / name).write_text("")
+    converge(store, trust_store.layout([ALICE]))
+    left = {path.name for path in store.iterdir()}
+    assert {f"{kept}.r0", "README"} <= left
+    assert not left & {f"{gone}.r0", f"{gone}.0", "bob.pem"}
+
+
+def test_collisions_are_numbered_and_share_a_policy(store: Path) -> None:
+    converge(store, trust_store.layout(TWINS))
+    new, _old = TWINS[0].certificate.hashes
+    assert len({(store / f"{new}.{number}").readlink() for number in range(3)}) == 3
+    assert sorted((store / f"{new}.signing_policy").read_text().split()) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("before", [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]])
+@pytest.mark.parametrize("after", [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]])
+def test_no_twin_that_stays_is_ever_without_a_link(before: list[int], after: list[int]) -> None:
+    old, new = (trust_store.layout([TWINS[i] for i in chosen]) for chosen in (before, after))
+    entries, _contents = trust_store.difference(new, old)
+    digest, _old = TWINS[0].certificate.hashes
+    links = {name: facts["target"] for name, facts in old.items() if name[:-2] == digest}
+    staying = {f"twin{number}.pem" for number in set(before) & set(after)}
+    for entry in sorted(entries, key=lambda one: ["file", "link", "absent"].index(one["state"])):
+        if entry["state"] == "link" and entry["path"][:-2] == digest:
+            links[entry["path"]] = entry["target"]
+        elif entry["state"] == "absent":
+            links.pop(entry["path"], None)
+        assert staying <= set(links.values())
+
+
+def test_gutting_is_refused() -> None:
+    full, few = trust_store.layout([ALICE, BOB, *TWINS]), trust_store.layout([ALICE, BOB])
+    trust_store.refuse_shrinking(full, few)
+    for wanted in (few, {}):
+        with pytest.raises(GridSecurityError, match="allow_shrink"):
+            trust_store.refuse_shrinking(wanted, full)
+
+
+def test_description(store: Path) -> None:
+    old, new = trust_store.layout([ALICE, BOB]), trust_store.layout([anchor("alice", "Alice CA"), TWINS[0]])
+    update = trust_store.Update(directory(store, new), {"changed": True, "found": old})
+    told = trust_anchors.result([update], [], True)
+    assert {key: [one["alias"] for one in told[key]] for key in ("added", "removed", "replaced")} == {
+        "added": ["twin0"],
+        "removed": ["bob"],
+        "replaced": ["alice"],
+    }
+    shown = told["diff"][0]["prepared"].splitlines()
+    assert [line.split(" (")[0] for line in shown[:3]] == ["- bob", "+ twin0", "~ alice"]
+    assert told["files"] == []
+
+
+def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
+    wanted = trust_store.layout([ALICE, BOB])
+    converge(store, wanted)
+    new, _old = ALICE.certificate.hashes
+    (store / f"{new}.0").unlink()
+    (store / "alice.signing_policy").write_text("another")
+    (store / "alice.info").chmod(0o600)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    expected = {f"{new}.0: missing", "alice.signing_policy: other content", "alice.info: mode 0600 → 0644"}
+    assert set(told["files"]) == expected
+    assert told["summary"] == ["other files and links that differed: 3"]
+    assert expected < set(told["diff"][0]["prepared"].splitlines())
+
+
+def test_a_file_that_was_a_link_is_told_as_that(store: Path) -> None:
+    """As where the distribution's packages filled the directory: nobody has another certificate afterwards."""
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    for name in ("alice.pem", "alice.info"):
+        (store / name).rename(store.parent / name)
+        (store / name).symlink_to(store.parent / name)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    assert (told["added"], told["removed"], told["replaced"]) == ([], [], [])
+    same = "now a file, was a link with the same content"
+    assert sorted(told["files"]) == [f"alice.{end}: {same}" for end in ("info", "pem")]
+    assert told["summary"] == ["files and links with the same content in another form: 2"]
+    assert converge(store, wanted)
+    assert converge(store, wanted) == []
+
+
+def test_a_directory_of_links_as_packages_make_it(store: Path) -> None:
+    """Each file, and each link by a hash, is a link to another directory."""
+    bob = anchor("bob", "Bob CA", {"info": b"alias = bob\n"})
+    wanted = trust_store.layout([ALICE, bob])
+    package = store.parent / "package"
+    converge(package, wanted)
+    store.mkdir()
+    for path in package.iterdir():
+        (store / path.name).symlink_to(path)
+    (package / "bob.info").write_text("another")
+    (package / "alice.pem").write_bytes(TWINS[0].pem)
+    place = directory(store, wanted)
+    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    assert [one["alias"] for one in told["replaced"]] == ["alice"]
+    assert told["files"][0] == "bob.info: now a file, was a link with other content"
+    assert "bob.pem: now a file, was a link with the same content" in told["files"]
+    new, _old = bob.certificate.hashes
+    assert f"{new}.0: other target with the same content" in told["files"]
+    numbers = (
+        "CAs replaced: 1, other files and links that differed: 1, files and links with the same content in another"
+    )
+    assert told["summary"] == [f"{numbers} form: {len(told['files']) - 1}"]
+
+
+def test_links_of_others_and_private_files_are_not_followed(store: Path) -> None:
+    store.mkdir(parents=True)
+    secret, pipe = store.parent / "secret", store.parent / "pipe"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    os.mkfifo(pipe)
+    for name, target in (("secret", secret), ("pipe", pipe), ("zero", "/dev/zero"), ("loop", store / "loop.pem")):
+        (store / f"{name}.pem").symlink_to(target)
+    found = compare(directory(store, {}))["found"]
+    assert len(found) == 4
+    assert not any("leads_to" in facts for facts in found.values())
+
+
+FILE = {**places.file_facts(b"a"), "own": True}
+LINK = {**places.link_facts("a"), "leads_to": FILE["sha256"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (None, FILE, "missing"),
+        (FILE, None, "unwanted"),
+        (places.link_facts("a"), FILE, "now a file, was a link"),
+        (LINK, FILE, "now a file, was a link with the same content"),
+        (LINK, places.file_facts(b"b"), "now a file, was a link with other content"),
+        ({**LINK, "target": "b"}, LINK, "other target with the same content"),
+        (FILE, places.link_facts("a"), "now a link, was a file"),
+        (places.link_facts("a"), places.link_facts("b"), "other target"),
+        (places.file_facts(b"b"), FILE, "other content"),
+        ({**FILE, "own": False, "mode": 0o600}, FILE, "other owner, mode 0600 → 0644"),
+    ],
+)
+def test_words_hold_before_and_after_the_change(before: Any, after: Any, words: str) -> None:
+    assert places.words(before, after) == words
+
+
+def test_links_are_seen_and_directories_stay(store: Path) -> None:
+    store.mkdir(parents=True)
+    (store / "pipe.pem").symlink_to("nowhere")
+    (store / "directory.pem").mkdir()
+    assert [entry["path"] for entry in converge(store, {})] == ["pipe.pem"]
+    assert [path.name for path in store.iterdir()] == ["directory.pem"]
+
+
+def test_what_the_system_has_not_taken_up_is_missing(store: Path) -> None:
+    wanted = {f"{one.alias}.crt": places.file_facts(one.pem, one.fingerprint) for one in (ALICE, BOB)}
+    bundle = store.parent / "bundle.crt"
+    place = places.Place("system", str(store), ["*.crt"], wanted, ["..", "."], str(bundle))
+    update = trust_store.Update(place, compare(place))
+    engine.converge([places.update_set(place, update.entries)], update.contents, False, False)
+    for content, missing in ((None, ["alice.crt", "bob.crt"]), (BOB.pem, ["alice.crt"]), (BOB.pem + ALICE.pem, [])):
+        if content:
+            bundle.write_bytes(content)
+        outcome = compare(place)
+        assert (outcome["changed"], outcome.get("missing", [])) == (bool(missing), missing)
+        assert trust_store.Update(place, outcome).is_needed is bool(missing)
+
+
+# --- what is never removed --------------------------------------------------------------------------------------------
+
+USER = pki.issue("User", issuer=pki.issue("CA of users", authority=True))
+KEY = USER.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+CA = pki.issue("Gone CA", authority=True)
+KEPT = {
+    "hostcert.pem": USER.pem,
+    "hostkey.pem": KEY,
+    "both.pem": CA.pem + KEY,
+    "cut.pem": KEY[:-30],
+    "12345678.0": CA.pem + KEY,
+    "key.signing_policy": KEY,
+    "policy.pem": KEY,
+    "policy.signing_policy": b"policy\n",
+    "dh.pem": b"-----BEGIN DH PARAMETERS-----\nAA==\n-----END DH PARAMETERS-----\n",
+    "empty.pem": b"",
+    "emacs.info": b"This is emacs.info, produced by makeinfo.\n",
+}
+REMOVED = {
+    "gone.pem": CA.pem,
+    "gone.info": b"alias = gone\n",
+    "damaged.pem": CA.pem[:-60],
+    "damaged.namespaces": b"",
+    "87654321.0": b"damaged",
+    "orphan.crl_url": b"http://example.org\n",
+}
+
+
+def test_only_files_of_a_trust_directory_are_removed_and_no_keys(store: Path) -> None:
+    wanted = trust_store.layout([ALICE])
+    converge(store, wanted)
+    for name, content in {**KEPT, **REMOVED}.items():
+        (store / name).write_bytes(content)
+    links = {"hostkey-link.pem": "hostkey.pem", "away.pem": "/etc/ssl/cert.pem", "key-link.pem": "key.of.service"}
+    (store / "key.of.service").write_bytes(KEY)
+    for name, target in {**links, "pipe.pem": "nowhere", "gone-link.pem": "gone.pem"}.items():
+        (store / name).symlink_to(target)
+    (store / "fifo.pem").unlink(missing_ok=True)
+    os.mkfifo(store / "fifo.pem")
+    place = directory(store, wanted)
+    update = trust_store.Update(place, compare(place))
+    kept = {*KEPT, *links, "fifo.pem"} - {"policy.signing_policy"}
+    assert {entry["path"] for entry in update.entries if not re.search(r"\.r\d$", entry["path"])} == {
+        *REMOVED,
+        "policy.signing_policy",
+        "pipe.pem",
+        "gone-link.pem",
+    }
+    assert update.left == sorted(kept)
+    (warning,) = trust_store.warnings([update])
+    assert str(store) in warning
+    assert converge(store, wanted)
+    assert kept <= {path.name for path in store.iterdir()}
+    again = trust_store.Update(place, compare(place))
+    assert (again.is_needed, again.left) == (False, sorted(kept))
+    assert trust_store.Update(place, compare(place), purge=False).left == []
+
+
+def test_system_stores_are_not_judged(tmp_path: Path) -> None:
+    """Their files carry our prefix, whatever is in them."""
+    (tmp_path / "grid-security-damaged.pem").write_bytes(b"damaged")
+    place = places.Place("system trust store", str(tmp_path.resolve()), ["grid-security-*.pem"], {}, [], None)
+    assert trust_store.Update(place, compare(place)).entries == [
+        {"path": "grid-security-damaged.pem", "state": "absent"}
+    ]
