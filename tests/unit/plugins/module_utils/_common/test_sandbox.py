@@ -72,7 +72,7 @@ def test_memory_is_limited() -> None:
 def test_unexpected_errors_are_named_and_not_quoted(error: BaseException) -> None:
     found = failure(raising(error))
     assert found.kind == "internal"
-    assert f"{type(error).__name__} in test_bounded.py, line" in found.message
+    assert f"{type(error).__name__} in test_sandbox.py, line" in found.message
     assert "planted" not in found.message
 
 

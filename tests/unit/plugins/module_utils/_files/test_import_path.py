@@ -51,7 +51,7 @@ def place(directory: Path, gives: bool) -> dict[str, Any]:
     texts = ("certificate", "key")
     sets = [engine.credential_set("one", "nobody", str(directory), texts)]
     arguments = {"sets": sets, "contents": engine.encoded(*texts), "check": False, "diff": False}
-    root = str(Path(import_path.__file__).parents[5])
+    root = str(Path(import_path.__file__).parents[6])
     # Isolated from PYTHONPATH, so that nothing but the hook finds the collection.
     command, told = [sys.executable, "-I", "-c", HOOKED], json.dumps([root, gives, arguments])
     done = subprocess.run(command, input=told, capture_output=True, text=True, cwd="/", check=False)
