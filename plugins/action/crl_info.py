@@ -20,4 +20,4 @@ class ActionModule(ActionOfModules):  # type: ignore[misc]  # ansible has no typ
         variables = {**(task_vars or {}), "mitogen_task_isolation": "fork"}  # with Mitogen: a process of its own
         result: dict[str, Any] = super().run(tmp, variables)
         message = node_python.complaint(self, result, variables)
-        return {"failed": True, "kind": "old_python", "msg": message} if message else result
+        return {"failed": True, "error_code": "old_python", "msg": message} if message else result

@@ -176,7 +176,7 @@ revoked:
       description: The CRL.
       returned: always
       type: str
-kind:
+error_code:
   description: A short stable identifier of the failure.
   returned: failure
   type: str
@@ -214,9 +214,11 @@ def main() -> None:
         revoked = revocation.revoked(module.params["path"], module.params["certificates"])
         answer = answers.checked({"crls": crls, "revoked": revoked}, answers.LARGEST)
     except GridSecurityError as error:
-        module.fail_json(msg=error.message, kind=error.kind)
+        module.fail_json(msg=error.message, error_code=error.error_code)
     except answers.AnswerError as error:
-        module.fail_json(msg=f"The result about {module.params['path']} has {error}. {_REMEDY}", kind="bad_answer")
+        module.fail_json(
+            msg=f"The result about {module.params['path']} has {error}. {_REMEDY}", error_code="bad_answer"
+        )
     for warning in crl_store.warnings(crls) if module.params["warn"] else []:
         module.warn(warning)
     module.exit_json(changed=False, **answer)

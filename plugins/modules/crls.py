@@ -173,7 +173,7 @@ crls:
       description: Whether a file differed.
       returned: always
       type: bool
-    why:
+    changes:
       description: What changed, by file.
       returned: always
       type: list
@@ -182,7 +182,7 @@ crls:
       description: Why no CRL could be had, or was not placed, and what follows from it; or null.
       returned: always
       type: str
-kind:
+error_code:
   description: A short stable identifier of the failure.
   returned: failure
   type: str

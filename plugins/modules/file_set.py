@@ -187,7 +187,7 @@ sets:
       description: Whether the set failed.
       returned: failure
       type: bool
-    kind:
+    error_code:
       description: A short stable identifier of the failure.
       returned: failure
       type: str

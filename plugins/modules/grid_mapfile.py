@@ -136,7 +136,7 @@ not_mapped:
       returned: always
       type: list
       elements: str
-    kind:
+    error_code:
       description: A short stable identifier of the failure.
       returned: always
       type: str
@@ -144,7 +144,7 @@ not_mapped:
       description: What went wrong and what to do.
       returned: always
       type: str
-kind:
+error_code:
   description: A short stable identifier of the failure.
   returned: failure
   type: str

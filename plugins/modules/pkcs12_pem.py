@@ -255,7 +255,7 @@ options:
           - If the list is not empty, a credential is placed only if a chain leads from its certificate to one of these CAs. Intermediate
             CAs may come from the archive. The check covers the signatures, the validity of each CA, basicConstraints and keyUsage, the
             CA's signing policy, and its CRL if a source has one (C(HASH.r0) or C(ALIAS.crl) beside the CA, or a PEM block in the CA's file).
-          - Otherwise the credential fails with the kind V(untrusted), and nothing is changed for it.
+          - Otherwise the credential fails with the error code V(untrusted), and nothing is changed for it.
           - A CA without a signing policy may issue any subject. A certificate that is signed with MD5, a proxy certificate and a self-signed
             one are not trusted. SHA-1 is accepted, as in grid clients. If the CRL of a CA has expired, all certificates of that CA are
             refused, as in Globus.
@@ -406,7 +406,7 @@ credentials:
       description: Whether something was not as it should be.
       returned: always
       type: bool
-    why:
+    changes:
       description:
         - What changed, in words; in check mode, what differs, as in V(private key missing).
         - V(passphrase changed) - the stored key was the same, with another passphrase.
@@ -472,7 +472,7 @@ credentials:
       returned: when O(backup) is set and something was replaced or removed
       type: list
       elements: str
-    kind:
+    error_code:
       description: A short stable identifier of the failure.
       returned: failure
       type: str
@@ -524,7 +524,7 @@ services:
       description: Whether the service owed a restart or a reload.
       returned: always
       type: bool
-    why:
+    reason:
       description: Why the service owed a restart or a reload.
       returned: when the service owed a restart or a reload
       type: str

@@ -191,7 +191,7 @@ places:
   returned: success
   type: list
   elements: str
-kind:
+error_code:
   description: A short stable identifier of the failure.
   returned: failure
   type: str

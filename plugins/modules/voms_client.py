@@ -126,7 +126,7 @@ vos:
       description: Whether something differed.
       returned: always
       type: bool
-    why:
+    changes:
       description: What differed, in words.
       returned: always
       type: list
@@ -138,7 +138,7 @@ summary:
   type: list
   elements: str
   sample: ["2 VOs, 1 changed: atlas"]
-kind:
+error_code:
   description: A short stable identifier of the failure.
   returned: failure
   type: str

@@ -73,7 +73,7 @@ def wrong(change: Change, outcome: dict[str, Any], undone: bool) -> Iterator[str
     """What is wrong after a failure. :param undone: whether what was begun could be undone."""
     tree = snapshot(change.root)
     yield from change.wrong(tree)
-    if outcome["kind"] != "incomplete" and files(tree) != files(change.before):
+    if outcome["error_code"] != "incomplete" and files(tree) != files(change.before):
         yield f"{outcome['msg']} – but something has changed"
     if undone and change.is_mixed(tree) and change.pair[0] in change.after:
         yield "certificate and key do not match"
@@ -84,9 +84,9 @@ def wrong(change: Change, outcome: dict[str, Any], undone: bool) -> Iterator[str
 def unclear(change: Change, outcome: dict[str, Any], error: str) -> Iterator[str]:
     """What a message lacks: the thing, the cause, the remedy."""
     message, cause = outcome["msg"], os.strerror(getattr(errno, error))
-    if outcome["kind"] == "changed_meanwhile":  # so it looks if a file can suddenly not be read
+    if outcome["error_code"] == "changed_meanwhile":  # so it looks if a file can suddenly not be read
         return
-    if outcome["kind"] not in ("os_error", "incomplete", "no_access"):
+    if outcome["error_code"] not in ("os_error", "incomplete", "no_access"):
         yield f"kind {outcome['kind']}: {message}"
     if str(change.root) not in message or cause not in message or not REMEDY.search(message):
         yield f"unclear: {message}"

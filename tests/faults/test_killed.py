@@ -25,7 +25,7 @@ pytestmark = needs_strace
 
 def was_killed(answer: dict[str, Any]) -> bool:
     """The module's process, or the worker, which the module then reports."""
-    told = [one.get("kind") for one in answer.get("outcomes", [])]
+    told = [one.get("error_code") for one in answer.get("outcomes", [])]
     return answer["status"] == signal.SIGKILL or told == ["killed"]
 
 

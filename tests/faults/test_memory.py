@@ -35,7 +35,7 @@ def test_too_little_memory(engines: dict[str, Engine], room: Path, who: str, cou
         answer = engines[who].ask(*request, memory=kibibytes * KIBIBYTE)
         assert "traceback" not in answer, f"with {kibibytes} KiB more: {answer}"
         outcomes = answer["outcomes"]
-        seen[outcomes[0].get("kind", "placed")] += 1
+        seen[outcomes[0].get("error_code", "placed")] += 1
         placed = (room / "file").exists() and (room / "file").read_bytes()
         assert placed in (False, LARGE)
         assert placed or "kind" in outcomes[0]

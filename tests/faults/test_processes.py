@@ -105,4 +105,6 @@ def wrong(answer: dict[str, Any]) -> list[str]:
     """A traceback, and failures of another kind than there may be."""
     failures = [one for one in answer.get("outcomes", []) if one.get("failed")]
     kinds = ("os_error", "killed", "no_memory", "no_process")
-    return [str(one) for one in failures if one["kind"] not in kinds] + ([] if "outcomes" in answer else [str(answer)])
+    return [str(one) for one in failures if one["error_code"] not in kinds] + (
+        [] if "outcomes" in answer else [str(answer)]
+    )

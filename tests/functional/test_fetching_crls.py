@@ -191,7 +191,7 @@ def test_https_only(servers: tuple[str, str, list[str]], monkeypatch: pytest.Mon
     ):
         with pytest.raises(GridSecurityError, match=words) as caught:
             verified.fetch(url)
-        assert caught.value.kind == ("not_fetched" if "file:" in url else "not_https")
+        assert caught.value.error_code == ("not_fetched" if "file:" in url else "not_https")
     assert "/root.crl" not in requests
     monkeypatch.setattr(verified, "_LARGEST", 1 << 20)
     with pytest.raises(GridSecurityError, match="is larger than 1 MiB"):

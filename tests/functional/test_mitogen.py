@@ -88,7 +88,7 @@ def test_errors_are_told_and_others_are_placed(site: Any, homes: Path, users: li
     users.append({**users[0], "owner": "nobody-of-this-name", "src": "stranger.p12"})
     done = play(site, [{"grid.security.pkcs12_pem": {"credentials": users}}])
     said = done.stdout + done.stderr
-    assert '"kind": "wrong_passphrase"' in said
+    assert '"error_code": "wrong_passphrase"' in said
     assert "there is no account 'nobody-of-this-name'" in said
     assert "killed" not in said
     assert sorted(path.parent.name for path in homes.glob("*/.globus")) == ["daemon", "mail"]

@@ -64,7 +64,7 @@ def check(target: Target, data: bytes) -> str | None:
         for text in target.run(data):
             _check_message(target, data, readable(text))  # as all actions show it
     except GridSecurityError as error:
-        kind = error.kind
+        kind = error.error_code
         if kind not in target.kinds:
             raise Broken(f"{kind} is not documented: {error.message[:200]}") from error
         _check_message(target, data, error.message)

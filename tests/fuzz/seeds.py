@@ -150,7 +150,7 @@ def answers() -> Iterator[bytes]:
     for one in (
         {"changed": False, "entries": [], "exists": True},
         {"changed": True, "entries": [], "seen": "0" * 64, "found": found, "missing": []},
-        {"failed": True, "kind": "os_error", "msg": "/home/\udcfe: no space\n"},
+        {"failed": True, "error_code": "os_error", "msg": "/home/\udcfe: no space\n"},
         {"changed": True, "entries": [{"path": "/a", "changes": ["created"]}], "needs": ["0" * 64], "observed": {}},
     ):
         yield json.dumps(one).encode()

@@ -103,7 +103,7 @@ def _pkcs12(data: bytes) -> Iterator[str]:
             try:
                 yield from _render(data, {**form, "passphrase": passphrase}, None)
             except GridSecurityError as error:
-                if error.kind not in ("wrong_passphrase", "passphrase_required"):
+                if error.error_code not in ("wrong_passphrase", "passphrase_required"):
                     raise
                 break
 

@@ -123,7 +123,7 @@ def test_hostile_homes(
     traces.mkdir()
     results = controller.results(controller.play(items, traces))
     failed = {number: kind for number, kind in enumerate(CHOSEN.values()) if kind}
-    assert [result["kind"] for result in results] == list(failed.values())
+    assert [result["error_code"] for result in results] == list(failed.values())
     for number in set(range(len(CHOSEN))) - set(failed):
         assert (world.home(world.mallory) / f"case{number}/.globus/userkey.pem").read_bytes(), number
     assert (world.home(world.alice) / ".globus/userkey.pem").exists()
@@ -204,7 +204,7 @@ def test_archives_in_hostile_homes(world: Any, controller: Controller, tmp_path:
     results = controller.results(controller.play(items, traces))
     calls = [call for trace in traces.iterdir() for call in syscalls.read(trace)]
     assert [call for call in calls if call.uid == 0 and (call.touches(mine) or call.touches(hers))] == []
-    assert [result["kind"] for result in results] == [*["no_source"] * 3, "not_a_directory", "no_source"]
+    assert [result["error_code"] for result in results] == [*["no_source"] * 3, "not_a_directory", "no_source"]
     assert not [path for path in mine.iterdir() if path.name.startswith("globus")]
     assert (hers / ".globus/userkey.pem").stat().st_uid == world.alice.pw_uid
 
@@ -240,7 +240,7 @@ def test_workers_of_a_conversion_hold_nobody_else_s_secrets(world: Any, controll
     results = controller.results(run)
     assert held == {worker: [], steward: [], parent_of(held): words}
     assert (hers / ".globus/userkey.pem").exists()
-    assert [result["kind"] in ("os_error", "no_access") for result in results] == [True]
+    assert [result["error_code"] in ("os_error", "no_access") for result in results] == [True]
 
 
 def parent_of(held: dict[int, list[bytes]]) -> int:

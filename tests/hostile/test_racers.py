@@ -153,7 +153,7 @@ def told(outcome: dict[str, Any]) -> str:
 def check_clear(runs: list[Run]) -> None:
     """Each set converged, or there is one error of a known kind."""
     outcomes = [outcome for run in runs for outcome in run.outcomes.values()]
-    assert [one for one in outcomes if one.get("failed") and (one["kind"] not in CLEAR or not one["msg"])] == []
+    assert [one for one in outcomes if one.get("failed") and (one["error_code"] not in CLEAR or not one["msg"])] == []
 
 
 def others(world: Any) -> snapshot.Tree:

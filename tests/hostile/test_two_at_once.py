@@ -97,7 +97,7 @@ def converse(place: Place, purge: bool = True) -> exchange.Conversation:
     update = trust_store.Update(place, outcome, purge)
     if update.is_needed:
         (result,) = yield Request([update.request], update.contents)
-        return "changed" if not result.get("failed") else result["kind"]
+        return "changed" if not result.get("failed") else result["error_code"]
     return "unchanged"
 
 

@@ -59,7 +59,7 @@ def kind(content: Any, **more: Any) -> str:
     """The kind of the error."""
     with pytest.raises(GridSecurityError) as caught:
         read(content, **more)
-    return caught.value.kind
+    return caught.value.error_code
 
 
 def aliases(found: list[anchors.Anchor]) -> list[str]:

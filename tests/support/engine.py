@@ -32,7 +32,7 @@ class Run:
     def kinds(self) -> dict[str, str]:
         """In one word for each set: the kind of the failure, or whether something changed."""
         return {
-            name: one["kind"] if one.get("failed") else "changed" if one["changed"] else "unchanged"
+            name: one["error_code"] if one.get("failed") else "changed" if one["changed"] else "unchanged"
             for name, one in self.outcomes.items()
         }
 

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception of the collection: a message for a person, and a kind for code and tests."""
+"""The one exception of the collection: a message for a person, and an error code for code and tests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def readable(text: str) -> str:
 class GridSecurityError(Exception):
     """What went wrong, in one message that names the thing, the cause and the remedy.
 
-    :param kind: a short stable identifier such as ``wrong_passphrase``; results carry it beside the message.
+    :param error_code: a short stable identifier such as ``wrong_passphrase``; results carry it beside the message.
     :param message: what a user reads. It never holds a passphrase, a key or other secret content; see :func:`readable`.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, error_code: str, message: str) -> None:
         super().__init__(readable(message))
-        self.kind = kind
+        self.error_code = error_code
 
     @property
     def message(self) -> str:

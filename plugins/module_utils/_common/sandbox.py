@@ -143,7 +143,7 @@ def _answer(work: Work) -> dict[str, Any]:
     try:
         return {"result": work()}
     except GridSecurityError as error:
-        return {"kind": error.kind, "message": error.message}
+        return {"error_code": error.error_code, "message": error.message}
     except MemoryError:
         return {"unexpected": "it asks for too much memory"}
     except BaseException as error:  # pylint: disable=broad-except  # panics of cryptography's Rust are no Exception
@@ -153,8 +153,8 @@ def _answer(work: Work) -> dict[str, Any]:
 
 
 def _result(answer: dict[str, Any], name: str) -> dict[str, Any] | GridSecurityError:
-    if "kind" in answer:
-        return GridSecurityError(answer["kind"], answer["message"])
+    if "error_code" in answer:
+        return GridSecurityError(answer["error_code"], answer["message"])
     if "unexpected" in answer:
         return GridSecurityError(
             "internal", f"{name}: it cannot be converted: {answer['unexpected']}. Export it again, and report this."

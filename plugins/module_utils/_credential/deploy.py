@@ -130,7 +130,7 @@ def converge(
     pending = [item for item in items if item.error is None and item.outcome.get("needs")]
     for item in pending:
         _review(item, register)
-    if not any(item.error and item.error.kind == "no_account" for item in items):  # these are tried again
+    if not any(item.error and item.error.error_code == "no_account" for item in items):  # these are tried again
         reviewed()
     if not check:
         _render(pending, renderer)
@@ -256,7 +256,9 @@ def _exchange(items: list[_Item], watch: bool = False) -> Conversation:
         if outcome.get("failed"):  # perhaps before the engine looked at the services again
             known = item.outcome.get("services", [])
             outcome["services"] = [*known, *outcome.get("services", [])]
-            item.error = item.error or GridSecurityError(outcome["kind"], f"{label(item.options)}: {outcome['msg']}")
+            item.error = item.error or GridSecurityError(
+                outcome["error_code"], f"{label(item.options)}: {outcome['msg']}"
+            )
         item.outcome = outcome
 
 
@@ -286,12 +288,12 @@ def _result(item: _Item, check: bool) -> dict[str, Any]:
         facts = item.outline["facts"]
         result.update(facts, days_left=policy.days_left(facts), warnings=item.outline["warnings"])
     if item.error is not None:
-        result.update(failed=True, kind=item.error.kind, msg=item.error.message)
+        result.update(failed=True, error_code=item.error.error_code, msg=item.error.message)
         return result
     result["changed"] = item.outcome["changed"]
     changes = _changes(item, check)
     owner = f"{item.options['owner']}: " if item.options["owner"] else ""
-    result["why"] = [reason for reason, _line in changes]
+    result["changes"] = [reason for reason, _line in changes]
     result["differences"] = [f"{owner}{line}" for _reason, line in changes]
     backups = [entry["backup_file"] for entry in item.outcome.get("entries", []) if "backup_file" in entry]
     if backups:

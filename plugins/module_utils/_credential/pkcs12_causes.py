@@ -88,8 +88,8 @@ def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | 
     return _error(archive, *(found or _UNEXPLAINED))
 
 
-def _error(archive: Archive, kind: str, text: str) -> GridSecurityError:
-    return GridSecurityError(kind, f"{archive.name}: {text}")
+def _error(archive: Archive, error_code: str, text: str) -> GridSecurityError:
+    return GridSecurityError(error_code, f"{archive.name}: {text}")
 
 
 def _mac_differs(archive: Archive, contents: pkcs12_contents.Contents) -> GridSecurityError:

@@ -84,7 +84,7 @@ class RenderEach:
 
         (key,) = options["trust_anchors"]
         (verdict,) = chain.judge([(label(options), rendered["chain"])], self._cas[key])
-        return rendered if "until" in verdict else GridSecurityError(verdict["kind"], verdict["message"])
+        return rendered if "until" in verdict else GridSecurityError(verdict["error_code"], verdict["message"])
 
 
 def read_all(read: Callable[[dict[str, Any]], Source], options: list[dict[str, Any]]) -> list[Any]:

@@ -86,8 +86,8 @@ def _fits(value: Any, shape: Shape) -> bool:
 
 
 def _explains(answer: dict[str, Any]) -> bool:
-    """Tell whether a failure has ``kind`` and ``msg``, on which all callers rely."""
-    return isinstance(answer.get("kind"), str) and isinstance(answer.get("msg"), str)
+    """Tell whether a failure has ``error_code`` and ``msg``, on which all callers rely."""
+    return isinstance(answer.get("error_code"), str) and isinstance(answer.get("msg"), str)
 
 
 class _Door:

@@ -24,10 +24,10 @@ _BEGUN = f"Other changes are made already. {secure_fs.WHOLE}."
 _UNSAFE = "The changes so far are made, but a power failure might undo them."
 
 
-def apply(entries: list[Entry], contents: dict[str, bytes], basis: list[dict[str, Any]]) -> dict[str, str]:
+def apply(entries: list[Entry], contents: dict[str, bytes], preconditions: list[dict[str, Any]]) -> dict[str, str]:
     """Make it so: directories, then files, then links, then removals, each kind on disk before the next begins.
 
-    :param basis: directories as they were when the entries were made.
+    :param preconditions: directories as they were when the entries were made.
     """
     for entry in entries:
         if entry.state == "directory":
@@ -37,7 +37,7 @@ def apply(entries: list[Entry], contents: dict[str, bytes], basis: list[dict[str
         # Anew, for now nobody else works here.
         steps = [step for step in plan([entry for entry in entries if not _is_done(entry)]) if step.changes]
         if steps:
-            _check(basis)
+            _check(preconditions)
         new = [step for step in steps if step.rewrite]
         with _temporaries(new, opened, contents) as temporaries:
             backups = _back_up(steps, opened)
@@ -70,7 +70,7 @@ def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str
         try:
             opened[parent] = stack.enter_context(secure_fs.open_directory(parent))
         except GridSecurityError as error:
-            if error.kind != "no_directory" or parent in needed:
+            if error.error_code != "no_directory" or parent in needed:
                 raise
             continue
         stack.enter_context(secure_fs.locked(opened[parent], parent))
@@ -79,9 +79,9 @@ def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str
     return opened
 
 
-def _check(basis: list[dict[str, Any]]) -> None:
+def _check(preconditions: list[dict[str, Any]]) -> None:
     """Entries that say what differs are right for that state only: with another they would make a mixture."""
-    for one in basis:
+    for one in preconditions:
         if manifest.digest_of_placed(scan.scan(one["directory"], one["patterns"], told=False)) != one["sha256"]:
             raise changed_meanwhile(one["directory"])
 

@@ -86,7 +86,7 @@ def _job(
     argument = {
         "entries": entries,
         "contents": contents,
-        "basis": one.get("basis") or [],
+        "preconditions": one.get("preconditions") or [],
         "check": check,
         "diff": diff,
         "theirs": not account.is_caller,
@@ -199,9 +199,9 @@ def _given_to(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def _without_account(one: dict[str, Any], error: GridSecurityError) -> dict[str, Any]:
     """Removing the files of somebody who is gone is done already."""
-    if error.kind == "no_account" and all(entry["state"] == "absent" for entry in one["entries"]):
+    if error.error_code == "no_account" and all(entry["state"] == "absent" for entry in one["entries"]):
         return {}
-    return {"failed": True, "kind": error.kind, "msg": error.message}
+    return {"failed": True, "error_code": error.error_code, "msg": error.message}
 
 
 def _expanded(one: dict[str, Any], account: run_as.Account) -> list[dict[str, Any]]:
@@ -302,7 +302,7 @@ def _work(argument: dict[str, Any]) -> dict[str, Any]:
         return result
     if argument.get("look"):
         return {run_as.UNFINISHED: True}
-    backups = apply(entries, contents, argument["basis"])
+    backups = apply(entries, contents, argument["preconditions"])
     for entry in result["entries"]:
         if entry["path"] in backups:
             entry["backup_file"] = backups[entry["path"]]

@@ -88,7 +88,12 @@ def together(conversations: list[Conversation]) -> Conversation:
             except StopIteration as end:
                 results[index] = end.value
             except GridSecurityError as error:
-                results[index] = {"changed": False, "failed": True, "kind": error.kind, "msg": error.message}
+                results[index] = {
+                    "changed": False,
+                    "failed": True,
+                    "error_code": error.error_code,
+                    "msg": error.message,
+                }
         outcomes = iter((yield _merged(requests.values())) if requests else ())
         answers = {index: [next(outcomes) for _set in request.sets] for index, request in requests.items()}
     return results

@@ -29,10 +29,10 @@ def read(path: str, owner: str | None) -> bytes:
     # Apart, because the path may lead to a file system that never answers.
     own = run_as.Job(run_as.find_account(None), argument, _TIME, apart=os.geteuid() == 0)
     result = run_as.run_job(_read, own, secret=False)
-    if result.get("kind") in ("not_roots", "timeout") and owner is not None:
+    if result.get("error_code") in ("not_roots", "timeout") and owner is not None:
         result = run_as.run_job(_read, run_as.Job(account, argument, _TIME), secret=True)
     if result.get("failed"):
-        raise GridSecurityError(result["kind"], result["msg"])
+        raise GridSecurityError(result["error_code"], result["msg"])
     return base64.b64decode(result["content"])
 
 

@@ -54,7 +54,7 @@ def _look_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step
             return [Step(entry, _look(directory, entry)) for entry in entries]
     except GridSecurityError as error:
         needed = parent not in made and any(entry.state != "absent" for entry in entries)
-        if error.kind != "no_directory" or needed:
+        if error.error_code != "no_directory" or needed:
             raise
         return [Step(entry, secure_fs.Observed("absent")) for entry in entries]
 
@@ -74,7 +74,7 @@ def _has_leftovers(path: str) -> bool:
         with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
             return secure_fs.has_leftovers(directory)
     except GridSecurityError as error:
-        if error.kind != "no_directory":
+        if error.error_code != "no_directory":
             raise
         return False
 

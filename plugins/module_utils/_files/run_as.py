@@ -123,8 +123,8 @@ def run_job(handler: Handler, job: Job, secret: bool) -> dict[str, Any]:
 def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> Iterator[dict[str, Any]]:
     """Run each job with its owner's rights and yield the results in order.
 
-    A result is what ``handler`` returned, or ``{"failed": True, "kind": …, "msg": …}``: a job that fails, is killed or
-    overruns its limit does not stop the others.
+    A result is what ``handler`` returned, or ``{"failed": True, "error_code": …, "msg": …}``. A job that fails, is
+    killed or exceeds its limit does not stop the others.
 
     :param secret: this process's memory holds what is for one owner only, so workers must not descend from it.
     """
@@ -148,7 +148,7 @@ def _look(handler: Handler, job: Job, lookers: dict[Handler, _Steward]) -> dict[
     if job.look is None:
         return None
     result = _run_apart(handler, dataclasses.replace(job, argument=job.look), lookers, _Looker)
-    failed = result.get("failed") and result["kind"] != "timeout"
+    failed = result.get("failed") and result["error_code"] != "timeout"
     return None if failed or result.get(UNFINISHED) else result
 
 
@@ -167,7 +167,7 @@ def _run_apart(handler: Handler, job: Job, stewards: dict[Handler, _Steward], ki
     except MemoryError:
         result = _failure("no_memory", _NO_MEMORY)
     except GridSecurityError as error:
-        result = _failure(error.kind, error.message)
+        result = _failure(error.error_code, error.message)
     if handler in stewards:
         stewards.pop(handler).dismiss()
     return result
@@ -190,15 +190,15 @@ def guarded(handler: Handler, argument: dict[str, Any]) -> dict[str, Any]:
     try:
         return handler(argument)
     except GridSecurityError as error:
-        return _failure(error.kind, error.message)
+        return _failure(error.error_code, error.message)
     except OSError as error:
         return _failure("os_error", f"{error.filename or 'a file'}: {error.strerror}. Fix the cause, then run again.")
     except MemoryError:
         return _failure("no_memory", _NO_MEMORY)
 
 
-def _failure(kind: str, message: str) -> dict[str, Any]:
-    return {"failed": True, "kind": kind, "msg": message}
+def _failure(error_code: str, message: str) -> dict[str, Any]:
+    return {"failed": True, "error_code": error_code, "msg": message}
 
 
 class _Steward:

@@ -52,7 +52,7 @@ def scan(path: str, patterns: list[str], observe: bool = False, told: bool = Tru
             _refuse_many(path, chosen)
             found = _Scan(path, directory, observe, told).of(chosen)
     except GridSecurityError as error:
-        if error.kind != "no_directory":
+        if error.error_code != "no_directory":
             raise
         return {}
     return {name: facts for name, facts in found.items() if facts["kind"] != "absent"}
@@ -139,7 +139,7 @@ def _read(path: str) -> bytes:
         with secure_fs.parent_directory(path) as (directory, name), secure_fs.explained(path, "looked at"):
             return secure_fs.observe(directory, name, _LARGEST_BUNDLE).content or b""
     except GridSecurityError as error:
-        if error.kind != "no_directory":
+        if error.error_code != "no_directory":
             raise
         return b""
 

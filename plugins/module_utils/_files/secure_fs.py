@@ -91,10 +91,10 @@ def explained(path: str, what: str, state: str = INTACT) -> Iterator[None]:
 def explain(path: str, what: str, state: str, error: OSError) -> GridSecurityError:
     """What went wrong: ``path`` cannot be ``what`` (a participle).
 
-    :param state: what is there now; unless that is what was there before, the kind is ``incomplete``.
+    :param state: what is there now; unless that is what was there before, the error code is ``incomplete``.
     """
-    kind = "os_error" if state == INTACT else "incomplete"
-    return GridSecurityError(kind, f"{path} cannot be {what}: {error.strerror}. {state} {_REMEDY}")
+    error_code = "os_error" if state == INTACT else "incomplete"
+    return GridSecurityError(error_code, f"{path} cannot be {what}: {error.strerror}. {state} {_REMEDY}")
 
 
 @dataclass(frozen=True)

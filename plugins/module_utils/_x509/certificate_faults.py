@@ -33,7 +33,7 @@ _MOST = 300  # characters that are quoted
 
 
 def find(data: bytes) -> tuple[str, str] | None:
-    """Return the kind of the error and the sentence for a certificate in DER; None if cryptography reads it."""
+    """Return the error code and the sentence for a certificate in DER; None if cryptography reads it."""
     try:
         safe_x509.load(data)
         return None

@@ -96,7 +96,7 @@ class _Objection:
 
 
 def judge(chains: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> list[Verdict]:
-    """Return the verdict on each chain: ``until`` when it holds, or ``kind`` and ``message`` of an error.
+    """Return the verdict on each chain: ``until`` when it holds, or ``error_code`` and ``message`` of an error.
 
     The work is done in processes with limits, because the certificates are made by others.
 
@@ -120,7 +120,7 @@ def _job(batch: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> sandbox
 
 def _of_one(outcome: dict[str, Any] | GridSecurityError) -> Verdict:
     if isinstance(outcome, GridSecurityError):
-        return {"kind": outcome.kind, "message": outcome.message}
+        return {"error_code": outcome.error_code, "message": outcome.message}
     verdict: Verdict = outcome["verdicts"][0]
     return verdict
 
@@ -133,7 +133,7 @@ def _verdict(name: str, chain: list[str], trusted: dict[str, Any]) -> Verdict:
             found = [x509.load_der_x509_certificate(base64.b64decode(one)) for one in chain]
             return {"until": times.iso(verify(name, found, trusted, times.now()))}
     except GridSecurityError as error:
-        return {"kind": error.kind, "message": error.message}
+        return {"error_code": error.error_code, "message": error.message}
 
 
 def verify(

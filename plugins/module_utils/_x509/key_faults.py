@@ -29,7 +29,7 @@ _KNOWN = {
 
 
 def find(info: bytes) -> tuple[str, str] | None:
-    """Return the kind of the error and the sentence for a PrivateKeyInfo in DER; None if cryptography reads it."""
+    """Return the error code and the sentence for a PrivateKeyInfo in DER; None if cryptography reads it."""
     try:
         private_key_info.load(info)
         return None

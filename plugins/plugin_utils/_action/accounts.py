@@ -15,7 +15,7 @@ __all__ = ["create", "is_missing"]
 
 def is_missing(options: dict[str, Any], result: dict[str, Any]) -> bool:
     """Whether a credential failed for want of an account that may be created."""
-    return bool(options["create_account"]) and result.get("kind") == "no_account"
+    return bool(options["create_account"]) and result.get("error_code") == "no_account"
 
 
 def create(action: GridAction, options: dict[str, Any]) -> str | None:

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths, process
@@ -240,7 +240,7 @@ class GridAction(ActionBase):
         )
         message = node_python.complaint(self, result, self.task_vars)
         if message:
-            raise AnsibleActionFail(message, result={"kind": "old_python"})
+            raise AnsibleActionFail(message, result={"error_code": "old_python"})
         return result
 
     def prepare(self) -> None:

@@ -20,7 +20,7 @@ __all__ = ["complaint"]
 _OLDEST = (3, 9)
 _CODE = 'import sys; print("Python %d.%d.%d." % sys.version_info[:3])'  # for any version of Python
 _ANSWER = re.compile(r"^Python (\d+)\.(\d+)\.(\d+)\.\s*$", re.MULTILINE)
-_OWN_FAILURES = {"kind", "sets", "credentials"}  # results of modules of this collection that ran
+_OWN_FAILURES = {"error_code", "sets", "credentials"}  # results of modules of this collection that ran
 _TOO_OLD = (
     "the node has Python {0} ({1}), and grid.security needs Python 3.9 or newer: install a newer Python beside it, and"
     " set ansible_python_interpreter to the path of the newer Python."

@@ -82,7 +82,7 @@ def spoken(role: str, conversation: Conversation) -> Conversation:
     try:
         result = yield from conversation
     except GridSecurityError as error:
-        raise GridSecurityError(error.kind, _translate(role, error.message)) from error
+        raise GridSecurityError(error.error_code, _translate(role, error.message)) from error
     except AnsibleActionFail as error:
         raise AnsibleActionFail(_translate(role, str(error)), result=error.result) from error
     return translated(role, result)

@@ -55,13 +55,13 @@ class Subject:
     """What a page is about.
 
     :param known: everything the page depends on that is no secret. :param secret: passphrases.
-    :param rounds: of PBKDF2-HMAC-SHA256, if there is a secret.
+    :param iterations: of PBKDF2-HMAC-SHA256, if there is a secret.
     :param about: names, no secrets, of what the page describes; a newer page about one of them supersedes this one.
     """
 
     known: bytes
     secret: bytes = b""
-    rounds: int = 1
+    iterations: int = 1
     about: tuple[str, ...] = ()
 
 
@@ -78,8 +78,8 @@ class Page:
 
     def __init__(self, subject: Subject) -> None:
         salt = hashlib.sha256(_code() + subject.known).digest()
-        # No longer than one SHA-256: more would take us as many rounds again, but nobody who guesses.
-        derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.rounds)
+        # No longer than one SHA-256: more would take us as many iterations again, but nobody who guesses.
+        derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.iterations)
         self._name, self._key = (hmac.digest(derived, purpose, "sha256") for purpose in (b"name", b"key"))
         self._about = subject.about
 

@@ -17,7 +17,7 @@ from ansible_collections.grid.security.plugins.module_utils._files import manife
 __all__ = [
     "Facts",
     "Place",
-    "basis",
+    "preconditions",
     "compare_set",
     "entry",
     "file_facts",
@@ -132,19 +132,19 @@ def compare_set(place: Place) -> dict[str, Any]:
     return {"name": place.name, "directory": place.directory, "entries": [], "manifest": expected}
 
 
-def basis(place: Place, outcome: dict[str, Any]) -> dict[str, Any]:
+def preconditions(place: Place, outcome: dict[str, Any]) -> dict[str, Any]:
     """What the place was when it was compared. :param outcome: the engine's answer to :func:`compare_set`."""
     return {"directory": place.directory, "patterns": place.patterns, "sha256": outcome["seen"]}
 
 
 def update_set(place: Place, entries: list[dict[str, Any]], seen: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """The file set that changes what differs. :param seen: the :func:`basis` of each place that entries are for."""
+    """Return the file set that changes what differs. :param seen: the :func:`preconditions` of the places."""
     made = [{"path": path, "state": "directory", "initial_mode": "0755"} for path in place.made]
-    return {"name": place.name, "directory": place.directory, "entries": made + entries, "basis": seen or []}
+    return {"name": place.name, "directory": place.directory, "entries": made + entries, "preconditions": seen or []}
 
 
 def raise_failure(outcomes: list[dict[str, Any]]) -> None:
     """:raises GridSecurityError: with the messages of all sets that failed, of the kind of the first."""
     failed = [one for one in outcomes if one.get("failed")]
     if failed:
-        raise GridSecurityError(failed[0]["kind"], "\n".join(f"{one['name']}: {one['msg']}" for one in failed))
+        raise GridSecurityError(failed[0]["error_code"], "\n".join(f"{one['name']}: {one['msg']}" for one in failed))

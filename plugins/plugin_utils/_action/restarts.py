@@ -78,7 +78,7 @@ def _add(service: dict[str, Any], told: dict[str, Any], changed: bool, check_mod
 
 def _owe(service: dict[str, Any], reason: str) -> None:
     if not service["owed"]:
-        service.update(owed=True, why=f"{_verb(service)} of {service['name']} owed: {reason}")
+        service.update(owed=True, reason=f"{_verb(service)} of {service['name']} owed: {reason}")
 
 
 def _verb(service: dict[str, Any]) -> str:
@@ -99,7 +99,7 @@ def carry_out(action: GridAction, result: dict[str, Any]) -> dict[str, Any]:
     if services:
         result["changed"] = result["changed"] or any(service["changed"] for service in services)
     _add_failures(result, [service["msg"] for service in services if service.get("failed")])
-    owed = [service["why"] for service in services if service["owed"]]
+    owed = [service["reason"] for service in services if service["owed"]]
     if owed and action.diff:
         result["diff"] = [*result.get("diff", []), {"prepared": "services\n" + "".join(f"# {why}\n" for why in owed)}]
     return result

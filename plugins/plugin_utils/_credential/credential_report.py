@@ -58,7 +58,7 @@ def _summary(results: list[Result], changed: list[Result]) -> str:
         return f"{number}, none changed"
     told = listed(list(map(_name, changed)))
     if len(changed) == 1:
-        told = f"{told}: {'; '.join(changed[0]['why'])}"
+        told = f"{told}: {'; '.join(changed[0]['changes'])}"
     return f"{number}, {len(changed)} changed: {told}"
 
 

@@ -213,7 +213,9 @@ def _identified(
         try:
             identity.check_shared(one, result.get("subject_dn", ""), action.register, label(one))
         except GridSecurityError as error:
-            result.update(failed=True, kind=error.kind, msg=f"{error.message} It is placed already; look at it.")
+            result.update(
+                failed=True, error_code=error.error_code, msg=f"{error.message} It is placed already; look at it."
+            )
     return results
 
 
@@ -232,11 +234,13 @@ def _place_with_accounts(
         if failure is not None:
             results.append({**result, "msg": f"{label(options)}: {failure}"})
             continue
-        after = next(placed, {name: value for name, value in result.items() if name not in ("failed", "kind", "msg")})
+        after = next(
+            placed, {name: value for name, value in result.items() if name not in ("failed", "error_code", "msg")}
+        )
         account = f"account {'missing' if action.check_mode else 'created'}"
-        why = [account, *after.get("why", [])]
+        why = [account, *after.get("changes", [])]
         differences = [f"{options['owner']}: {account}", *after.get("differences", [])]
-        results.append({**after, "changed": True, "why": why, "differences": differences})
+        results.append({**after, "changed": True, "changes": why, "differences": differences})
     return results
 
 

@@ -119,12 +119,12 @@ def _parts(source: Source) -> list[bytes]:
 
 def _packed(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, GridSecurityError):
-        return {"kind": outcome.kind, "message": outcome.message}
+        return {"error_code": outcome.error_code, "message": outcome.message}
     return {"outline": {name: value for name, value in outcome.items() if name != "chain"}}  # it is judged already
 
 
 def _unpacked(packed: dict[str, Any]) -> Outcome:
-    return packed["outline"] if "outline" in packed else GridSecurityError(packed["kind"], packed["message"])
+    return packed["outline"] if "outline" in packed else GridSecurityError(packed["error_code"], packed["message"])
 
 
 def _render(sources: list[Source]) -> list[Outcome]:

@@ -124,7 +124,7 @@ class Keeper:
     def _take(self, outcome: dict[str, Any]) -> None:
         """Read the record from the node's answer."""
         if outcome.get("failed"):
-            self._problem = GridSecurityError(outcome["kind"], outcome["msg"])
+            self._problem = GridSecurityError(outcome["error_code"], outcome["msg"])
             return
         changes = {os.path.basename(one["path"]): one["changes"] for one in outcome["entries"]}
         if not outcome.get("needs"):
@@ -174,7 +174,7 @@ class Keeper:
     def _note_writing(self, outcomes: list[dict[str, Any]], records: list[Record]) -> None:
         for outcome, record in zip(outcomes, records):
             if outcome.get("failed"):
-                self._problem = GridSecurityError(outcome["kind"], outcome["msg"])
+                self._problem = GridSecurityError(outcome["error_code"], outcome["msg"])
             else:
                 self._stored, self._is_damaged = record, False
 
@@ -200,7 +200,7 @@ class Keeper:
                 record[Placement.of(options)] = [policy.fingerprint(result)]
         for placement in self._taken_over:
             record.pop(placement, None)
-        missing = any(result.get("kind") == "no_account" for result in results)
+        missing = any(result.get("error_code") == "no_account" for result in results)
         for removal in self._removals:
             # If the directory service is down, accounts are missing. Their credentials stay in the record.
             if removal.is_done and not (missing and removal.has_no_account):
@@ -276,7 +276,7 @@ class Keeper:
                 f"{self._path} is no record of placed credentials that can be read. It is kept as a backup, and a new"
                 " record is started. Credentials of users who left the list before this run are not in it."
             )
-        if self._problem and not self._purge and self._problem.kind != "not_root":
+        if self._problem and not self._purge and self._problem.error_code != "not_root":
             told.append(f"there is no record of placed credentials: {self._problem.message}")
         return told
 

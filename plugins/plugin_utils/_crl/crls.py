@@ -268,7 +268,7 @@ def _told(slot: Slot, verdicts: list[Verdict], trouble: Trouble | None, options:
         "hours_left": _hours_left(known["next_update"]),
         "url": slot.url,
         "changed": any(one.change for one in verdicts),
-        "why": [f"{one.name}: {one.change}" for one in verdicts if one.change],
+        "changes": [f"{one.name}: {one.change}" for one in verdicts if one.change],
         "msg": trouble.message if trouble else None,
     }
 
@@ -287,10 +287,10 @@ def _result(
     if not crls:
         result["warnings"].append("no CA of the sources says where its CRL is (.info, .crl_url), so none is placed")
     if diff and changed:
-        lines = [f"{one['alias']}: {why}\n" for one in changed for why in one["why"]]
+        lines = [f"{one['alias']}: {why}\n" for one in changed for why in one["changes"]]
         result["diff"] = [{"prepared": "".join(lines)}]
     bad = [one for one in troubles if one and one.state != "fresh"]
     if options["required"] and bad:
         msg = "\n".join(["CAs without a valid CRL in place:", *crl_warnings.lines(bad)])
-        result.update(failed=True, kind="crl_required", msg=msg)
+        result.update(failed=True, error_code="crl_required", msg=msg)
     return result

@@ -65,7 +65,7 @@ class Failure:
         return {
             "accounts": self.accounts,
             "kept": [one.dn for one in self.kept],
-            "kind": self.error.kind,
+            "error_code": self.error.error_code,
             "msg": self.error.message,
         }
 
@@ -109,7 +109,7 @@ def _request(options: dict[str, Any], text: str, travels: bool) -> Request:
 
 def _raise_failure(outcome: dict[str, Any]) -> None:
     if outcome.get("failed"):
-        raise GridSecurityError(outcome["kind"], outcome["msg"])
+        raise GridSecurityError(outcome["error_code"], outcome["msg"])
 
 
 def _present(outcome: dict[str, Any], path: str, text: str) -> str | None:
@@ -244,7 +244,7 @@ def _result(outcome: dict[str, Any], text: str, failures: list[Failure]) -> dict
         result["diff"] = outcome["diff"]
     if failures:
         del result["lines"]  # ansible shows all of a failed result
-        result.update(failed=True, kind="not_mapped", not_mapped=[one.told for one in failures])
+        result.update(failed=True, error_code="not_mapped", not_mapped=[one.told for one in failures])
         result["msg"] = "\n".join([_failed(failures), *(f"- {one.error.message}" for one in failures)])
     return result
 

@@ -202,7 +202,7 @@ def _problems_of_crls(action: GridAction, parts: dict[str, dict[str, Any]]) -> I
     options = {name: _variable(action, "crl_updates", f"crl_updates_{variable}") for name, variable in names.items()}
     answer = action.execute("grid.security.crl_info", {**options, "certificates": certificates, "warn": False})
     if answer.get("failed"):
-        if fetched or answer.get("kind") != "no_directory":
+        if fetched or answer.get("error_code") != "no_directory":
             yield f"CRLs: {answer.get('msg', 'the module crl_info gave no result')}"
         return
     yield from node_verification.of_crls(answer, parts)

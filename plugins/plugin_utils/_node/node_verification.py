@@ -31,7 +31,7 @@ def of_parts(parts: dict[str, Result], days_left: dict[str, int]) -> Iterator[st
         if "credentials" in part:
             told.update(mistake(one["msg"]) for one in part["credentials"] if one.get("failed"))
             yield from (line for one in part["credentials"] for line in _of_credential(one, days_left.get(role, 0)))
-            yield from (one["why"] for one in part.get("services", []) if one["owed"])
+            yield from (one["reason"] for one in part.get("services", []) if one["owed"])
             yield from _of_failure(part)
             yield from (
                 f"{one['owner']}: no longer listed: {', '.join(one['paths'])}" for one in part.get("purged", [])
@@ -87,7 +87,7 @@ def _of_trust_anchors(part: Result) -> Iterator[str]:
 
 
 def _of_vos(part: Result) -> Iterator[str]:
-    yield from (f"{vo['name']} ({', '.join(vo['why'])})" for vo in part["vos"] if vo["changed"])
+    yield from (f"{vo['name']} ({', '.join(vo['changes'])})" for vo in part["vos"] if vo["changed"])
 
 
 def _of_mapfile(part: Result) -> Iterator[str]:

@@ -117,9 +117,9 @@ class _File:
         stated = self.group.alias or self.info.get("alias") or ("" if self.stem == "inline" else self.stem)
         return stated if self.is_single else ""
 
-    def unusable(self, kind: str, cause: str, data: bytes) -> Unusable:
+    def unusable(self, error_code: str, cause: str, data: bytes) -> Unusable:
         """:param cause: behind the file's name. :param data: the certificate, or the file."""
-        return self.refused(GridSecurityError(kind, f"{self.where} {cause}"), data)
+        return self.refused(GridSecurityError(error_code, f"{self.where} {cause}"), data)
 
     def refused(self, error: GridSecurityError, data: bytes) -> Unusable:
         aliases = [one for one in (self.group.alias, self.info.get("alias")) if one]

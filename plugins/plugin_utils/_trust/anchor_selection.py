@@ -44,7 +44,7 @@ def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
         return [
             listing.lines("trust anchors, left out because they cannot be used (on_unreadable: skip)", list(wanted))
         ]
-    kinds = {one.error.kind for one in wanted.values()}
+    kinds = {one.error.error_code for one in wanted.values()}
     aliases = listing.listed(sorted({min(one.names) for one in wanted.values()}))
     told = next(iter(wanted))
     if len(wanted) > 1:

@@ -35,11 +35,11 @@ _NOWHERE = ipaddress.ip_network("0.0.0.0/8")  # Linux connects 0.0.0.0 to this m
 
 
 class FetchError(Exception):
-    """Why nothing came, in words that fit behind the URL. :param kind: as of :exc:`GridSecurityError`."""
+    """Why nothing came, in words that fit behind the URL. :param error_code: as of :exc:`GridSecurityError`."""
 
-    def __init__(self, words: str, kind: str = "not_fetched") -> None:
+    def __init__(self, words: str, error_code: str = "not_fetched") -> None:
         super().__init__(words)
-        self.kind = kind
+        self.error_code = error_code
 
 
 def fetch(
@@ -154,7 +154,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         try:
             _check_url(newurl, self._schemes)
         except FetchError as error:
-            raise FetchError(f"is redirected to {_quoted(newurl)}, which {error}", error.kind) from None
+            raise FetchError(f"is redirected to {_quoted(newurl)}, which {error}", error.error_code) from None
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -110,7 +110,7 @@ class Update:
         self.left = [name for name in others if found[name]["kind"] != "directory"]
         self.entries, self.contents = difference(self.place.wanted, self.found)
         self.missing = outcome.get("missing", [])
-        self.seen = [places.basis(self.place, outcome)] if "seen" in outcome else []
+        self.seen = [places.preconditions(self.place, outcome)] if "seen" in outcome else []
 
     def _is_ours(self, name: str, found: Facts, purge: bool) -> bool:
         """Directories are nothing that a trust directory has, whatever they are called."""

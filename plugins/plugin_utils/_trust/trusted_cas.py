@@ -134,8 +134,8 @@ class ChainCheck:
         good = {digests[number]: one["until"] for number, one in verdicts.items() if "until" in one}
         if good and not self._stamp(items[0][0]["trust_anchors"], "").is_fresh:
             page.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
-        bad = {number: one for number, one in verdicts.items() if "kind" in one}
-        return {number: GridSecurityError(one["kind"], one["message"]) for number, one in bad.items()}
+        bad = {number: one for number, one in verdicts.items() if "error_code" in one}
+        return {number: GridSecurityError(one["error_code"], one["message"]) for number, one in bad.items()}
 
     def _verdicts(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> list[dict[str, Any]]:
         if not items:
@@ -146,7 +146,9 @@ class ChainCheck:
         try:
             trusted = self._trusted(items[0][0], key)
         except GridSecurityError as error:
-            return [{"kind": error.kind, "message": f"{label(one)}: {error.message}"} for one, _outline in items]
+            return [
+                {"error_code": error.error_code, "message": f"{label(one)}: {error.message}"} for one, _outline in items
+            ]
         return chain.judge([(label(one), outline["chain"]) for one, outline in items], trusted)
 
     def _trusted(self, options: dict[str, Any], key: str) -> dict[str, Any]:
@@ -166,7 +168,7 @@ class ChainCheck:
         except AnsibleError as error:
             raise GridSecurityError("no_source", f"trust_anchors: {error}") from error
         except GridSecurityError as error:
-            raise GridSecurityError(error.kind, f"trust_anchors: {error.message}") from error
+            raise GridSecurityError(error.error_code, f"trust_anchors: {error.message}") from error
 
     def _stamp(self, cas: TrustedCas, name: str) -> source_stamps.Stamp:
         try:

@@ -32,7 +32,8 @@ def fetch(url: str) -> bytes:
         return bounded_fetch.fetch(url, _LARGEST, _TIMEOUT, https_only=True)
     except bounded_fetch.FetchError as error:
         raise GridSecurityError(
-            error.kind, f"{url} {error}. Check the URL and the network, or fetch the file yourself and name it in src."
+            error.error_code,
+            f"{url} {error}. Check the URL and the network, or fetch the file yourself and name it in src.",
         ) from error
 
 

@@ -33,7 +33,7 @@ class Mistakes:
         self.has_nameless = self.has_nameless or not known
 
     @property
-    def kind(self) -> str:
+    def error_code(self) -> str:
         """The kind of the failure; empty if there is no mistake."""
         if self.messages:
             return "bad_vo"

@@ -71,7 +71,11 @@ def _with_failures(told: dict[str, Any], mistakes: Mistakes, refusal: str) -> di
         lines.append(f"{wrong}; the others are done.")
         lines += [f"- {one}" for one in mistakes.messages]
     lines += [one for one in (mistakes.of_import, refusal) if one]
-    return {**told, "failed": True, "kind": mistakes.kind or "shrink", "msg": "\n".join(lines)} if lines else told
+    return (
+        {**told, "failed": True, "error_code": mistakes.error_code or "shrink", "msg": "\n".join(lines)}
+        if lines
+        else told
+    )
 
 
 def read_options(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -105,8 +109,8 @@ def gather(
     defined = vos.define(options["vos"], mistakes)
     imported, warnings = _import(options, find, mistakes) if options["import_vomses"] else ([], [])
     named = [*defined, *imported]
-    if not named and mistakes.kind:
-        raise GridSecurityError(mistakes.kind, "\n".join(mistakes.all_messages))
+    if not named and mistakes.error_code:
+        raise GridSecurityError(mistakes.error_code, "\n".join(mistakes.all_messages))
     if not named and not options["purge"]:
         raise GridSecurityError("no_vos", "no VO is named. Give vos, or import_vomses and import_vomsdir.")
     return named, warnings + known_vos.warnings(named)
@@ -125,7 +129,7 @@ def _import(options: dict[str, Any], find: Callable[[str], str], mistakes: Mista
 
 def _refuse_other_than_directory(path: str, outcome: dict[str, Any]) -> None:
     """Clients read a plain file too. Here every VO has a file of its own, because that can be compared by its bytes."""
-    if outcome.get("kind") == "not_a_directory":
+    if outcome.get("error_code") == "not_a_directory":
         raise GridSecurityError(
             "not_a_directory",
             f"{path} on the node is no directory. If it is a file, which clients read in a directory as well: mv {path}"
@@ -140,7 +144,7 @@ def result(comparison: Comparison, warnings: list[str], diff: bool, purged: int 
     told: dict[str, Any] = {"changed": bool(changes), "warnings": warnings}
     told["vos"] = [_describe(comparison, index, changes) for index in range(len(comparison.vos))]
     for one in told["vos"][len(told["vos"]) - purged :]:
-        one["why"] = [vo_purge.GONE, *(why for why in one["why"] if why != _UNWANTED)]
+        one["changes"] = [vo_purge.GONE, *(why for why in one["changes"] if why != _UNWANTED)]
     names = [one["name"] for one in told["vos"] if one["changed"]]
     number = "1 VO" if len(told["vos"]) == 1 else f"{len(told['vos'])} VOs"
     told["summary"] = [f"{number}, {len(names)} changed: {', '.join(names)}" if names else f"{number}, none changed"]
@@ -155,7 +159,7 @@ def _describe(comparison: Comparison, index: int, changes: list[Change]) -> dict
     own = [change for change in changes if vo.name in change.vos]
     why = _reasons(_servers(comparison.entries(vo), lscs), _servers(lines(vo.vomses.encode()), place.wanted))
     why += [f"unwanted entries in {path}" for path in comparison.shared(vo)]
-    return {"name": vo.name, "changed": bool(own), "why": why or [str(change) for change in own]}
+    return {"name": vo.name, "changed": bool(own), "changes": why or [str(change) for change in own]}
 
 
 def _servers(entries: Iterable[Line], lscs: Facts) -> dict[str, dict[str, set[str]]]:

@@ -229,5 +229,5 @@ def _files_set(wanted: list[Place], changes: list[Change], outcomes: list[dict[s
     entries = [places.entry(one.path, one.after) for one in changes if one.after]
     # What clients are told goes before what lets them believe it.
     entries += [{"path": one.path, "state": "absent"} for one in reversed(changes) if not one.after]
-    seen = [places.basis(*pair) for pair in zip(wanted, outcomes)]
+    seen = [places.preconditions(*pair) for pair in zip(wanted, outcomes)]
     return places.update_set(Place("VOMS", "/", [], {}, made), entries, seen)

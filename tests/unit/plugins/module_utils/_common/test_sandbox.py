@@ -45,7 +45,7 @@ def test_result_comes_back() -> None:
 
 def test_errors_come_back_as_they_are() -> None:
     error = failure(raising(GridSecurityError("wrong_passphrase", "alice.p12: it is wrong.")))
-    assert (error.kind, error.message) == ("wrong_passphrase", "alice.p12: it is wrong.")
+    assert (error.error_code, error.message) == ("wrong_passphrase", "alice.p12: it is wrong.")
 
 
 def _loop() -> None:

@@ -69,14 +69,14 @@ def test_only_what_differs_travels(tmp_path: Path) -> None:
     (home / "bob/usercert.pem").unlink()
     results, node = run(items, archives)
     assert node.calls == [(2, 0), (1, 1)]
-    assert results[1]["why"] == [f"certificate installed, valid until {results[1]['not_after'][:10]}"]
+    assert results[1]["changes"] == [f"certificate installed, valid until {results[1]['not_after'][:10]}"]
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     home = tmp_path.resolve()
     archives = {"alice.p12": b"rubbish", "bob.p12": pki.issue("Bob").archive()}
     results, _node = run([options(home, "alice"), options(home, "bob")], archives)
-    assert [one.get("kind") for one in results] == ["not_pkcs12", None]
+    assert [one.get("error_code") for one in results] == ["not_pkcs12", None]
     assert (home / "bob/userkey.pem").exists()
 
 
@@ -85,7 +85,7 @@ def test_working_pair_stays_when_the_new_one_is_refused(tmp_path: Path) -> None:
     run([options(home, "alice")], {"alice.p12": pki.issue().archive()})
     before = {path.name: path.read_bytes() for path in (home / "alice").iterdir()}
     results, node = run([options(home, "alice")], {"alice.p12": pki.issue("Mallory").archive()})
-    assert results[0]["kind"] == "subject_change"
+    assert results[0]["error_code"] == "subject_change"
     assert node.calls == [(1, 0)]
     assert {path.name: path.read_bytes() for path in (home / "alice").iterdir()} == before
 
@@ -102,7 +102,7 @@ def test_two_credentials_for_the_same_files_are_refused(tmp_path: Path) -> None:
     archives = {"alice.p12": pki.issue().archive(), "old.p12": pki.issue().archive()}
     items = [options(home, "alice"), options(home, "old", directory=str(home / "alice"))]
     results, node = run(items, archives)
-    assert [one.get("kind") for one in results] == [None, "duplicate"]
+    assert [one.get("error_code") for one in results] == [None, "duplicate"]
     assert node.calls == [(1, 0), (1, 2)]
     results, _node = run(items, archives)
     assert [one["changed"] for one in results] == [False, False]
@@ -124,7 +124,7 @@ class Alice:
 
     def why(self, **changes: Any) -> tuple[list[str], list[str]]:
         """What a check says, and then a run."""
-        return self.place(check=True, **changes)["why"], self.place(**changes)["why"]
+        return self.place(check=True, **changes)["changes"], self.place(**changes)["changes"]
 
     def change_passphrase(self, word: str) -> bytes:
         """As the user does it."""
@@ -154,14 +154,14 @@ def test_on_create_does_not_keep_an_encrypted_key_where_none_is_wanted(alice: Al
     unencrypted = {"encrypt_privatekey": False, "privatekey_passphrase": None, "update_passphrase": "on_create"}
     assert alice.why(**unencrypted) == (["private key is encrypted"], ["private key was encrypted"])
     assert b"BEGIN PRIVATE KEY" in alice.key.read_bytes()
-    assert alice.place(update_passphrase="on_create")["why"] == ["private key was unencrypted"]
+    assert alice.place(update_passphrase="on_create")["changes"] == ["private key was unencrypted"]
     assert b"BEGIN ENCRYPTED PRIVATE KEY" in alice.key.read_bytes()
 
 
 def test_renewal_sets_the_passphrase_that_is_configured(alice: Alice) -> None:
     alice.change_passphrase("theirs")
     alice.archive = pki.issue().archive()
-    why = alice.place(update_passphrase="on_create")["why"]
+    why = alice.place(update_passphrase="on_create")["changes"]
     assert [reason.split(":")[0] for reason in why] == ["certificate renewed", "private key replaced"]
     assert load_pem_private_key(alice.key.read_bytes(), b"store")
 
@@ -246,7 +246,7 @@ def test_services_of_a_credential_that_is_refused_are_looked_at(tmp_path: Path) 
     node = Watched([{"services": ["owed"]}])
     result = watch(node, tmp_path.resolve(), b"rubbish", other_certs_path="others.pem")
     assert node.asked == [[("host.p12", 0, ["usercert.pem", "userkey.pem", "others.pem"])]]
-    assert result["kind"] == "not_pkcs12"
+    assert result["error_code"] == "not_pkcs12"
     assert result["services"] == ["owed"]
 
 
@@ -254,10 +254,10 @@ def test_the_last_look_counts_unless_it_failed(tmp_path: Path) -> None:
     home, archive = tmp_path.resolve(), pki.issue().archive()
     node = Watched([{"services": ["owed"]}], [{"services": ["current"]}])
     assert watch(node, home / "one", archive)["services"] == ["current"]
-    failed = {"failed": True, "kind": "killed", "msg": "it was killed", "services": ["current"]}
+    failed = {"failed": True, "error_code": "killed", "msg": "it was killed", "services": ["current"]}
     node = Watched([{"services": ["owed"]}], [failed])
     result = watch(node, home / "two", archive)
-    assert result["kind"] == "killed"
+    assert result["error_code"] == "killed"
     assert result["services"] == ["owed", "current"]
 
 
@@ -273,7 +273,7 @@ def test_paths_that_no_file_has_are_an_error_before_a_node_is_asked(tmp_path: Pa
     home = tmp_path.resolve()
     archives = {"alice.p12": pki.issue().archive(), "bob.p12": pki.issue("Bob").archive()}
     results, node = run([options(home, "alice", **{name: path}), options(home, "bob")], archives)
-    assert [one.get("kind") for one in results] == ["bad_path", None]
+    assert [one.get("error_code") for one in results] == ["bad_path", None]
     assert results[0]["msg"].startswith(f"alice.p12: {name}: ")
     assert results[0]["msg"].isprintable()
     assert node.calls == [(1, 0), (1, 2)]
@@ -284,7 +284,7 @@ def test_an_item_without_readable_options_is_nobody_s_duplicate(tmp_path: Path) 
     alice = options(home, "alice")
     error = GridSecurityError("bad_options", "credentials[0]: wrong")
     results, _node = run([{**alice, "error": error}, alice], {"alice.p12": pki.issue().archive()})
-    assert [one.get("kind") for one in results] == ["bad_options", None]
+    assert [one.get("error_code") for one in results] == ["bad_options", None]
 
 
 def test_what_was_not_rendered_is_not_removed(tmp_path: Path) -> None:
@@ -298,5 +298,5 @@ def test_what_was_not_rendered_is_not_removed(tmp_path: Path) -> None:
     renderer = Forgetful(lambda one: renderers.Source(one, b""))
     node = Node()
     (result,) = exchange.hold(deploy.converge([options(home, "alice")], renderer, check=False), node.send)
-    assert (result["kind"], result["changed"]) == ("internal", False)
+    assert (result["error_code"], result["changed"]) == ("internal", False)
     assert (home / "alice/userkey.pem").exists()

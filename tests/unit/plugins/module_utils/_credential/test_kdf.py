@@ -50,7 +50,7 @@ def test_many_small_ones_are_a_large_one() -> None:
     kdf.refuse_bombs([400, 400], 1000, "alice.p12")
     with pytest.raises(GridSecurityError, match="asks for 1200 iterations .* the limit is 1000") as caught:
         kdf.refuse_bombs([400, 400, 400], 1000, "alice.p12")
-    assert caught.value.kind == "kdf_limit"
+    assert caught.value.error_code == "kdf_limit"
 
 
 def test_what_is_negative_saves_nothing() -> None:

@@ -82,7 +82,7 @@ def with_cut_iv(key: bytes) -> bytes:
 def test_each_mistake_is_named(certificates: bytes, key: bytes, passphrase: str | None, kind: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         load(certificates, key, passphrase)
-    assert caught.value.kind == kind
+    assert caught.value.error_code == kind
     assert caught.value.message.startswith("host: ")
 
 
@@ -95,7 +95,7 @@ def test_a_cut_iv_behind_any_white_space_is_damage(header: bytes, line_end: byte
     key = with_cut_iv(key_of(HOST, TRADITIONAL, b"secret")).replace(b"DEK-Info: ", header).replace(b"\n", line_end)
     with pytest.raises(GridSecurityError) as caught:
         load(HOST.pem, key, "secret")
-    assert caught.value.kind == "malformed"
+    assert caught.value.error_code == "malformed"
 
 
 def test_a_key_that_asks_for_too_much_work_is_not_opened() -> None:

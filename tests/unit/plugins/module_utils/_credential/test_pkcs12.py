@@ -25,7 +25,7 @@ def kind(data: bytes, passphrase: str | None, **options: int) -> str:
     with pytest.raises(GridSecurityError) as caught:
         pkcs12.load(data, passphrase, name="alice.p12", **options)
     assert caught.value.message.startswith("alice.p12: ")
-    return caught.value.kind
+    return caught.value.error_code
 
 
 def test_opens(alice: pki.Credential) -> None:
@@ -194,7 +194,7 @@ def test_every_truncation_and_many_flips_end_in_a_reason(alice: pki.Credential) 
 def test_no_archive(data: bytes, expected: str, named: str) -> None:
     with pytest.raises(GridSecurityError, match=named) as caught:
         pkcs12.load(data, "import", name="alice.p12")
-    assert caught.value.kind == expected
+    assert caught.value.error_code == expected
 
 
 def test_der_certificate_is_named(alice: pki.Credential) -> None:

@@ -82,4 +82,4 @@ def test_hidden_iterations_count(tmp_path: Path) -> None:
     data = writer.archive(writer.encrypted(inner, passphrase=b"import"))
     with pytest.raises(GridSecurityError) as caught:
         pkcs12_contents.read(der.read(data), [b"import"], 1500, "alice.p12")
-    assert caught.value.kind == "kdf_limit"
+    assert caught.value.error_code == "kdf_limit"

@@ -386,7 +386,7 @@ def said_of(data: bytes, passphrase: str | None) -> str:
     with pytest.raises(GridSecurityError) as caught:
         pkcs12.load(data, passphrase, name="alice.p12")
     message = re.sub("^alice.p12: ", "", caught.value.message)
-    return f"{caught.value.kind}: {message}"
+    return f"{caught.value.error_code}: {message}"
 
 
 @pytest.mark.parametrize("name", ARCHIVES)

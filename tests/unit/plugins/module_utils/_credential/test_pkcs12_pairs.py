@@ -75,7 +75,7 @@ def test_a_ca_alone_is_a_pair(ca: pki.Credential) -> None:
 
 def test_several_pairs_are_told_and_none_is_taken(alice: pki.Credential, bob: pki.Credential) -> None:
     error = refusal(pki.bundle((alice, "alice@home"), (bob, "bob's")))
-    assert error.kind == "several_pairs"
+    assert error.error_code == "several_pairs"
     assert error.message == (
         f"{NAME}: it holds 2 private keys with certificates, and the one to place is not clear:"
         f' "alice@home": /DC=org/DC=example/CN=Alice, valid until {expiry(alice)};'
@@ -99,7 +99,7 @@ def test_a_friendly_name_chooses_a_ca(alice: pki.Credential, ca: pki.Credential)
 def test_a_friendly_name_that_no_pair_has(alice: pki.Credential, bob: pki.Credential) -> None:
     for parts in ([(alice, "alice"), (bob, "bob")], [(alice, "alice")]):
         error = refusal(pki.bundle(*parts), "carol")
-        assert error.kind == "no_such_friendly_name"
+        assert error.error_code == "no_such_friendly_name"
         assert '"carol"' in error.message
         assert '"alice": /DC=org/DC=example/CN=Alice' in error.message
 
@@ -121,7 +121,7 @@ def test_equal_and_missing_names(alice: pki.Credential, bob: pki.Credential, nam
 
 def test_an_equal_name_does_not_choose(alice: pki.Credential, bob: pki.Credential) -> None:
     error = refusal(pki.bundle((alice, "same"), (bob, "same")), "same")
-    assert error.kind == "several_pairs"
+    assert error.error_code == "several_pairs"
     assert "friendly_name cannot choose among them" in error.message
 
 
@@ -162,7 +162,7 @@ def test_a_key_without_certificate_is_no_pair(alice: pki.Credential, bob: pki.Cr
 def test_certificates_of_other_keys_only(alice: pki.Credential, bob: pki.Credential, ca: pki.Credential) -> None:
     keys = [(pki.Credential(one.key, None), None) for one in (alice, bob)]
     error = refusal(pki.bundle(*keys, (pki.Credential(None, ca.certificate), None)))
-    assert error.kind == "no_certificate"
+    assert error.error_code == "no_certificate"
 
 
 def test_the_newest_certificate_of_a_key_and_subject() -> None:
@@ -204,7 +204,7 @@ def test_a_key_that_cannot_sign_is_told_by_its_type(tmp_path: Path, ca: pki.Cred
         subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
     with pytest.raises(GridSecurityError, match="X25519 key") as caught:
         rendering.render((tmp_path / "x.p12").read_bytes(), OPTIONS, NAME)
-    assert caught.value.kind == "unusable_pair"
+    assert caught.value.error_code == "unusable_pair"
 
 
 # --- no pair at all ---------------------------------------------------------------------------------------------------
@@ -213,14 +213,14 @@ def test_a_key_that_cannot_sign_is_told_by_its_type(tmp_path: Path, ca: pki.Cred
 def test_a_truststore_is_named(alice: pki.Credential, bob: pki.Credential) -> None:
     certificates = [(pki.Credential(None, one.certificate), None) for one in (alice, bob)]
     error = refusal(pki.bundle(*certificates))
-    assert error.kind == "no_private_key"
+    assert error.error_code == "no_private_key"
     assert "2 certificates and no private key: it is a truststore" in error.message
     assert "1 certificate and no private key" in refusal(pki.bundle(certificates[0])).message
 
 
 def test_a_key_alone_is_named(alice: pki.Credential) -> None:
     error = refusal(pki.bundle((pki.Credential(alice.key, None), None)))
-    assert error.kind == "no_certificate"
+    assert error.error_code == "no_certificate"
     assert "a private key and no certificate" in error.message
     assert "privatekey_src" in error.message
 
@@ -244,14 +244,14 @@ def test_a_secret_alone_is_named() -> None:
     """As Java writes a SecretKeyEntry."""
     secret = der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.10.1.2"), der.encode(der.CONTEXT_0, b"\4\1x"))
     error = refusal(plain_archive(bag(5, secret)), passphrase="")
-    assert error.kind == "no_private_key"
+    assert error.error_code == "no_private_key"
     assert "secret key" in error.message
     assert "SecretKeyEntry" in error.message
 
 
 def test_nothing_at_all() -> None:
     error = refusal(plain_archive(), passphrase="")
-    assert error.kind == "no_private_key"
+    assert error.error_code == "no_private_key"
     assert "neither a private key nor a certificate" in error.message
 
 

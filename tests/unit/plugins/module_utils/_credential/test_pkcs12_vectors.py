@@ -58,13 +58,13 @@ def test_archive(path: Path) -> None:
     if opened is None or opened[1] is None:
         with pytest.raises(GridSecurityError) as caught:
             pkcs12.load(data, "password", name=path.name)
-        assert caught.value.kind in REASONS
+        assert caught.value.error_code in REASONS
         return
     passphrase, key, certificate = opened
     if certificate is None:
         with pytest.raises(GridSecurityError) as caught:
             pkcs12.load(data, passphrase, name=path.name)
-        assert caught.value.kind == "no_certificate"
+        assert caught.value.error_code == "no_certificate"
         return
     rendered = rendering.render(data, {**OPTIONS, "passphrase": passphrase}, path.name)
     assert x509.load_pem_x509_certificate(rendered["certificate"].encode()) == certificate

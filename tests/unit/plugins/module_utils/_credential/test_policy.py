@@ -33,7 +33,7 @@ def review(new: pki.Credential, old: pki.Credential | None, **changes: Any) -> N
 def test_refusals_and_their_overrides(new: Any, old: Any, kind: str, override: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         review(new, old)
-    assert (caught.value.kind, caught.value.message[:11]) == (kind, "alice.p12: ")
+    assert (caught.value.error_code, caught.value.message[:11]) == (kind, "alice.p12: ")
     review(new, old, **{override: True})
 
 

@@ -81,7 +81,7 @@ def test_an_rsa_pss_key_has_no_traditional_form(key: Any) -> None:
     archive = pki.loose(pss(key, b"")).archive()
     with pytest.raises(GridSecurityError, match=r"RSA-PSS .* Use privatekey_format: pkcs8") as caught:
         rendering.render(archive, {**OPTIONS, **PLAIN, "privatekey_format": "traditional"}, "alice.p12")
-    assert caught.value.kind == "no_traditional_form"
+    assert caught.value.error_code == "no_traditional_form"
 
 
 @pytest.mark.skipif(not OPENSSL, reason="openssl makes these keys, and it is not installed")

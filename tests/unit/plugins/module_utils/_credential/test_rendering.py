@@ -30,7 +30,7 @@ def kind_of(function: Any, *arguments: Any) -> str:
     with pytest.raises(GridSecurityError) as caught:
         function(*arguments)
     assert caught.value.message.startswith("alice.p12: ")
-    return caught.value.kind
+    return caught.value.error_code
 
 
 @pytest.mark.parametrize("key_type", pki.KEYS)

@@ -50,7 +50,7 @@ def test_an_rsa_key_below_an_rsa_pss_certificate_is_refused() -> None:
     one = pki.rsa_pss(pki.issue(key=rsa.generate_private_key(65537, 2048)))
     with pytest.raises(GridSecurityError) as caught:
         check(one.pem, pem_of(one.key))
-    assert caught.value.kind == "unusable_pair"
+    assert caught.value.error_code == "unusable_pair"
 
 
 def test_no_descriptor_is_left_open() -> None:
@@ -92,4 +92,4 @@ def test_keys_that_cannot_sign_are_refused_by_name() -> None:
     given = {**DEFAULTS, "encrypt_privatekey": False}
     with pytest.raises(GridSecurityError, match="alice.crt: .* X25519 key .*: unknown certificate type. ") as caught:
         rendering.render(pki.Credential(key, certificate).pem, given, "alice.crt", pem_of(key))
-    assert caught.value.kind == "unusable_pair"
+    assert caught.value.error_code == "unusable_pair"

@@ -209,7 +209,7 @@ def test_key_that_is_spoiled_during_the_run_is_noticed(home: Home) -> None:
         file_entry("usercert.pem", chain, certificates=[fingerprint]),
         file_entry("userkey.pem", PLACED, secret=True, beside=True),
     ]
-    assert home.send(entries, [chain])["kind"] == "changed_meanwhile"
+    assert home.send(entries, [chain])["error_code"] == "changed_meanwhile"
     assert home.certificate.read_bytes() == ALICE.pem
 
 

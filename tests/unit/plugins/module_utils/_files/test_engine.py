@@ -82,7 +82,7 @@ def test_no_file_is_removed_in_place_of_a_directory(home: Path) -> None:
 
 def test_a_directory_that_is_not_said_to_be_empty_stays(home: Path) -> None:
     (home / "vo").mkdir()
-    assert converge(home, {"path": "vo", "state": "absent"})["kind"] == "is_directory"
+    assert converge(home, {"path": "vo", "state": "absent"})["error_code"] == "is_directory"
     assert (home / "vo").is_dir()
 
 
@@ -155,13 +155,13 @@ def test_linked_directory_is_refused(home: Path) -> None:
     (home / "link").symlink_to("real")
     result = converge(home / "link", key())
     assert result["failed"]
-    assert result["kind"] == "not_a_directory"
+    assert result["error_code"] == "not_a_directory"
     assert not list((home / "real").iterdir())
 
 
 def test_directory_in_the_way_is_refused(home: Path) -> None:
     (home / "key").mkdir()
-    assert converge(home, key())["kind"] == "is_directory"
+    assert converge(home, key())["error_code"] == "is_directory"
 
 
 def test_removes_and_then_changes_nothing(home: Path) -> None:
@@ -205,7 +205,7 @@ def test_leftover_that_cannot_be_looked_at_is_not_passed_over(home: Path, monkey
     (home / leftover).write_bytes(b"half")
     monkeypatch.setattr(os, "stat", broken)
     result = converge(home, key(), send=False)
-    assert result["kind"] == "os_error"
+    assert result["error_code"] == "os_error"
     assert str(home) in result["msg"]
 
 
@@ -242,7 +242,7 @@ def test_more_is_needed_than_was_asked_for(home: Path) -> None:
     """Somebody changed another file between the two calls."""
     other = key(path="other", sha256="0" * 64)
     result = converge(home, key(), other)
-    assert result["kind"] == "changed_meanwhile"
+    assert result["error_code"] == "changed_meanwhile"
     assert str(home / "other") in result["msg"]
     assert not list(home.iterdir())
 
@@ -266,7 +266,7 @@ def test_directory_that_comes_and_goes(home: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(apply, "_open_parents", late)
     result = converge(home, {"path": "new", "state": "directory"}, key(path="new/key"))
-    assert result["kind"] == "no_directory"
+    assert result["error_code"] == "no_directory"
     assert not list((home / "new").iterdir())
 
 
@@ -350,7 +350,7 @@ def test_what_no_file_can_be_called_is_one_clear_error(home: Path, name: str, wh
     directory = f"{home}/{name}" if where == "directory" else str(home)
     one = {"name": "test", "owner": owner, "directory": directory, "entries": [link]}
     (result,) = engine.converge([one], {}, False, False)
-    assert result["kind"] == "bad_path"
+    assert result["error_code"] == "bad_path"
     assert result["msg"].startswith(f"{where}: ")
     assert result["msg"].isprintable()
     assert not list(home.iterdir())
@@ -358,18 +358,18 @@ def test_what_no_file_can_be_called_is_one_clear_error(home: Path, name: str, wh
 
 def test_an_owner_that_no_account_can_have_is_an_error_even_for_a_removal(home: Path) -> None:
     one = {"name": "t", "owner": "al\0ice", "directory": str(home), "entries": [{"path": "key", "state": "absent"}]}
-    assert engine.converge([one], {}, False, False)[0]["kind"] == "bad_owner"
+    assert engine.converge([one], {}, False, False)[0]["error_code"] == "bad_owner"
     one["owner"] = "nobody-of-that-name"
     assert not engine.converge([one], {}, False, False)[0].get("failed")
 
 
 def test_a_group_that_none_can_be_called(home: Path) -> None:
-    assert converge(home, key(group="a\0b"))["kind"] == "no_group"
+    assert converge(home, key(group="a\0b"))["error_code"] == "no_group"
 
 
 def test_relative_directories_are_refused() -> None:
     one = {"name": "test", "directory": "certificates", "entries": [{"path": "key", "state": "absent"}]}
-    assert engine.converge([one], {}, False, False)[0]["kind"] == "bad_path"
+    assert engine.converge([one], {}, False, False)[0]["error_code"] == "bad_path"
 
 
 def test_directory_directly_below_the_root() -> None:
@@ -382,7 +382,7 @@ def test_directory_directly_below_the_root() -> None:
     assert found["paths"] == ["/", "/grid-security-of-a-test"]
     try:
         (made,) = engine.converge([one], {}, False, False)
-        assert made.get("changed") or made["kind"] == "os_error"
+        assert made.get("changed") or made["error_code"] == "os_error"
         (again,) = engine.converge([one], {}, False, False)
         assert again.get("failed") == made.get("failed")
         assert not again["changed"]
@@ -489,7 +489,7 @@ def test_yes_or_no(home: Path) -> None:
 def test_look_that_fails_says_so(home: Path) -> None:
     (home / "link").symlink_to("link")
     found = probe(home / "link")
-    assert (found["failed"], found["kind"]) == (True, "os_error")
+    assert (found["failed"], found["error_code"]) == (True, "os_error")
     if os.geteuid() == 0:
         closed = Path(tempfile.mkdtemp(dir="/var/tmp"))
         try:
@@ -526,7 +526,7 @@ def test_bytes_read_together_are_limited(home: Path, monkeypatch: pytest.MonkeyP
         scan_of(home, b"x" * 40, f"{number}.pem")
     with pytest.raises(GridSecurityError) as caught:
         scan_of(home, b"x" * 40, "3.pem")
-    assert caught.value.kind == "too_large"
+    assert caught.value.error_code == "too_large"
 
 
 CA = pki.issue("CA", authority=True)
@@ -625,13 +625,13 @@ def test_a_set_that_fails_tells_what_its_services_owe(home: Path, systemd: Syste
     serve(home, key())
     (home / "host/other").mkdir()
     failed = serve(home, key(), key(path="other"))
-    assert failed["kind"] == "is_directory"
+    assert failed["error_code"] == "is_directory"
     assert status(failed) == "owed"
 
 
 def test_with_an_unknown_service_nothing_is_changed(home: Path, systemd: Systemd) -> None:
     outcome = serve(home, key(), service="xrotd")
-    assert outcome["kind"] == "no_service"
+    assert outcome["error_code"] == "no_service"
     assert "'xrotd'" in outcome["msg"]
     assert list((home / "host").iterdir()) == []
 
@@ -676,7 +676,7 @@ def test_a_malformed_answer_fails_its_own_set_only(
     monkeypatch.setattr(engine, "work", lambda _argument: next(said))
     sets = [{"name": name, "directory": str(home), "entries": [{"state": "file", **key()}]} for name in ("bad", "good")]
     bad, other = engine.converge(sets, {}, False, False)
-    assert (bad["kind"], bad["changed"]) == ("bad_answer", False)
+    assert (bad["error_code"], bad["changed"]) == ("bad_answer", False)
     assert f"answered with a value of {next(iter(claim))} that cannot be used" in bad["msg"]
     assert other == {**good, "name": "good", "paths": [str(home / "key")]}
 

@@ -56,7 +56,7 @@ def test_nothing_to_ask_is_no_call() -> None:
 
 def test_one_that_fails_does_not_stop_the_others() -> None:
     failed, other = hold(together([fail(1), talk("a", 1, 1)]), Engine().send)
-    assert failed == {"changed": False, "failed": True, "kind": "broken", "msg": "it broke"}
+    assert failed == {"changed": False, "failed": True, "error_code": "broken", "msg": "it broke"}
     assert other == [["a0.0"], ["a1.0"]]
     assert hold(fail(1), Engine().send) == failed
 

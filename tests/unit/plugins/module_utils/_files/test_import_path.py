@@ -78,7 +78,7 @@ def test_a_worker_gets_the_code_that_an_import_hook_served(home: Path) -> None:
 
 def test_a_hook_that_hides_the_code_is_told_at_once(home: Path) -> None:
     outcome = place(home / ".globus", gives=False)
-    assert outcome["kind"] == "hidden_code"
+    assert outcome["error_code"] == "hidden_code"
     assert "Hook" in outcome["msg"]
     assert "strategy: linear" in outcome["msg"]
     assert list(home.iterdir()) == []

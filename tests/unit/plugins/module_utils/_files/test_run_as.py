@@ -66,12 +66,12 @@ def test_every_id_is_the_owner_s(secret: bool) -> None:
 
 def test_overrun_is_ended_and_others_go_on() -> None:
     results = list(run_as.run_jobs(hang, [run_as.Job(account(), {}, 0.2), run_as.Job(account(), {}, 0.2)], False))
-    assert [result["kind"] for result in results] == ["timeout", "timeout"]
+    assert [result["error_code"] for result in results] == ["timeout", "timeout"]
 
 
 @pytest.mark.parametrize(("handler", "kind"), [(die, "killed"), (crash, "internal")])
 def test_death_and_defects_are_reported(handler: Any, kind: str) -> None:
-    assert run_as.run_job(handler, run_as.Job(account(), {}, 20), False)["kind"] == kind
+    assert run_as.run_job(handler, run_as.Job(account(), {}, 20), False)["error_code"] == kind
 
 
 def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", refuse_second)
     jobs = [run_as.Job(account(), {}, 20)] * 2
     results = list(run_as.run_jobs(identity, jobs, False))
-    assert results[0]["kind"] == "no_process"
+    assert results[0]["error_code"] == "no_process"
     assert "Uid" in results[1]
 
 
@@ -96,7 +96,7 @@ def test_lost_steward_is_replaced(secret: bool) -> None:
     root = run_as.find_account(None)
     jobs = [run_as.Job(root, {}, 20, apart=True)] * 4
     results = list(run_as.run_jobs(end_steward, jobs, secret))
-    assert [result.get("kind") for result in results] in ([None, "killed"] * 2, [None, None, "killed", None])
+    assert [result.get("error_code") for result in results] in ([None, "killed"] * 2, [None, None, "killed", None])
     assert len({result["steward"] for result in results if "steward" in result}) >= 2
 
 
@@ -152,7 +152,7 @@ def test_what_is_to_be_changed_is_changed_by_a_worker() -> None:
 def test_a_look_that_hangs_is_waited_for_once_and_others_go_on() -> None:
     start = time.monotonic()
     results = list(run_as.run_jobs(act, [look("nobody", ("hang",), limit=0.5), look("daemon")], False))
-    assert results[0]["kind"] == "timeout"
+    assert results[0]["error_code"] == "timeout"
     assert "Uid" in results[1]
     assert time.monotonic() - start < 20, "it would hang for a minute"
 
@@ -254,7 +254,7 @@ def test_bad_answers_fail_and_others_go_on(said: dict[str, Any], kind: str, look
     )
     start = time.monotonic()
     results = list(run_as.run_jobs(say, [job, job], False))
-    assert [result["kind"] for result in results] == [kind, kind]
+    assert [result["error_code"] for result in results] == [kind, kind]
     assert time.monotonic() - start < 20
 
 
@@ -280,11 +280,11 @@ def echo(argument: dict[str, Any]) -> dict[str, Any]:
 
 def test_answers_of_work_in_this_process_are_bounded() -> None:
     job = run_as.Job(run_as.find_account("root"), {"text": "x" * 2000}, 20, most=1000)
-    assert run_as.run_job(echo, job, False)["kind"] == "bad_answer"
+    assert run_as.run_job(echo, job, False)["error_code"] == "bad_answer"
 
 
 @pytest.mark.parametrize("name", ["al\0ice", "\ud800"])
 def test_names_that_no_account_can_have(name: str) -> None:
     with pytest.raises(GridSecurityError, match="no name of an account") as raised:
         run_as.find_account(name)
-    assert raised.value.kind == "bad_owner"
+    assert raised.value.error_code == "bad_owner"

@@ -192,7 +192,7 @@ def test_an_unknown_service_is_an_error_that_names_it(systemctl: Any, name: str)
     known = services.ask([wanted(name)])
     with pytest.raises(GridSecurityError, match=f"there is no service '{name.replace('*', '.')}'") as caught:
         services.refuse_unknown(known, wanted(name))
-    assert caught.value.kind == "no_service"
+    assert caught.value.error_code == "no_service"
 
 
 @pytest.mark.parametrize(("output", "code"), [("", 0), ("", 1)])

@@ -197,7 +197,7 @@ def test_a_warning_names_some_of_many() -> None:
 def test_no_directory(store: Path, name: str) -> None:
     with pytest.raises(GridSecurityError, match=name) as caught:
         crl_store.survey(str(store / name), 0, NOW)
-    assert caught.value.kind == "no_directory"
+    assert caught.value.error_code == "no_directory"
 
 
 def test_names_that_are_no_text_are_left_out(store: Path) -> None:
@@ -212,7 +212,7 @@ def test_directory_with_too_many_files(store: Path, monkeypatch: pytest.MonkeyPa
     place(store, GOOD)
     with pytest.raises(GridSecurityError) as caught:
         look(store)
-    assert caught.value.kind == "too_many_files"
+    assert caught.value.error_code == "too_many_files"
 
 
 def test_what_is_read_is_limited(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_what_is_read_is_limited(store: Path, monkeypatch: pytest.MonkeyPatch) -
         place(store, GOOD, number)
     with pytest.raises(GridSecurityError) as caught:
         look(store)
-    assert caught.value.kind == "too_large"
+    assert caught.value.error_code == "too_large"
 
 
 def test_each_list_is_read_once_however_many_cas_have_its_name(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,4 +258,4 @@ def test_bytes_are_not_kept(store: Path) -> None:
 def test_paths_that_no_directory_has(path: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         crl_store.survey(path, 24, NOW)
-    assert caught.value.kind == "bad_path"
+    assert caught.value.error_code == "bad_path"

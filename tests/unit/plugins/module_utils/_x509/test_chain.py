@@ -55,7 +55,7 @@ def verify(one: pki.Credential, *cas: dict[str, Any], crls: tuple[dict[str, Any]
 def refusal(one: pki.Credential, *cas: dict[str, Any], crls: tuple[dict[str, Any], ...] = ()) -> str:
     with pytest.raises(GridSecurityError) as caught:
         verify(one, *cas, crls=crls)
-    assert caught.value.kind == "untrusted"
+    assert caught.value.error_code == "untrusted"
     dn = distinguished_name.one_line(one.certificate.subject)
     assert caught.value.message.startswith(f"test: the certificate of {dn} is not trusted: ")
     return caught.value.message
@@ -364,7 +364,7 @@ def test_a_certificate_that_holds_another_one() -> None:
     text = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), ALICE.pem)
     mallory = pki.issue("Mallory", extensions=(text,))
     (verdict,) = chain.judge([("mallory", encoded(mallory))], {"cas": [ca(ROOT)], "crls": []})
-    assert verdict["kind"] == "untrusted"
+    assert verdict["error_code"] == "untrusted"
     assert f"{DN}Mallory is not trusted: it is self-signed" in verdict["message"]
 
 
@@ -378,4 +378,4 @@ def test_one_that_breaks_the_process_costs_only_itself(monkeypatch: pytest.Monke
     chains = [("alice", encoded(ALICE)), ("rubbish", ["AAAA"]), ("mallory", encoded(pki.issue("Mallory")))]
     alice, rubbish, mallory = chain.judge(chains, {"cas": [ca(ROOT)], "crls": []})
     assert alice == {"until": times.iso(certificates.expiry(ROOT.certificate))}
-    assert (rubbish["kind"], mallory["kind"]) == ("internal", "untrusted")
+    assert (rubbish["error_code"], mallory["error_code"]) == ("internal", "untrusted")

@@ -70,7 +70,7 @@ def test_nist() -> None:
             chain.verify(path.name, [leaf, *rendering._possible_issuers(leaf, cas)], trusted, THEN)
             accepted[True].add(match[2])
         except GridSecurityError as error:
-            assert error.kind == "untrusted"
+            assert error.error_code == "untrusted"
             accepted[False].add(match[2])
     assert expected[True] - accepted[True] == TWO_KEYS
     assert expected[False] - accepted[False] == WITHOUT_CRL | KEY_USAGE_OF_CRLS

@@ -90,7 +90,7 @@ def test_a_file_that_is_not_found_is_one_line(tmp_path: Path) -> None:
 def test_paths_that_no_file_of_the_controller_has(src: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         Action(VaultLib([])).read(src)
-    assert caught.value.kind == "bad_path"
+    assert caught.value.error_code == "bad_path"
 
 
 @pytest.mark.parametrize("passphrase", ["xyzzy", "xy\"zz'y\\é"])
@@ -253,7 +253,7 @@ def test_what_files_of_others_say_cannot_upset_a_terminal(monkeypatch: pytest.Mo
 def test_content_that_is_no_text_form_of_anything(content: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         credentials._read(Action(VaultLib()), None, content, "content")
-    assert caught.value.kind == "not_base64"
+    assert caught.value.error_code == "not_base64"
 
 
 class Vaulted:

@@ -32,7 +32,7 @@ class Action:
     "result",
     [
         {"changed": False},
-        {"failed": True, "kind": "no_directory", "msg": "there is no directory"},
+        {"failed": True, "error_code": "no_directory", "msg": "there is no directory"},
         {"failed": True, "sets": [], "msg": "one: no account"},
     ],
 )

@@ -199,13 +199,13 @@ def test_all_messages_of_a_result() -> None:
     result = {
         "msg": text,
         "warnings": [text],
-        "credentials": [{"msg": text, "why": [text]}, {}],
+        "credentials": [{"msg": text, "changes": [text]}, {}],
         "crls": [{"msg": None}],
     }
     told = option_names.translated("host_credential", result)
     expected = text.replace("allow", "host_credential_allow")
     assert told["msg"] == told["warnings"][0] == told["credentials"][0]["msg"] == expected
-    assert told["credentials"][0]["why"] == [text]
+    assert told["credentials"][0]["changes"] == [text]
 
 
 def role(name: str) -> Any:
@@ -257,6 +257,6 @@ def test_each_part_of_a_node_speaks_of_its_own_variables() -> None:
     spoken = [option_names.spoken("trust_anchors", part(end)) for end in (ENDS[0], {**ENDS[2]})]
     told = exchange.hold(exchange.together([*spoken, part(ENDS[0])]), lambda *_request: [])
     assert [("trust_anchors_allow" in one["msg"]) for one in told] == [True, True, False]
-    assert told[0]["kind"] == "shrink"
+    assert told[0]["error_code"] == "shrink"
     with pytest.raises(AnsibleActionFail, match="trust_anchors_allow_shrink"):
         exchange.hold(option_names.spoken("trust_anchors", part(ENDS[1])), lambda *_request: [])

@@ -13,18 +13,18 @@ FIRST = ", ".join(f"user{number}" for number in range(10))
 def good(owner: str, **fields: Any) -> dict[str, Any]:
     home = f"/home/{owner}/.globus"
     paths = {"cert_path": f"{home}/usercert.pem", "privatekey_path": f"{home}/userkey.pem"}
-    return {"owner": owner, "changed": False, "why": [], "differences": [], "days_left": 9, **paths, **fields}
+    return {"owner": owner, "changed": False, "changes": [], "differences": [], "days_left": 9, **paths, **fields}
 
 
 def changed(owner: str) -> dict[str, Any]:
     why = ["certificate renewed: 2027-01-02 → 2028-01-02", "private key replaced"]
     paths = (f"/home/{owner}/.globus/{name}.pem" for name in ("usercert", "userkey"))
     differences = [f"{owner}: {path}: {reason}" for path, reason in zip(paths, why)]
-    return good(owner, changed=True, why=why, differences=differences)
+    return good(owner, changed=True, changes=why, differences=differences)
 
 
 def failed(owner: str) -> dict[str, Any]:
-    return good(owner, failed=True, kind="wrong_passphrase", msg=f"{owner}.p12: the import passphrase is wrong.")
+    return good(owner, failed=True, error_code="wrong_passphrase", msg=f"{owner}.p12: the import passphrase is wrong.")
 
 
 def test_one_change_among_many_is_told_in_one_line() -> None:

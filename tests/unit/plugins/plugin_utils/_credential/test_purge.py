@@ -258,7 +258,7 @@ def test_nobody_is_forgotten_by_a_node_without_its_directory_service(node: Node)
     node.run("alice", "bob", "carol", **PURGE)
     node.gone = {"bob", "carol"}
     result = node.run("alice", "bob", **PURGE)
-    assert [one["kind"] for one in result["credentials"] if one.get("failed")] == ["no_account"]
+    assert [one["error_code"] for one in result["credentials"] if one.get("failed")] == ["no_account"]
     node.gone = set()
     assert node.run("alice", "bob", **PURGE)["purged"][0]["owner"] == "carol"
 
@@ -334,7 +334,7 @@ def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> 
 def test_item_that_fails_is_nobody_who_left(node: Node) -> None:
     node.run("alice", "bob", "carol", **PURGE)
     result = node.run("alice", "bob", items=[node.item("carol", passphrase="wrong")], **PURGE)
-    assert [one["kind"] for one in result["credentials"] if one.get("failed")] == ["wrong_passphrase"]
+    assert [one["error_code"] for one in result["credentials"] if one.get("failed")] == ["wrong_passphrase"]
     assert result["purged"] == []
     assert len(node.names("carol")) == 2
     assert sorted(node.recorded()) == ["alice", "bob", "carol"]
@@ -470,7 +470,7 @@ def test_only_root_keeps_a_record(node: Node, monkeypatch: pytest.MonkeyPatch) -
     def not_root(wanted: dict[str, Any], contents: dict[str, str], check: bool) -> dict[str, Any]:
         if wanted["owner"] != "root":
             return one(wanted, contents, check)
-        return {"name": wanted["name"], "failed": True, "kind": "not_root", "msg": "only root can act as root"}
+        return {"name": wanted["name"], "failed": True, "error_code": "not_root", "msg": "only root can act as root"}
 
     monkeypatch.setattr(node, "_one", not_root)
     result = node.run("alice")
@@ -504,7 +504,7 @@ def test_placement_that_fails_keeps_what_was_recorded(node: Node) -> None:
 
     node.on_send = break_home
     result = node.run("alice", "bob", "carol")
-    assert [one["kind"] for one in result["credentials"] if one.get("failed")] == ["is_directory"]
+    assert [one["error_code"] for one in result["credentials"] if one.get("failed")] == ["is_directory"]
     assert node.recorded()["carol"][0] == before[0]
     assert len(node.recorded()["carol"]) == 2
 

@@ -107,7 +107,7 @@ def test_first_placement_and_nothing_to_do(site: Site, new_run: Callable[[], Non
     assert first["diff"][0]["prepared"] == f"root: {NEW}.r0: missing\nroot: {OLD}.r0: missing\n"
     new_run()
     second = site.place()
-    assert (second["changed"], site.calls, only(second)["why"]) == (False, 1, [])
+    assert (second["changed"], site.calls, only(second)["changes"]) == (False, 1, [])
 
 
 def test_check_mode_says_the_same_and_changes_nothing(site: Site) -> None:
@@ -136,8 +136,8 @@ def test_renewed(site: Site, new_run: Callable[[], None]) -> None:
     new_run()
     told = only(site.place())
     assert site.files()[f"{OLD}.r0"] == site.web[URL]
-    assert told["why"][0].startswith(f"{NEW}.r0: number 5 of ")
-    assert " → number 6 of " in told["why"][0]
+    assert told["changes"][0].startswith(f"{NEW}.r0: number 5 of ")
+    assert " → number 6 of " in told["changes"][0]
 
 
 def test_older_is_not_placed(site: Site, new_run: Callable[[], None]) -> None:
@@ -171,7 +171,7 @@ def test_what_says_nothing_about_age_is_replaced(site: Site) -> None:
     (site.store / f"{OLD}.r0").unlink()
     (site.store / f"{OLD}.r0").symlink_to(f"{NEW}.r0")
     (site.store / f"{NEW}.r0").chmod(0o600)
-    assert only(site.place())["why"] == [f"{NEW}.r0: other mode or owner", f"{OLD}.r0: now a file, was a link"]
+    assert only(site.place())["changes"] == [f"{NEW}.r0: other mode or owner", f"{OLD}.r0: now a file, was a link"]
 
 
 def test_the_same_in_another_form_stays(site: Site) -> None:
@@ -217,7 +217,7 @@ def test_unreachable(site: Site, in_place: bytes | None, state: str, words: str)
     assert site.files().get(f"{NEW}.r0") == in_place
     required = site.place(required=True)
     assert required.get("failed", False) is (state != "fresh")
-    assert required.get("kind") == (None if state == "fresh" else "crl_required")
+    assert required.get("error_code") == (None if state == "fresh" else "crl_required")
 
 
 def test_expired_goes_only_on_request(site: Site) -> None:
@@ -228,7 +228,7 @@ def test_expired_goes_only_on_request(site: Site) -> None:
     (site.store / f"{OLD}.r0").write_bytes(pki.revoke(ROOT, []))
     assert not site.place()["changed"]
     told = only(site.place(remove_expired=True))
-    assert told["why"] == [f"{NEW}.r0: unwanted: expired, and no other to be had"]
+    assert told["changes"] == [f"{NEW}.r0: unwanted: expired, and no other to be had"]
     assert told["state"] == "missing"
     assert set(site.files()) == {f"{OLD}.r0"}
 
@@ -330,7 +330,7 @@ def test_filters_and_sources_without_urls(site: Site) -> None:
 def test_files_that_cannot_be_used_are_skipped_with_a_warning(site: Site, new_run: Callable[[], None]) -> None:
     (site.sources / "page.pem").write_bytes(b"<html>")
     failed = site.place()
-    assert failed["kind"] == "not_pem"
+    assert failed["error_code"] == "not_pem"
     assert "page.pem is a web page" in failed["msg"]
     new_run()
     warnings = site.place(on_unreadable="skip")["warnings"]
@@ -382,7 +382,7 @@ def test_exceptions(site: Site, item: Any) -> None:
 )
 def test_what_is_no_exception(site: Site, item: Any) -> None:
     result = site.place(exclude=["other", item])
-    assert result["kind"] == "bad_exclusion"
+    assert result["error_code"] == "bad_exclusion"
     assert "exclude[1]: " in result["msg"]
 
 
@@ -474,4 +474,4 @@ def test_options(site: Site, options: dict[str, Any], message: str) -> None:
 
 def test_failure_on_the_node_is_told(site: Site) -> None:
     site.store.write_text("no directory")
-    assert site.place()["kind"] == "not_a_directory"
+    assert site.place()["error_code"] == "not_a_directory"

@@ -109,7 +109,7 @@ def test_one_archive_under_two_names_maps_nobody_anew(site: Site) -> None:
     dave = site.credential("dave", "Bob")
     result = site.run(bob, dave)
     assert site.lines == [f'"{DN}Bob" bob']
-    assert [(one["accounts"], one["kind"]) for one in result["not_mapped"]] == [
+    assert [(one["accounts"], one["error_code"]) for one in result["not_mapped"]] == [
         (["bob"], "shared_subject"),
         (["dave"], "shared_subject"),
     ]
@@ -134,7 +134,7 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     site.register.refuse(alice, outcome["facts"])  # type: ignore[index]
     result = site.run(alice)
     assert site.lines == [f'"{DN}Alice" alice']
-    assert result["not_mapped"][0]["kind"] == "refused"
+    assert result["not_mapped"][0]["error_code"] == "refused"
 
 
 def test_a_bad_entry_costs_only_itself(site: Site) -> None:
@@ -149,12 +149,12 @@ def test_a_bad_entry_costs_only_itself(site: Site) -> None:
 def test_a_stray_entry_costs_only_itself(site: Site, entry: Any) -> None:
     result = site.run(entries=[f'"{DN}Robot" robot', entry])
     assert site.lines == [f'"{DN}Robot" robot']
-    assert [one["kind"] for one in result["not_mapped"]] == ["bad_mapping"]
+    assert [one["error_code"] for one in result["not_mapped"]] == ["bad_mapping"]
 
 
 def test_an_empty_file_is_refused(site: Site) -> None:
     site.run(site.credential("alice"))
-    assert site.run()["kind"] == "empty_mapfile"
+    assert site.run()["error_code"] == "empty_mapfile"
     assert site.lines == [f'"{DN}Alice" alice']
     assert site.run(allow_empty=True)["changed"]
     assert site.lines == []
@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_read_is_not_replaced_while_somebody_fails(site: S
     site.path.write_text("-----BEGIN PRIVATE KEY-----\n")
     alice = site.credential("alice")
     result = site.run({**alice, "passphrase": "wrong"}, site.credential("bob"))
-    assert result["kind"] == "unreadable_mapfile"
+    assert result["error_code"] == "unreadable_mapfile"
     assert site.lines == ["-----BEGIN PRIVATE KEY-----"]
 
 

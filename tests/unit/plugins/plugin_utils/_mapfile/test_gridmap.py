@@ -38,7 +38,7 @@ def test_lines(line: str, expected: Mapping) -> None:
 def test_what_is_no_line(line: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         gridmap.parse(line)
-    assert caught.value.kind == "bad_mapping"
+    assert caught.value.error_code == "bad_mapping"
 
 
 @pytest.mark.parametrize(

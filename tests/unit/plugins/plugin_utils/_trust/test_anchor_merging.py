@@ -57,7 +57,7 @@ def test_two_policies_of_one_authority_are_refused_unless_one_is_preferred(tmp_p
     first, second = two_policies(tmp_path, NARROW, WIDE)
     with pytest.raises(GridSecurityError) as caught:
         anchor_selection.check(merged([first, second]))
-    assert caught.value.kind == "two_policies"
+    assert caught.value.error_code == "two_policies"
     for part in (
         f"root: {first['src']}/root.pem and {second['src']}/root.pem have different signing policies. Set prefer: true",
         "remove one of them.",

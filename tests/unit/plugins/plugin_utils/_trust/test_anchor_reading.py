@@ -198,7 +198,7 @@ def test_a_policy_without_a_line_break_gets_one(release: Path) -> None:
 def test_rest_of_a_truncated_bundle_is_there() -> None:
     found = collected(ROOT.pem + MIDDLE.pem + OLD.pem[:-60])
     assert aliases(found.anchors) == ["Middle", "Root"]
-    assert [one.error.kind for one in found.unusable] == ["not_pem"]
+    assert [one.error.error_code for one in found.unusable] == ["not_pem"]
 
 
 @pytest.mark.parametrize("label", ["PRIVATE KEY", "RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
@@ -253,7 +253,7 @@ def test_url_and_its_checksum() -> None:
     for checksum in ("sha256:" + 64 * "0", "md5:00", "rubbish"):
         with pytest.raises(GridSecurityError) as caught:
             anchor_sources.read({**source, "checksum": checksum}, str, fetch)
-        assert caught.value.kind == "bad_checksum"
+        assert caught.value.error_code == "bad_checksum"
 
 
 def test_directory_has_no_checksum(release: Path) -> None:

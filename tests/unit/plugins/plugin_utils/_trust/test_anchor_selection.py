@@ -59,7 +59,7 @@ def test_unknown_inclusion_is_refused(release: Path) -> None:
 def test_missing_issuer_is_named() -> None:
     with pytest.raises(GridSecurityError, match="Middle needs /DC=org/DC=example/CN=Root") as caught:
         anchor_selection.check(read(MIDDLE.pem))
-    assert caught.value.kind == "missing_issuer"
+    assert caught.value.error_code == "missing_issuer"
 
 
 def test_time_grows_with_the_number_of_authorities_only() -> None:
@@ -110,7 +110,7 @@ def test_all_that_cannot_be_used_is_named_at_once(bad: Path) -> None:
     with pytest.raises(GridSecurityError) as caught:
         anchor_selection.refuse(collected(bad).unusable, FILTERS)
     message = caught.value.message
-    assert caught.value.kind == "unusable_anchors"
+    assert caught.value.error_code == "unusable_anchors"
     assert len(message.splitlines()) == len(BAD) + 2
     for alias in BAD:
         assert f"/slcs/{alias}.pem " in message or f"/slcs/{alias}.pem:" in message
@@ -129,7 +129,7 @@ def test_many_that_cannot_be_used_make_a_message_of_some_lines(tmp_path: Path) -
         (tmp_path / f"page{number}.pem").write_bytes(b"<html>")
     with pytest.raises(GridSecurityError, match=r"\n- and 80 more\n") as caught:
         read(tmp_path)
-    assert caught.value.kind == "not_pem"
+    assert caught.value.error_code == "not_pem"
 
 
 def test_skipped_with_a_warning_that_names_each(bad: Path) -> None:

@@ -41,7 +41,7 @@ def found(path: Path) -> dict[str, bytes]:
 def kind(path: Path) -> str:
     with pytest.raises(GridSecurityError) as caught:
         read(path)
-    return caught.value.kind
+    return caught.value.error_code
 
 
 def stamp(path: Path) -> source_stamps.Stamp:
@@ -210,7 +210,7 @@ def test_a_file_that_is_too_large_costs_only_itself(tmp_path: Path, form: str) -
     for crls in (False, True):
         found = anchor_reading.collect(read(source, crls))
         assert [one.alias for one in found.anchors] == ([] if form == "file" else ["one"])
-        assert [(one.error.kind, one.error.message) for one in found.unusable] == [
+        assert [(one.error.error_code, one.error.message) for one in found.unusable] == [
             ("too_large", f"{where}{name} is larger than 1 MiB, so it is no file of a CA. Check the source.")
             for name in ("huge.pem", "two.signing_policy")[: 1 if form == "file" else 2]
         ]

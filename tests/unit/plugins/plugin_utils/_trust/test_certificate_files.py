@@ -266,5 +266,5 @@ def test_messages(thing: str) -> None:
     data, message = MESSAGES[thing]
     with pytest.raises(GridSecurityError) as caught:
         certificate_files.read(data)
-    assert caught.value.kind == "not_pem"
+    assert caught.value.error_code == "not_pem"
     assert caught.value.message.startswith(message)

@@ -88,7 +88,7 @@ def _revoked(root: Path) -> tuple[Publisher, Path]:
 def refused(signature: Path, keyring: Path, data: bytes = DATA) -> str:
     with pytest.raises(GridSecurityError) as caught:
         verified.check_signature(data, str(signature), str(keyring), "release.tar.gz")
-    assert caught.value.kind == "bad_signature"
+    assert caught.value.error_code == "bad_signature"
     assert caught.value.message.startswith(f"release.tar.gz: its signature {signature.name} ")
     return caught.value.message
 
@@ -245,4 +245,4 @@ def test_no_gpg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(GridSecurityError) as caught:
         verified.check_signature(b"", f"{tmp_path}/file", f"{tmp_path}/file", "release.tar.gz")
-    assert caught.value.kind == "no_gpg"
+    assert caught.value.error_code == "no_gpg"

@@ -63,7 +63,7 @@ def test_failing_command_is_told() -> None:
 
 def test_what_the_system_did_not_take_up_is_told() -> None:
     _commands, result = refresh("RedHat", {}, ["grid-security-one.pem"])
-    assert result["kind"] == "not_in_system_store"
+    assert result["error_code"] == "not_in_system_store"
     assert "tls-ca-bundle.pem lacks grid-security-one.pem" in result["msg"]
 
 

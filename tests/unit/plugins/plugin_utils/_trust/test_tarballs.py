@@ -40,7 +40,7 @@ def outcome(data: bytes) -> str | dict[str, bytes]:
         return read(data)
     except GridSecurityError as error:
         assert error.message.startswith("bundle.tar")
-        return error.kind
+        return error.error_code
     finally:
         assert time.process_time() - start < 10
 

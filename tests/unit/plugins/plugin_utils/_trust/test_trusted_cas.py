@@ -134,7 +134,7 @@ def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def kinds(results: list[dict[str, Any]]) -> list[str | None]:
-    return [one.get("kind") for one in results]
+    return [one.get("error_code") for one in results]
 
 
 # --- what is placed ---------------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_without_the_sources_removals_go_on(site: Site, source: Any) -> None:
 def test_a_source_that_is_not_what_was_published(site: Site) -> None:
     source = {"src": str(site.sources / "root.pem"), "checksum": "sha256:" + 64 * "0"}
     (told,) = site.place(site.item("alice"), trust_anchors=[source])
-    assert (told["kind"], told["msg"][:26]) == ("bad_checksum", "alice.p12: trust_anchors: ")
+    assert (told["error_code"], told["msg"][:26]) == ("bad_checksum", "alice.p12: trust_anchors: ")
 
 
 def damaged(one: pki.Credential) -> bytes:
@@ -417,7 +417,7 @@ def test_a_verdict_holds_until_time_changes_it(site: Site, monkeypatch: pytest.M
     if is_over:
         assert "the CRL of its issuer /DC=org/DC=example/CN=Root expired on" in told["msg"]
     else:
-        assert (told.get("kind"), site.checked) == (None, [])
+        assert (told.get("error_code"), site.checked) == (None, [])
 
 
 def test_one_bad_credential_does_not_have_the_others_checked_again(site: Site) -> None:
@@ -451,7 +451,7 @@ def test_crls_that_are_too_large_for_a_node(site: Site, monkeypatch: pytest.Monk
     (site.sources / crl_name(ROOT)).write_bytes(pki.revoke(ROOT, []))
     monkeypatch.setattr(trusted_cas, "_LARGEST_FOR_NODE", 100)
     (told,) = site.place(site.item("alice", remote_src=True))
-    assert (told["kind"], "too much to be sent to a node" in told["msg"]) == ("too_large", True)
+    assert (told["error_code"], "too much to be sent to a node" in told["msg"]) == ("too_large", True)
 
 
 def test_who_is_not_trusted_is_not_mapped(site: Site) -> None:

@@ -43,7 +43,7 @@ def read(site: Path, chosen: list[str] | None = None, defined: tuple[str, ...] =
 def refused(site: Path, chosen: list[str] | None = None) -> str:
     with pytest.raises(GridSecurityError) as error:
         read(site, chosen)
-    assert error.value.kind in ("bad_import", "bad_vo")
+    assert error.value.error_code in ("bad_import", "bad_vo")
     return error.value.message.replace(str(site), "SITE")
 
 

@@ -34,7 +34,7 @@ def vos_of(node: Node) -> set[str]:
 
 
 def why(result: dict[str, Any]) -> dict[str, list[str]]:
-    return {one["name"]: one["why"] for one in result["vos"] if one["changed"]}
+    return {one["name"]: one["changes"] for one in result["vos"] if one["changed"]}
 
 
 def test_nothing_is_removed_unless_asked(node: Node) -> None:
@@ -176,7 +176,7 @@ def test_more_than_half_is_refused(node: Node) -> None:
     before = node.tree()
     result = purge(node, A, vo("e", "e1"))
     assert result["failed"] is True
-    assert result["kind"] == "shrink"
+    assert result["error_code"] == "shrink"
     assert "nothing is purged. No source names b, c, d, but" in result["msg"]
     assert "more than half of the 4 VOs in place" in result["msg"]
     assert "allow_shrink: true" in result["msg"]
@@ -193,7 +193,7 @@ def test_half_is_not_more_than_half(node: Node) -> None:
 
 
 def test_no_vo_at_all_is_refused(node: Node) -> None:
-    assert purge(node)["kind"] == "shrink"
+    assert purge(node)["error_code"] == "shrink"
     assert vos_of(node) == {"a", "b", "c", "d"}
     assert list(why(purge(node, allow_shrink=True))) == ["a", "b", "c", "d"]
     assert node.tree() == {}
@@ -270,7 +270,7 @@ def test_nothing_is_purged_if_the_import_fails(node: Node, cause: str) -> None:
         arguments["import_vomsdir"] = "site/vomses/b"
     result = purge(node, A, vo("e", "e1"), **arguments, allow_shrink=True)
     assert result["failed"] is True
-    assert result["kind"] == "bad_import"
+    assert result["error_code"] == "bad_import"
     assert placed(node) == {"a", "b", "c", "d", "e"}
     assert "nothing is purged. No source names" in result["msg"]
     assert "but the import failed, and it may name them." in result["msg"]

@@ -56,7 +56,7 @@ class Node:
         """What a run says, by VO, without the directory of the test."""
         result = self.run(*vos)
         assert result["changed"] is any(one["changed"] for one in result["vos"])
-        return {one["name"]: [text.replace(f"{self.root}/", "") for text in one["why"]] for one in result["vos"]}
+        return {one["name"]: [text.replace(f"{self.root}/", "") for text in one["changes"]] for one in result["vos"]}
 
     def tree(self) -> dict[str, str]:
         """All files by path."""
@@ -291,7 +291,7 @@ def test_vomses_that_is_no_directory(node: Node, kind: str) -> None:
         (node.root / "vomses").symlink_to("elsewhere")
     before = node.tree()
     result = node.run(A)
-    assert result["kind"] == "not_a_directory"
+    assert result["error_code"] == "not_a_directory"
     assert f"mkdir -m 0755 {node.root}/vomses" in result["msg"]
     assert node.tree() == before
 
@@ -305,7 +305,7 @@ def test_imported_vos_unless_defined(node: Node) -> None:
     assert [one["name"] for one in result["vos"]] == ["a", "c"]
     tree = {path: text for path, text in node.tree().items() if not path.startswith("site")}
     assert tree == {**PLACED, "vomses/c": OTHERS, "grid/vomsdir/c/c.example.org.lsc": "/CN=c\n/CN=CA\n"}
-    assert node.run(**options, import_vos=["a"])["vos"][0]["why"] == [
+    assert node.run(**options, import_vos=["a"])["vos"][0]["changes"] == [
         "server old.example.org missing",
         "server one.example.org unwanted",
         "server two.example.org unwanted",
@@ -318,7 +318,7 @@ def test_warnings_of_definitions_are_passed_on(node: Node) -> None:
 
 
 def test_nothing_to_manage(node: Node) -> None:
-    assert node.run()["kind"] == "no_vos"
+    assert node.run()["error_code"] == "no_vos"
     assert node.calls == 0
 
 

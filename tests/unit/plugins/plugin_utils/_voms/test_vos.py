@@ -140,7 +140,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_servers_that_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(GridSecurityError, match=message) as refused:
         vos.define(["atlas", vo(servers=[{**SERVER, "host": "other.example.org"}, {**SERVER, **changes}])])
-    assert refused.value.kind == "bad_vo"
+    assert refused.value.error_code == "bad_vo"
     assert refused.value.message.startswith("vos[1] (vo.example.org): servers[1]: ")
 
 
