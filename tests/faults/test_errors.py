@@ -87,7 +87,7 @@ def unclear(change: Change, outcome: dict[str, Any], error: str) -> Iterator[str
     if outcome["error_code"] == "changed_meanwhile":  # so it looks if a file can suddenly not be read
         return
     if outcome["error_code"] not in ("os_error", "incomplete", "no_access"):
-        yield f"kind {outcome['kind']}: {message}"
+        yield f"error code {outcome['error_code']}: {message}"
     if str(change.root) not in message or cause not in message or not REMEDY.search(message):
         yield f"unclear: {message}"
 

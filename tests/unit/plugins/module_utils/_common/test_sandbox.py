@@ -55,12 +55,12 @@ def _loop() -> None:
 
 @pytest.mark.parametrize("work", [_loop, lambda: hashlib.pbkdf2_hmac("sha1", b"", b"", 1 << 30)])
 def test_endless_work_is_stopped(work: Callable[[], Any]) -> None:
-    assert failure(work).kind == "kdf_limit"
+    assert failure(work).error_code == "kdf_limit"
 
 
 def test_what_waits_forever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "_PATIENCE", 1)
-    assert failure(lambda: time.sleep(1000)).kind == "kdf_limit"
+    assert failure(lambda: time.sleep(1000)).error_code == "kdf_limit"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
@@ -71,14 +71,14 @@ def test_memory_is_limited() -> None:
 @pytest.mark.parametrize("error", [ValueError("planted"), KeyboardInterrupt("planted"), SystemExit("planted")])
 def test_unexpected_errors_are_named_and_not_quoted(error: BaseException) -> None:
     found = failure(raising(error))
-    assert found.kind == "internal"
+    assert found.error_code == "internal"
     assert f"{type(error).__name__} in test_sandbox.py, line" in found.message
     assert "planted" not in found.message
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTRAP])
 def test_crash_is_told(number: int) -> None:
-    assert failure(lambda: os.kill(os.getpid(), number)).kind == "internal"
+    assert failure(lambda: os.kill(os.getpid(), number)).error_code == "internal"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
@@ -124,6 +124,6 @@ def test_one_that_fails_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "fork", refuse_second)
     works = [_loop, dict, dict, raising(ValueError("unexpected")), dict]
     outcomes = sandbox.run_all([sandbox.Job(work, 1, f"{number}.p12") for number, work in enumerate(works)])
-    kinds = [one.kind if isinstance(one, GridSecurityError) else one for one in outcomes]
+    kinds = [one.error_code if isinstance(one, GridSecurityError) else one for one in outcomes]
     assert kinds == ["kdf_limit", "internal", {}, "internal", {}]
     assert "1.p12: no process can open it" in str(outcomes[1])

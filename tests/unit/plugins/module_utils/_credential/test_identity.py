@@ -25,7 +25,7 @@ def outcome(subject_dn: str) -> dict[str, Any]:
 def kinds(items: list[tuple[dict[str, Any], Any]], register: Register | None = None) -> list[str | None]:
     given, outcomes = [one for one, _outcome in items], [one for _options, one in items]
     found = identity.identify(given, outcomes, register or Register(), lambda one: f"{one['owner']}.p12")
-    return [one.kind if isinstance(one, GridSecurityError) else None for one in found]
+    return [one.error_code if isinstance(one, GridSecurityError) else None for one in found]
 
 
 def test_two_owners_of_one_subject_are_refused_both() -> None:

@@ -145,7 +145,7 @@ def test_many_pairs_are_not_all_listed(ca: pki.Credential) -> None:
 
 
 def test_too_many_private_keys(alice: pki.Credential) -> None:
-    assert refusal(pki.bundle(*[(alice, "alice")] * 101)).kind == "several_pairs"
+    assert refusal(pki.bundle(*[(alice, "alice")] * 101)).error_code == "several_pairs"
 
 
 def test_the_same_pair_twice_is_one(alice: pki.Credential) -> None:
@@ -176,7 +176,7 @@ def test_the_newest_certificate_of_a_key_and_subject() -> None:
 def test_certificates_of_a_key_with_several_subjects(alice: pki.Credential, ca: pki.Credential) -> None:
     other = pki.issue("Robot", key=alice.key, issuer=ca)
     archive = pki.bundle((alice, "alice"), (pki.Credential(None, other.certificate), None))
-    assert refusal(archive).kind == "several_pairs"
+    assert refusal(archive).error_code == "several_pairs"
 
 
 def test_result_has_the_friendly_name(alice: pki.Credential, bob: pki.Credential) -> None:
@@ -265,7 +265,7 @@ def bags_of(one: pki.Credential) -> tuple[bytes, bytes]:
 def test_pairs_in_bags_that_are_not_encrypted_or_lie_in_another(alice: pki.Credential, bob: pki.Credential) -> None:
     nested = bag(6, der.encode_sequence(*bags_of(bob)))
     for bags in ((*bags_of(alice), *bags_of(bob)), (*bags_of(alice), nested)):
-        assert refusal(plain_archive(*bags), passphrase="").kind == "several_pairs"
+        assert refusal(plain_archive(*bags), passphrase="").error_code == "several_pairs"
 
 
 def test_a_private_key_of_an_unknown_type_is_left_out(alice: pki.Credential) -> None:
@@ -297,15 +297,15 @@ def test_a_key_in_an_encrypted_part_is_counted(alice: pki.Credential, ca: pki.Cr
     hidden = [certificate_of(robot), writer.key_bag(info(robot))]
     parts = [writer.plain(writer.key_bag(info(alice), b"import"), certificate_of(alice))]
     encrypted = writer.encrypted(*hidden, passphrase=b"import")
-    assert refusal(writer.archive(*parts, encrypted, mac=mac)).kind == "several_pairs"
+    assert refusal(writer.archive(*parts, encrypted, mac=mac)).error_code == "several_pairs"
     visible = writer.plain(writer.key_bag(info(alice), b"import"))
     all_certificates = writer.encrypted(certificate_of(alice), *hidden, passphrase=b"import")
     for both in ([visible, all_certificates], [all_certificates, visible]):
-        assert refusal(writer.archive(*both, mac=mac)).kind == "several_pairs"
+        assert refusal(writer.archive(*both, mac=mac)).error_code == "several_pairs"
     alone = writer.encrypted(
         *hidden, writer.key_bag(info(alice), b"import"), certificate_of(alice), passphrase=b"import"
     )
-    assert refusal(writer.archive(alone, mac=mac)).kind == "several_pairs"
+    assert refusal(writer.archive(alone, mac=mac)).error_code == "several_pairs"
 
 
 def test_the_usual_archive_is_opened_once(

@@ -177,7 +177,7 @@ def test_errors_are_found_again(controller: Controller) -> None:
         controller.begin_run()
         found = controller.outlines()
         assert isinstance(found[1], GridSecurityError)
-        assert found[1].kind == "not_pkcs12"
+        assert found[1].error_code == "not_pkcs12"
         assert "bob.p12 for bob" in controller.opened
 
 
@@ -236,7 +236,7 @@ def test_iterations_that_no_key_may_have_are_an_error_and_no_page(controller: Co
     controller.add("alice")
     (found,) = controller.outlines(kdf_iterations=0)
     assert isinstance(found, GridSecurityError)
-    assert found.kind == "kdf_iterations"
+    assert found.error_code == "kdf_iterations"
     assert not controller.pages.exists()
 
 
@@ -412,7 +412,7 @@ def test_an_error_of_one_costs_no_other_page(controller: Controller, cause: str)
     assert controller.opened == ["bob.p12 for bob"]
     assert [first[0], first[2]] == [again[0], again[2]]
     assert isinstance(first[1], GridSecurityError) and isinstance(again[1], GridSecurityError)
-    assert (first[1].kind, first[1].message) == (again[1].kind, again[1].message)
+    assert (first[1].error_code, first[1].message) == (again[1].error_code, again[1].message)
 
 
 def test_an_error_that_is_gone_is_gone_for_good(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
