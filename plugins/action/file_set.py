@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from typing import Any
+
 from ansible_collections.grid.security.plugins.plugin_utils._action import file_sets
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
 
@@ -13,5 +14,5 @@ from ansible_collections.grid.security.plugins.plugin_utils._action.action_base 
 class ActionModule(GridAction):
     """Sends what is to be there as digests, and contents only for what differs."""
 
-    def converse(self) -> Conversation:
-        return file_sets.place(self)
+    def perform(self) -> dict[str, Any]:
+        return self.run_exchange(file_sets.place(self))

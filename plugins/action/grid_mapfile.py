@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from typing import Any
+
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 
@@ -13,5 +14,5 @@ from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid
 class ActionModule(GridAction):
     """Maps the subjects of certificates to accounts."""
 
-    def converse(self) -> Conversation:
-        return grid_mapfile.place(self, self.arguments)
+    def perform(self) -> dict[str, Any]:
+        return self.run_exchange(grid_mapfile.place(self, self.arguments))

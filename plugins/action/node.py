@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from typing import Any
+
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
 from ansible_collections.grid.security.plugins.plugin_utils._node import node
 
@@ -13,5 +14,5 @@ from ansible_collections.grid.security.plugins.plugin_utils._node import node
 class ActionModule(GridAction):
     """Brings a whole node where its variables want it."""
 
-    def converse(self) -> Conversation:
+    def perform(self) -> dict[str, Any]:
         return node.place(self)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from typing import Any
+
 from ansible_collections.grid.security.plugins.plugin_utils._action import restarts
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, credentials
@@ -14,6 +15,6 @@ from ansible_collections.grid.security.plugins.plugin_utils._credential import c
 class ActionModule(GridAction):
     """Places credentials from PKCS#12 archives, or removes them."""
 
-    def converse(self) -> Conversation:
-        result = yield from credentials.place(self, self.arguments)
+    def perform(self) -> dict[str, Any]:
+        result = self.run_exchange(credentials.place(self, self.arguments))
         return credential_report.shortened(restarts.carry_out(self, result))

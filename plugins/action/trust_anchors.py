@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from typing import Any
+
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
 from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_anchors
 
@@ -13,5 +14,5 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_
 class ActionModule(GridAction):
     """Makes a trust directory, and what else should hold the same CAs, what the sources say."""
 
-    def converse(self) -> Conversation:
-        return trust_anchors.place(self, self.arguments)
+    def perform(self) -> dict[str, Any]:
+        return self.run_exchange(trust_anchors.place(self, self.arguments))

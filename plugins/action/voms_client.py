@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
+from typing import Any
+
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
 from ansible_collections.grid.security.plugins.plugin_utils._voms import voms
 
@@ -13,5 +14,5 @@ from ansible_collections.grid.security.plugins.plugin_utils._voms import voms
 class ActionModule(GridAction):
     """Makes vomses and LSC files of VOs what their definitions say."""
 
-    def converse(self) -> Conversation:
-        return voms.place(self, self.arguments)
+    def perform(self) -> dict[str, Any]:
+        return self.run_exchange(voms.place(self, self.arguments))

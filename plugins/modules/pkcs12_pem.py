@@ -569,7 +569,7 @@ def main() -> None:
 
     options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
     renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))
-    results = exchange.hold(deploy.converge(options, renderer, module.check_mode), send)
+    results = exchange.run(deploy.converge(options, renderer, module.check_mode), send)
     module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
 
 

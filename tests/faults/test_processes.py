@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import hold
 from ansible_collections.grid.security.tests.faults.conftest import LONG, needs_root, needs_strace
 from ansible_collections.grid.security.tests.support.faults import strace
 from ansible_collections.grid.security.tests.support.faults.changes import Change
@@ -47,7 +46,7 @@ def test_next_run_waits_for_a_worker_that_is_left(change: Change) -> None:
         while not has_leftovers(change.root):
             assert not first.done(), first.result()
             time.sleep(0.01)
-        (result,) = hold(change.talk(), second.send)
+        (result,) = change.talk(second.send)
         _answer, calls = first.result()
     assert not result.get("failed"), result
     assert [call.error for call in calls if call.kind == "rename"] == [None, None]

@@ -91,14 +91,32 @@ def layout(path: Path, *authorities: str) -> Place:
     return Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["."])
 
 
-def converse(place: Place, purge: bool = True) -> exchange.Conversation:
-    """What the action does: compare, and change what differs."""
-    (outcome,) = yield Request([places.compare_set(place)])
-    update = trust_store.Update(place, outcome, purge)
-    if update.is_needed:
-        (result,) = yield Request([update.request], update.contents)
-        return "changed" if not result.get("failed") else result["error_code"]
-    return "unchanged"
+class TrustDirectory(exchange.Exchange):
+    """Compare a trust directory and change what differs, as the action does. The result is one word."""
+
+    def __init__(self, place: Place, purge: bool = True) -> None:
+        self._place, self._purge = place, purge
+
+    def request(self) -> Request:
+        return Request([places.compare_set(self._place)])
+
+    def supply(self, outcomes: exchange.Outcomes) -> Request:
+        update = trust_store.Update(self._place, outcomes[0], self._purge)
+        return Request([update.request], update.contents) if update.is_needed else Request([])
+
+    def result(self, outcomes: exchange.Outcomes, send: exchange.Send) -> str:
+        if not outcomes:
+            return "unchanged"
+        return str(outcomes[0]["error_code"]) if outcomes[0].get("failed") else "changed"
+
+
+def supplies(*exchanges: TrustDirectory) -> list[Request]:
+    """Compare for each exchange, and return what each wants to change."""
+    return [one.supply(answer(one.request())) for one in exchanges]
+
+
+def answer(request: Request) -> exchange.Outcomes:
+    return send(request.sets, request.contents)
 
 
 def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
@@ -117,43 +135,32 @@ def wanted_state(place: Place) -> str:
 def _trust(world: Any) -> tuple[Place, Place]:
     """Two wishes for one directory, which has a third so far."""
     path = world.roots / "certificates"
-    assert exchange.hold(converse(layout(path, "old", "common")), send) == "changed"
+    assert exchange.run(TrustDirectory(layout(path, "old", "common")), send) == "changed"
     return layout(path, "common", "first"), layout(path, "second", "common", "third")
 
 
 def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place]) -> None:
     """Both look, then both change: the second learns that what it looked at is no more."""
-    talks = [converse(place) for place in trust]
-    asked = [talk.send(None) for talk in talks]
-    changes = [talk.send(send(request.sets, request.contents)) for talk, request in zip(talks, asked)]
-    kinds = []
-    for talk, request in zip(talks, changes):
-        with pytest.raises(StopIteration) as end:
-            talk.send(send(request.sets, request.contents))
-        kinds.append(end.value.value)
-    assert kinds == ["changed", "changed_meanwhile"]
+    exchanges = [TrustDirectory(place) for place in trust]
+    requests = supplies(*exchanges)
+    results = [one.result(answer(request), send) for one, request in zip(exchanges, requests)]
+    assert results == ["changed", "changed_meanwhile"]
     assert state(trust[0]) == wanted_state(trust[0])
-    assert exchange.hold(converse(trust[1]), send) == "changed"
+    assert exchange.run(TrustDirectory(trust[1]), send) == "changed"
     assert state(trust[1]) == wanted_state(trust[1])
 
 
 def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
     """Both look, then both change, but they want the same: as on a directory that many nodes share."""
-    talks = [converse(trust[0]), converse(trust[0])]
-    asked = [talk.send(None) for talk in talks]
-    changes = [talk.send(send(request.sets, request.contents)) for talk, request in zip(talks, asked)]
-    for talk, request in zip(talks, changes):
-        with pytest.raises(StopIteration) as end:
-            talk.send(send(request.sets, request.contents))
-        assert end.value.value == "changed"
+    exchanges = [TrustDirectory(trust[0]), TrustDirectory(trust[0])]
+    requests = supplies(*exchanges)
+    assert [one.result(answer(request), send) for one, request in zip(exchanges, requests)] == ["changed"] * 2
     assert state(trust[0]) == wanted_state(trust[0])
 
 
 def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place, Place]) -> None:
     """Both have seen that there is something to do, and wait for the lock that a third one holds."""
-    talk = converse(trust[0])
-    request = talk.send(None)
-    request = talk.send(send(request.sets, request.contents))
+    (request,) = supplies(TrustDirectory(trust[0]))
     with open(Path(trust[0].directory, LOCK), "w") as lock:
         os.fchmod(lock.fileno(), 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -169,10 +176,10 @@ def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place
 def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
     trust: tuple[Place, Place], name: str, purge: bool
 ) -> None:
-    exchange.hold(converse(trust[0]), send)
+    exchange.run(TrustDirectory(trust[0]), send)
     Path(trust[0].directory, name).touch()
-    assert exchange.hold(converse(trust[0], purge), send) == "changed"
-    assert exchange.hold(converse(trust[0], purge), send) == "unchanged"
+    assert exchange.run(TrustDirectory(trust[0], purge), send) == "changed"
+    assert exchange.run(TrustDirectory(trust[0], purge), send) == "unchanged"
     assert not Path(trust[0].directory, name).exists()
 
 
@@ -182,7 +189,7 @@ def turning(place: Place, counter: Counter) -> Iterator[None]:
     pid = os.fork()
     if pid == 0:
         while True:
-            exchange.hold(converse(place), send)
+            exchange.run(TrustDirectory(place), send)
             counter.add()
             time.sleep(random.random() * 0.05)
     try:
@@ -197,9 +204,9 @@ def test_one_trust_directory_in_many_rounds(trust: tuple[Place, Place]) -> None:
     kinds = set()
     with turning(trust[0], counter):
         while counter.value() < 10 * ROUNDS:
-            kinds.add(exchange.hold(converse(trust[1]), send))
+            kinds.add(exchange.run(TrustDirectory(trust[1]), send))
     assert kinds <= {"changed", "unchanged", "changed_meanwhile"}
     assert "changed" in kinds
-    assert exchange.hold(converse(trust[1]), send) in ("changed", "unchanged")  # the other one was killed anywhere
+    assert exchange.run(TrustDirectory(trust[1]), send) in ("changed", "unchanged")  # the other one was killed anywhere
     assert state(trust[1]) == wanted_state(trust[1])
     assert not [name for name in os.listdir(trust[1].directory) if name.startswith(".")]

@@ -18,7 +18,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths, process
-from ansible_collections.grid.security.plugins.module_utils._common.errors import readable
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError, readable
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._action import node_python
 
@@ -150,7 +150,7 @@ class GridAction(ActionBase):
     filled_variables: dict[str, Any] = {}  # in place of those of the inventory; see templates.fill_lists
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The task's result; what it is, :meth:`converse` says."""
+        """Return the task's result; see :meth:`perform`."""
         super().run(tmp, task_vars)
         process.hide_memory()  # of ansible's worker, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
@@ -176,7 +176,9 @@ class GridAction(ActionBase):
 
     def _run(self) -> dict[str, Any]:
         try:
-            return self._shortened(_printable(exchange.hold(self.converse(), self.send)))
+            return self._shortened(_printable(self.perform()))
+        except GridSecurityError as error:
+            return exchange.failure(error)
         except AnsibleConnectionFailure:
             raise  # ansible tells it as unreachable, and leaves the host out from then on
         except AnsibleActionFail as error:
@@ -194,9 +196,17 @@ class GridAction(ActionBase):
                 self._display.v(line, host=self.host)
         return result
 
-    def converse(self) -> exchange.Conversation:
-        """The action itself; it returns the task's result."""
+    def perform(self) -> dict[str, Any]:
+        """Do the task's work and return its result.
+
+        :raises AnsibleError: the task fails with this message. :raises GridSecurityError: also with an error code.
+        """
         raise NotImplementedError
+
+    def run_exchange(self, made: exchange.Exchange | exchange.Conversation) -> dict[str, Any]:
+        """Run one exchange with the node and return its result."""
+        result: dict[str, Any] = exchange.run(made, self.send)
+        return result
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ that a message quotes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterator
@@ -20,9 +21,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
 
-__all__ = ["role_of", "spoken", "translated", "variables"]
+__all__ = ["role_of", "translated", "translated_errors", "variables"]
 
 _COLLECTION = "grid.security."
 _ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -77,15 +77,15 @@ def translated(role: str | None, result: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def spoken(role: str, conversation: Conversation) -> Conversation:
-    """The conversation, with the role's variables in the messages of its result or error."""
+@contextlib.contextmanager
+def translated_errors(role: str) -> Iterator[None]:
+    """Put the role's variables in the messages of errors."""
     try:
-        result = yield from conversation
+        yield
     except GridSecurityError as error:
         raise GridSecurityError(error.error_code, _translate(role, error.message)) from error
     except AnsibleActionFail as error:
         raise AnsibleActionFail(_translate(role, str(error)), result=error.result) from error
-    return translated(role, result)
 
 
 def _with_messages(result: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ Both are read here, so that there is nothing to keep in step.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
 from collections.abc import Iterator
@@ -21,7 +22,15 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, together
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import (
+    Conversation,
+    Exchange,
+    Outcomes,
+    Request,
+    Send,
+    adapted,
+    run_batched,
+)
 from ansible_collections.grid.security.plugins.plugin_utils._action import option_names, restarts, templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, credentials
@@ -56,7 +65,7 @@ class Part:
 
     role: str
     variables: tuple[str, ...]
-    place: Callable[[GridAction, dict[str, Any]], Conversation]
+    place: Callable[[GridAction, dict[str, Any]], Exchange | Conversation]
     purge: str = ""
 
 
@@ -73,13 +82,13 @@ PARTS = (
 )
 
 
-def place(action: GridAction) -> Conversation:
-    """Bring all parts that the node's variables ask for where they should be, and return the result."""
+def place(action: GridAction) -> dict[str, Any]:
+    """Place all parts that the node's variables ask for, and return the result."""
     options = validated(OPTIONS, action.arguments, module="node")
     if options["verify"]:
         action.change_nothing()
     chosen = [part for part in PARTS if _is_wanted(action, part)]
-    results = yield from together([_place(action, part, options["verify"]) for part in chosen])
+    results = run_batched([_PartExchange(action, part, options["verify"]) for part in chosen], action.send)
     results = [restarts.carry_out(action, result) for result in results]  # when all files of all parts are in place
     parts = {part.role: result for part, result in zip(chosen, results)}
     result = _verified(action, parts) if options["verify"] else _combined(parts, action.diff)
@@ -109,25 +118,50 @@ def _truth(value: Any) -> bool:
     return bool(boolean(str(value), strict=False))
 
 
-def _place(action: GridAction, part: Part, verify: bool) -> Conversation:
-    """Do one part. Its messages name the role's variables in place of options.
+class _PartExchange(Exchange):
+    """The exchange of one part. Messages name the role's variables in place of options.
 
-    A mistake in its variables fails this part, and not the task.
+    An error fails this part only, also an error in its variables and a bug.
     """
-    try:
-        stricter = _STRICTER.get(part.role, {}) if verify else {}
-        placing = part.place(action, {**_arguments(action, part), **stricter})
-        return (yield from option_names.spoken(part.role, placing))
-    except AnsibleConnectionFailure:
-        raise
-    except AnsibleError as error:
-        raise GridSecurityError("bad_options", str(error)) from error
-    except GridSecurityError:
-        raise
-    except Exception as error:  # pylint: disable=broad-except  # a bug in a part costs only that part
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place_of = f"{os.path.basename(where.filename)}, line {where.lineno}"
-        raise GridSecurityError("internal", f"{type(error).__name__} in {place_of}. Report this.") from error
+
+    def __init__(self, action: GridAction, part: Part, verify: bool) -> None:
+        self._action, self._part, self._verify = action, part, verify
+        self._exchange: Exchange | None = None
+
+    def request(self) -> Request:
+        with self._explained():
+            stricter = _STRICTER.get(self._part.role, {}) if self._verify else {}
+            arguments = {**_arguments(self._action, self._part), **stricter}
+            self._exchange = adapted(self._part.place(self._action, arguments))
+            return self._exchange.request()
+
+    def supply(self, outcomes: Outcomes) -> Request:
+        assert self._exchange is not None
+        with self._explained():
+            return self._exchange.supply(outcomes)
+
+    def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
+        assert self._exchange is not None
+        with self._explained():
+            return option_names.translated(self._part.role, self._exchange.result(outcomes, send))
+
+    def close(self) -> None:
+        if self._exchange is not None:
+            self._exchange.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            with option_names.translated_errors(self._part.role):
+                yield
+        except (AnsibleConnectionFailure, GridSecurityError):
+            raise
+        except AnsibleError as error:
+            raise GridSecurityError("bad_options", str(error)) from error
+        except Exception as error:  # pylint: disable=broad-except  # a bug in a part fails only that part
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            location = f"{os.path.basename(where.filename)}, line {where.lineno}"
+            raise GridSecurityError("internal", f"{type(error).__name__} in {location}. Report this.") from error
 
 
 def _arguments(action: GridAction, part: Part) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils._credential import deploy, policy, rendering
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request, hold
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import (
+    Exchange,
+    Outcomes,
+    Request,
+    Send,
+    run,
+)
 from ansible_collections.grid.security.plugins.module_utils._files.leftovers import is_leftover
 from ansible_collections.grid.security.plugins.plugin_utils._action import places
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_store
@@ -21,7 +27,7 @@ from ansible_collections.grid.security.tests.support import pki
 from ansible_collections.grid.security.tests.support.faults.strace import Call, Engine
 from ansible_collections.grid.security.tests.support.faults.tree import Item, Tree, leftovers, restore, snapshot
 
-Talk = Callable[[], Conversation]
+Talk = Callable[[Send], Any]  # runs an exchange and returns its result
 Rule = Callable[["Change", Tree], Iterator[str]]
 
 _BACKUP = re.compile(r"\.\d+\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~")
@@ -33,8 +39,8 @@ class Change:
     """One call of the engine that leads a directory from one state to another.
 
     :param root: the directory. :param request: the call. :param comparison: the one before it, if there was one.
-    :param talk: the conversation that the call is part of.
-    :param back: one that leads to the state before, if there is one.
+    :param talk: runs the exchange that the call is part of.
+    :param back: runs one that leads to the state before, if there is one.
     :param pair: certificate and key, by path below the root. :param rule: what else has to hold.
     """
 
@@ -102,13 +108,13 @@ class Change:
 
     def finish(self) -> Iterator[str]:
         """The next run; what is wrong with the result."""
-        yield from _failures(hold(self.talk(), self.engine.send))
+        yield from _failures(self.talk(self.engine.send))
         yield from self.differs_from(self.after)
 
     def go_back(self) -> Iterator[str]:
         """A next run that wants what was there before."""
         assert self.back
-        yield from _failures(hold(self.back(), self.engine.send))
+        yield from _failures(self.back(self.engine.send))
         yield from self.differs_from(self.before)
 
     def differs_from(self, wanted: Tree, but: Collection[str] = ()) -> Iterator[str]:
@@ -156,14 +162,14 @@ def prepare(
     """A change, tried once without faults."""
     engine.home = str(root)
     for talk in [before] if before else []:
-        assert _failures(hold(talk(), engine.send)) == []
+        assert _failures(talk(engine.send)) == []
     start, requests = snapshot(root), list[Request]()
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         requests.append(Request(sets, contents))
         return engine.send(sets, contents)
 
-    assert _failures(hold(after(), send)) == []
+    assert _failures(after(send)) == []
     end = snapshot(root)
     assert end != start and not leftovers(end)
     compared = requests[0] if len(requests) > 1 else None
@@ -171,12 +177,16 @@ def prepare(
     return Change(engine, root, requests[-1], compared, start, end, after, back, pair, rule)
 
 
-def _then_without(directory: Path, talk: Conversation) -> Conversation:
-    """The engine removes no directories."""
-    results = yield from talk
-    with contextlib.suppress(OSError):  # what is still in it will be noticed
-        directory.rmdir()
-    return results
+def _then_without(directory: Path, talk: Talk) -> Talk:
+    """Remove the directory afterwards: the engine removes no directories."""
+
+    def both(send: Send) -> Any:
+        results = talk(send)
+        with contextlib.suppress(OSError):  # what is still in it will be noticed
+            directory.rmdir()
+        return results
+
+    return both
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------
@@ -213,7 +223,7 @@ def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -
         **changes,
     }
     rendered = rendering.render(one.archive(), options, "test") if one else None
-    return lambda: deploy.converge([options], _Rendered(rendered), check=False)
+    return lambda send: run(deploy.converge([options], _Rendered(rendered), check=False), send)
 
 
 def _whole(change: Change, tree: Tree) -> Iterator[str]:
@@ -232,9 +242,7 @@ def _credential_change(engine: Engine, root: Path, before: Talk | None, after: T
 
 
 def placement(engine: Engine, root: Path, owner: str | None) -> Change:
-    def back() -> Conversation:
-        return _then_without(root / ".globus", _credential(owner, None)())
-
+    back = _then_without(root / ".globus", _credential(owner, None))
     return _credential_change(engine, root, None, _credential(owner, _NEW), back)
 
 
@@ -247,8 +255,8 @@ def resumption(engine: Engine, root: Path, owner: str | None) -> Change:
     """A renewal after one that was killed when the new key was complete."""
     old, new = _credential(owner, _OLD), _credential(owner, _NEW)
 
-    def killed() -> Conversation:
-        results = yield from old()
+    def killed(send: Send) -> Any:
+        results = old(send)
         left = root / ".globus/.grid-security-0123456789abcdef.tmp"
         left.write_bytes(_NEW.pem)
         left.chmod(0o600)
@@ -329,16 +337,24 @@ def _anchors(root: Path, release: list[anchors.Anchor]) -> Talk:
     layout = trust_store.layout(release)
     place = places.Place("trust anchors", str(path), trust_store.PATTERNS, layout, ["..", "."])
 
-    def talk() -> Conversation:
-        outcomes = yield Request([places.compare_set(place)])
-        places.raise_failure(outcomes)
-        update = trust_store.Update(place, outcomes[0])
-        if update.entries:
-            outcomes = yield Request([update.request], update.contents)
-            places.raise_failure(outcomes)
-        return {}
+    return lambda send: run(_TrustDirectory(place), send)
 
-    return talk
+
+class _TrustDirectory(Exchange):
+    def __init__(self, place: places.Place) -> None:
+        self._place = place
+
+    def request(self) -> Request:
+        return Request([places.compare_set(self._place)])
+
+    def supply(self, outcomes: Outcomes) -> Request:
+        places.raise_failure(outcomes)
+        update = trust_store.Update(self._place, outcomes[0])
+        return Request([update.request], update.contents) if update.entries else Request([])
+
+    def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
+        places.raise_failure(outcomes)
+        return {}
 
 
 def _trusted(change: Change, tree: Tree) -> Iterator[str]:
@@ -371,10 +387,8 @@ def _found(tree: Tree, digest: str, one: anchors.Anchor) -> bool:
 
 
 def first_anchors(engine: Engine, root: Path, _owner: str | None) -> Change:
-    def back() -> Conversation:
-        emptied = _then_without(root / "grid-security/certificates", _anchors(root, [])())
-        return _then_without(root / "grid-security", emptied)
-
+    emptied = _then_without(root / "grid-security/certificates", _anchors(root, []))
+    back = _then_without(root / "grid-security", emptied)
     return prepare(engine, root, None, _anchors(root, EARLY), back, rule=_trusted)
 
 
@@ -400,17 +414,26 @@ def _voms(root: Path, *given: dict[str, Any]) -> Talk:
     named = vos.define(list(given))
     wanted = voms_files.layout(named, str(root / "vomses"), str(root / "vomsdir"))
 
-    def talk() -> Conversation:
-        outcomes = yield Request([places.compare_set(one) for one in wanted])
-        places.raise_failure(outcomes)
-        compared = voms_files.Comparison(named, wanted, [voms_files.found(*pair) for pair in zip(wanted, outcomes)])
-        if compared.changes:
-            contents = {one.after["sha256"]: one.after["content"] for one in compared.changes if one.after}
-            outcomes = yield Request(voms_files.update_sets(wanted, compared.changes, outcomes), contents)
-            places.raise_failure(outcomes)
-        return {}
+    return lambda send: run(_Voms(named, wanted), send)
 
-    return talk
+
+class _Voms(Exchange):
+    def __init__(self, named: list[vos.Vo], wanted: list[places.Place]) -> None:
+        self._named, self._wanted = named, wanted
+
+    def request(self) -> Request:
+        return Request([places.compare_set(place) for place in self._wanted])
+
+    def supply(self, outcomes: Outcomes) -> Request:
+        places.raise_failure(outcomes)
+        found = [voms_files.found(*pair) for pair in zip(self._wanted, outcomes)]
+        changes = voms_files.Comparison(self._named, self._wanted, found).changes
+        contents = {one.after["sha256"]: one.after["content"] for one in changes if one.after}
+        return Request(voms_files.update_sets(self._wanted, changes, outcomes) if changes else [], contents)
+
+    def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
+        places.raise_failure(outcomes)
+        return {}
 
 
 def _signed(_change: Change, tree: Tree) -> Iterator[str]:
@@ -441,10 +464,7 @@ def voms(engine: Engine, root: Path, _owner: str | None) -> Change:
     first = _voms(root, _vo("a", "one", "two"), _vo("b", "one"), _ABSENT)
     second = _voms(root, _vo("a", "two", "three"), {"name": "b", "state": "absent"}, _vo("c", "four"))
 
-    def back() -> Conversation:
-        return _then_without(root / "vomsdir/c", first())
-
-    return prepare(engine, root, first, second, back, rule=_signed)
+    return prepare(engine, root, first, second, _then_without(root / "vomsdir/c", first), rule=_signed)
 
 
 def voms_taken_over(engine: Engine, root: Path, _owner: str | None) -> Change:

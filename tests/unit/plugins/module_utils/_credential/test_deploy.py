@@ -47,7 +47,7 @@ def run(
 ) -> tuple[list[dict[str, Any]], Node]:
     node = Node(check)
     renderer = renderers.RenderEach(lambda one: renderers.Source(one, archives[one["src"]]))
-    return exchange.hold(deploy.converge(items, renderer, check), node.send), node
+    return exchange.run(deploy.converge(items, renderer, check), node.send), node
 
 
 def test_many_are_one_call_when_nothing_changes(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ class Watched(Node):
 def watch(node: Watched, home: Path, archive: bytes, **changes: Any) -> dict[str, Any]:
     renderer = renderers.RenderEach(lambda one: renderers.Source(one, archive))
     item = options(home, "host", services=[{"name": "x", "state": "restarted"}], **changes)
-    (result,) = exchange.hold(deploy.converge([item], renderer, check=False), node.send)
+    (result,) = exchange.run(deploy.converge([item], renderer, check=False), node.send)
     return result
 
 
@@ -297,6 +297,6 @@ def test_what_was_not_rendered_is_not_removed(tmp_path: Path) -> None:
 
     renderer = Forgetful(lambda one: renderers.Source(one, b""))
     node = Node()
-    (result,) = exchange.hold(deploy.converge([options(home, "alice")], renderer, check=False), node.send)
+    (result,) = exchange.run(deploy.converge([options(home, "alice")], renderer, check=False), node.send)
     assert (result["error_code"], result["changed"]) == ("internal", False)
     assert (home / "alice/userkey.pem").exists()

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conversations held in step."""
+"""Exchanges that share calls of the engine."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request, hold, together
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import (
+    Exchange,
+    Outcomes,
+    Request,
+    Send,
+    run,
+    run_batched,
+)
 
 
 class Engine:
@@ -20,45 +29,93 @@ class Engine:
         return [{"echo": one["name"]} for one in sets]
 
 
-def talk(name: str, *steps: int) -> Conversation:
-    """Asks for so many sets in each step, and returns what it was answered."""
-    heard = []
-    for number, count in enumerate(steps):
-        sets = [{"name": f"{name}{number}.{index}"} for index in range(count)]
-        heard.append([one["echo"] for one in (yield Request(sets, {name: ""} if number else {}))])
-    return heard
+class Talk(Exchange):
+    """Asks for so many sets in each step, and returns the answers.
+
+    :param broken: the step that fails, if any.
+    """
+
+    def __init__(self, name: str, compared: int, supplied: int, later: int = 0, broken: str = "") -> None:
+        self._name, self._counts, self._broken = name, (compared, supplied, later), broken
+        self.heard: list[list[str]] = []
+        self.closed = 0
+
+    def request(self) -> Request:
+        return self._ask("request", 0)
+
+    def supply(self, outcomes: Outcomes) -> Request:
+        self._hear(outcomes)
+        return self._ask("supply", 1)
+
+    def result(self, outcomes: Outcomes, send: Send) -> list[list[str]]:
+        self._hear(outcomes)
+        later = self._ask("result", 2)
+        if later.sets:
+            self._hear(send(later.sets, later.contents))
+        return self.heard
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def _hear(self, outcomes: Outcomes) -> None:
+        self.heard.append([outcome["echo"] for outcome in outcomes])
+
+    def _ask(self, step: str, number: int) -> Request:
+        if step == self._broken:
+            raise GridSecurityError("broken", "it broke")
+        sets = [{"name": f"{self._name}{number}.{index}"} for index in range(self._counts[number])]
+        return Request(sets, {self._name: ""} if number else {})
 
 
-def fail(*steps: int) -> Conversation:
-    yield from talk("f", *steps)
-    raise GridSecurityError("broken", "it broke")
+FAILED = {"changed": False, "failed": True, "error_code": "broken", "msg": "it broke"}
 
 
-def test_each_step_is_one_call_and_answers_are_not_mixed_up() -> None:
+def test_exchanges_share_two_calls_and_answers_are_not_mixed_up() -> None:
     engine = Engine()
-    assert hold(together([talk("a", 1, 2), talk("b", 2), talk("c", 0, 1, 1)]), engine.send) == [
+    assert run_batched([Talk("a", 1, 2), Talk("b", 2, 0), Talk("c", 0, 1, 1)], engine.send) == [
         [["a0.0"], ["a1.0", "a1.1"]],
-        [["b0.0", "b0.1"]],
+        [["b0.0", "b0.1"], []],
         [[], ["c1.0"], ["c2.0"]],
     ]
     assert engine.calls == [
         (["a0.0", "b0.0", "b0.1"], []),
-        (["a1.0", "a1.1", "c1.0"], ["a", "c"]),
+        (["a1.0", "a1.1", "c1.0"], ["a", "b", "c"]),
         (["c2.0"], ["c"]),
     ]
 
 
 def test_nothing_to_ask_is_no_call() -> None:
     engine = Engine()
-    assert hold(talk("a", 0, 0), engine.send) == [[], []]
+    assert run(Talk("a", 0, 0), engine.send) == [[], []]
     assert engine.calls == []
 
 
-def test_one_that_fails_does_not_stop_the_others() -> None:
-    failed, other = hold(together([fail(1), talk("a", 1, 1)]), Engine().send)
-    assert failed == {"changed": False, "failed": True, "error_code": "broken", "msg": "it broke"}
-    assert other == [["a0.0"], ["a1.0"]]
-    assert hold(fail(1), Engine().send) == failed
+@pytest.mark.parametrize("step", ["request", "supply", "result"])
+def test_one_that_fails_does_not_stop_the_others(step: str) -> None:
+    broken, other = Talk("f", 1, 1, broken=step), Talk("a", 1, 1)
+    assert run_batched([broken, other], Engine().send) == [FAILED, [["a0.0"], ["a1.0"]]]
+    assert (broken.closed, other.closed) == (1, 1)
+    assert run(Talk("f", 1, 1, broken=step), Engine().send) == FAILED
+
+
+def test_a_failed_exchange_is_closed_before_the_next_step_of_others() -> None:
+    class Later(Talk):
+        def supply(self, outcomes: Outcomes) -> Request:
+            assert broken.closed == 1
+            return super().supply(outcomes)
+
+    broken = Talk("f", 1, 1, broken="request")
+    assert run_batched([broken, Later("a", 1, 1)], Engine().send)[1] == [["a0.0"], ["a1.0"]]
+
+
+def test_all_are_closed_if_the_node_is_lost() -> None:
+    def lost(*_arguments: Any) -> Outcomes:
+        raise ConnectionError
+
+    talks = [Talk("a", 1, 1), Talk("b", 1, 1)]
+    with pytest.raises(ConnectionError):
+        run_batched(talks, lost)
+    assert [talk.closed for talk in talks] == [1, 1]
 
 
 def holding(*digests: str) -> dict[str, Any]:

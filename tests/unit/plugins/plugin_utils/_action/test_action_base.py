@@ -22,7 +22,6 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import deploy as options_of
-from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._action import file_sets, restarts, templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, Options, validated
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
@@ -45,8 +44,7 @@ class Action(GridAction):
         self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         self._given = result or {}
 
-    def converse(self) -> exchange.Conversation:
-        yield exchange.Request([])
+    def perform(self) -> dict[str, Any]:
         return self._given
 
     def _find_needle(self, dirname: str, needle: str) -> str:

@@ -12,8 +12,6 @@ import yaml
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import exchange
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request
 from ansible_collections.grid.security.plugins.plugin_utils._action import action_base, option_names
 from ansible_collections.grid.security.plugins.plugin_utils._node import node
 
@@ -228,11 +226,14 @@ class Action(action_base.GridAction):
         self._supports_async = self._supports_check_mode = True
         self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
 
-    def converse(self) -> Conversation:
-        yield Request([])
-        if isinstance(self._end, Exception):
-            raise self._end
-        return self._end
+    def perform(self) -> dict[str, Any]:
+        return _end(self._end)
+
+
+def _end(end: Any) -> dict[str, Any]:
+    if isinstance(end, Exception):
+        raise end
+    return dict(end)
 
 
 SAY = "of nothing. If that is intended, set allow_shrink: true."
@@ -247,16 +248,8 @@ def test_actions_translate(end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert said in result["msg"]
 
 
-def test_each_part_of_a_node_speaks_of_its_own_variables() -> None:
-    def part(end: Exception | dict[str, Any]) -> Conversation:
-        yield Request([])
-        if isinstance(end, Exception):
-            raise end
-        return end
-
-    spoken = [option_names.spoken("trust_anchors", part(end)) for end in (ENDS[0], {**ENDS[2]})]
-    told = exchange.hold(exchange.together([*spoken, part(ENDS[0])]), lambda *_request: [])
-    assert [("trust_anchors_allow" in one["msg"]) for one in told] == [True, True, False]
-    assert told[0]["error_code"] == "shrink"
-    with pytest.raises(AnsibleActionFail, match="trust_anchors_allow_shrink"):
-        exchange.hold(option_names.spoken("trust_anchors", part(ENDS[1])), lambda *_request: [])
+@pytest.mark.parametrize("end", ENDS[:2], ids=["ours", "ansible's"])
+def test_errors_of_a_part_name_its_own_variables(end: Exception) -> None:
+    match = "trust_anchors_allow_shrink"
+    with pytest.raises(type(end), match=match), option_names.translated_errors("trust_anchors"):
+        raise end

@@ -118,7 +118,7 @@ class Node:
         def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
             return self.send(sets, contents, check)
 
-        results = exchange.hold(keeper.keep(place()), send)
+        results = exchange.run(keeper.keep(place()), send)
         for one in results:
             one.pop("warnings", None)  # of too few iterations, which make the tests quick
         return keeper.add_to(credential_report.combine(results, True, True), True)
@@ -303,7 +303,7 @@ def run_there(node: Node, items: list[dict[str, Any]], convert: Any, **given: An
         return node.send(sets, contents, False)
 
     node.calls = 0
-    return keeper.add_to(credential_report.combine(exchange.hold(keeper.keep(place()), send), True, True), True)
+    return keeper.add_to(credential_report.combine(exchange.run(keeper.keep(place()), send), True, True), True)
 
 
 def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> None:
@@ -313,7 +313,7 @@ def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> 
     def convert(options: dict[str, Any]) -> dict[str, Any]:
         before.append(node.recorded())
         work = deploy.converge([options], Remembering(node.archives), False)
-        result: dict[str, Any] = exchange.hold(work, lambda *all_: engine.converge(*strip(*all_), False, False))[0]
+        result: dict[str, Any] = exchange.run(work, lambda *all_: engine.converge(*strip(*all_), False, False))[0]
         return result
 
     def strip(sets: list[dict[str, Any]], contents: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:

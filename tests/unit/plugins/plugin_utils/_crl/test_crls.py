@@ -61,7 +61,7 @@ class Site:
         action = SimpleNamespace(check_mode=check, diff=True, find=str)
         arguments = {"sources": [str(self.sources)], "path": str(self.store), **options}
         self.calls = 0
-        result = exchange.hold(crls.place(action, arguments), self.send)  # type: ignore[arg-type]
+        result = exchange.run(crls.place(action, arguments), self.send)  # type: ignore[arg-type]
         return dict(result)
 
     def files(self) -> dict[str, bytes]:

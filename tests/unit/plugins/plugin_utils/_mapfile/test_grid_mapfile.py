@@ -46,7 +46,7 @@ class Site:
         self.calls = 0
         action = self.action(self.register, check_mode=check)
         arguments = {"path": str(self.path), "credentials": list(credentials), **options}
-        result: dict[str, Any] = exchange.hold(grid_mapfile.place(action, arguments), send)
+        result: dict[str, Any] = exchange.run(grid_mapfile.place(action, arguments), send)
         return result
 
     @property

@@ -39,7 +39,7 @@ def refresh(family: str, answer: dict[str, Any], missing: list[str] | None = Non
     wanted = system_store.place(family, [ONE], {"one": ONE.pem})
     found = {"grid-security-two.pem": {"certificate": TWO.fingerprint}}
     talk = system_store.refresh(recorder, family, wanted, found)  # type: ignore[arg-type]
-    result = exchange.hold(talk, lambda sets, contents: [{"missing": missing or []} for _one in sets])
+    result = exchange.run(talk, lambda sets, contents: [{"missing": missing or []} for _one in sets])
     return [arguments["argv"] for arguments in recorder.asked], result
 
 

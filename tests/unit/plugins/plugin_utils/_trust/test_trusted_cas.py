@@ -106,7 +106,7 @@ class Site:
         renderer = renderers.RenderEach(
             lambda one: renderers.Source(one, Path(one["src"]).read_bytes()), arguments["trusted_cas"]
         )
-        results = exchange.hold(deploy.converge(arguments["credentials"], renderer, False), self.send)
+        results = exchange.run(deploy.converge(arguments["credentials"], renderer, False), self.send)
         return {"credentials": results}
 
     @staticmethod
@@ -115,7 +115,7 @@ class Site:
 
     def place(self, *items: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         arguments = {"credentials": list(items), "trust_anchors": [str(self.sources)], **options}
-        result = exchange.hold(credentials.place(self.action(), arguments), self.send)
+        result = exchange.run(credentials.place(self.action(), arguments), self.send)
         found: list[dict[str, Any]] = result["credentials"]
         return found
 
@@ -459,7 +459,7 @@ def test_who_is_not_trusted_is_not_mapped(site: Site) -> None:
 
     def write(*names_of_users: str, **more: Any) -> Any:
         items = [site.item(name, owner=name) for name in names_of_users]
-        return exchange.hold(grid_mapfile.place(site.action(), {"credentials": items, **options, **more}), site.send)
+        return exchange.run(grid_mapfile.place(site.action(), {"credentials": items, **options, **more}), site.send)
 
     assert write("alice")["lines"] == ['"/DC=org/DC=example/CN=Alice" alice']
     assert "it is self-signed" in str(write("mallory"))

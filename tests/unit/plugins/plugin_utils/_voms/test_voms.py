@@ -44,7 +44,7 @@ class Node:
     def run(self, *vos: Any, **arguments: Any) -> dict[str, Any]:
         """The task's result."""
         self.calls = 0
-        result = exchange.hold(self.talk(*vos, **arguments), self.send)
+        result = exchange.run(self.talk(*vos, **arguments), self.send)
         told: dict[str, Any] = result
         return told
 
@@ -253,7 +253,7 @@ def test_what_not_everybody_may_read_stays_on_the_node(node: Node) -> None:
         answers.append(node.send(sets, contents))
         return answers[-1]
 
-    result = exchange.hold(node.talk(A), record)
+    result = exchange.run(node.talk(A), record)
     assert "hostkey.pem" in str(answers)
     assert base64.b64encode(b"private\n").decode()[:8] not in str(answers)
     assert (
@@ -270,7 +270,7 @@ def test_new_trust_comes_before_and_old_trust_goes_after(node: Node) -> None:
         sent.append([(one.get("state", ""), one["path"].rsplit("/", 1)[1]) for part in sets for one in part["entries"]])
         return node.send(sets, contents)
 
-    exchange.hold(node.talk(vo("a", "two"), {"name": "b", "state": "absent"}), record)
+    exchange.run(node.talk(vo("a", "two"), {"name": "b", "state": "absent"}), record)
     files = [entry for entry in sent[1] if entry[0] != "directory"]
     assert files == [
         ("file", "two.example.org.lsc"),
