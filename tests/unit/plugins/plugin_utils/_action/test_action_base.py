@@ -39,8 +39,9 @@ class Action(GridAction):
     def __init__(
         self, vault: VaultLib, result: dict[str, Any] | None = None, arguments: dict[str, Any] | None = None
     ) -> None:
-        self._loader = SimpleNamespace(_vault=vault)
-        self._task = SimpleNamespace(async_val=0, check_mode=False, args=arguments)
+        self._loader = DataLoader()
+        self._loader.set_vault_secrets(vault.secrets)
+        self._task = SimpleNamespace(async_val=0, check_mode=False, args=arguments, get_search_path=lambda: ["/play"])
         self._supports_async = self._supports_check_mode = True
         self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         self._given = result or {}
@@ -48,9 +49,6 @@ class Action(GridAction):
     def converse(self) -> exchange.Conversation:
         yield exchange.Request([])
         return self._given
-
-    def _find_needle(self, dirname: str, needle: str) -> str:
-        return needle
 
 
 def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
@@ -62,16 +60,9 @@ def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_found_is_one_line(tmp_path: Path) -> None:
-    class Searching(Action):
-        """An action that finds no file, in the words of ansible."""
-
-        def _find_needle(self, dirname: str, needle: str) -> str:
-            collection = os.path.dirname(os.path.dirname(os.path.dirname(node.__file__)))
-            loader = DataLoader()
-            loader.set_basedir("/here")
-            return str(loader.path_dwim_relative_stack([f"{collection}/roles/node", "/play"], dirname, needle))
-
-    action = Searching(VaultLib([]))
+    action = Action(VaultLib([]))
+    action._loader.set_basedir("/here")
+    action._task.get_search_path = lambda: [f"{Path(node.__file__).parents[3]}/roles/node", "/play"]
     action.task_vars = {"inventory_dir": str(tmp_path / "inventory")}
     with pytest.raises(AnsibleActionFail) as caught:
         action.find("sub/alice.p12")
