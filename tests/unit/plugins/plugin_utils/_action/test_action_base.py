@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -130,10 +131,24 @@ def test_a_bad_item_after_a_good_one_is_found(bad: dict[str, Any], message: str)
 SET_BY_THE_CONTROLLER = {"request", "contents", "trusted_cas"}
 
 
-def documented(module: str) -> list[str]:
+def documentation(module: str) -> dict[str, Any]:
+    """The options and other fields that the module's documentation has itself."""
     path = Path(__file__).parents[5] / f"plugins/modules/{module}.py"
     (text,) = re.findall(r'^DOCUMENTATION = r"""(.*?)"""', path.read_text(), re.DOTALL | re.MULTILINE)
-    return sorted(set(yaml.safe_load(text)["options"]) - SET_BY_THE_CONTROLLER)
+    return dict(yaml.safe_load(text))
+
+
+def of_fragment(name: str) -> set[str]:
+    """The options of a doc fragment, such as ``grid.security.cas.issuers``."""
+    file, _, variable = name.removeprefix("grid.security.").partition(".")
+    fragment = importlib.import_module(f"ansible_collections.grid.security.plugins.doc_fragments.{file}")
+    return set(yaml.safe_load(getattr(fragment.ModuleDocFragment, variable.upper() or "DOCUMENTATION"))["options"])
+
+
+def documented(module: str) -> list[str]:
+    own = documentation(module)
+    shared = set[str]().union(*map(of_fragment, own["extends_documentation_fragment"]))
+    return sorted((set(own["options"]) | shared) - SET_BY_THE_CONTROLLER)
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
