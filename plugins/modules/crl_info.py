@@ -7,17 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: crl_info
-short_description: Tell how fresh the CRLs in a trust directory are
+short_description: Return the state of the CRLs in a trust directory
 version_added: 0.1.0
 description:
-  - Looks at each CA in a trust directory that has a CRL URL (in its C(.info) or C(.crl_url)), and judges its certificate revocation
-    list by the files that clients read, C(HASH.r0) under both kinds of hash, not by the exit code of what fetched them.
-  - Clients refuse everything that a CA signed when its CRL has expired, and accept what it revoked when its CRL is missing.
-  - The node needs Python's standard library only. Signatures are not checked.
+  - Looks at each CA in a trust directory that has a CRL distribution point (in its C(.info) or C(.crl_url) file). Returns the state of its CRL.
+    The state depends on the files that clients read, C(HASH.r0) under both kinds of hash, and not on the exit status of the program that
+    fetched them.
+  - If the CRL of a CA has expired, clients refuse all certificates of the CA. If the CRL is missing, clients accept all certificates of the CA,
+    also revoked certificates.
+  - Signatures are not checked. The node needs only the standard library of Python.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
   - grid.security.attributes.info
+seealso:
+  - module: grid.security.crls
+    description: Fetches CRLs and places them.
+  - module: grid.security.trust_anchors
+    description: Places the CAs.
 options:
   path:
     description:
@@ -26,21 +33,21 @@ options:
     default: /etc/grid-security/certificates
   hours_left:
     description:
-      - A CRL that is valid for fewer hours than this is V(expiring).
+      - A CRL that is valid for fewer hours than this has the state V(expiring).
     type: float
     default: 24
   exclude:
     description:
-      - CAs whose CRLs may be missing or stale, such as a CA that has given up publishing. The result marks them as RV(crls[].excluded), and
-        there is no warning of them.
-      - Each item is an alias or a DN (shell patterns) or a fingerprint (SHA-1 or SHA-256), or a dictionary with C(alias) or C(dn), and
+      - CAs whose CRLs may be missing or stale, such as a CA that publishes no CRLs any more. The result marks them as RV(crls[].excluded), and
+        there is no warning about them.
+      - Each item is an alias or a DN (shell patterns), or a fingerprint (SHA-1 or SHA-256), or a dictionary with C(alias) or C(dn), and
         C(reason). A DN may have any form that C(openssl x509 -subject) prints.
     type: list
     elements: raw
     default: []
   certificates:
     description:
-      - Certificates to look for in all CRLs of the directory. The fields have the same names as in results of
+      - Certificates to look for in all CRLs of the directory. The fields have the same names as in the results of
         M(grid.security.pkcs12_pem).
     type: list
     elements: dict
@@ -51,12 +58,12 @@ options:
         type: str
         required: true
       serial_number:
-        description: The serial number, hexadecimal.
+        description: The serial number as a hexadecimal number.
         type: str
         required: true
   warn:
     description:
-      - Whether there is a warning for CRLs that are expired, not yet valid, damaged or missing.
+      - Whether there is a warning about CRLs that are expired, not yet valid, damaged or missing.
     type: bool
     default: true
 """
@@ -67,11 +74,11 @@ EXAMPLES = r"""
     hours_left: 48
   register: found
 
-- name: Tell monitoring which CAs need somebody's attention
+- name: Show the CAs whose CRLs are not fresh
   ansible.builtin.debug:
     msg: "{{ found.crls | rejectattr('state', 'eq', 'fresh') | items2dict(key_name='alias', value_name='state') }}"
 
-- name: Read CRLs, without warnings of a CA that has given up publishing
+- name: Read the CRLs, without warnings about a CA that publishes no CRLs any more
   grid.security.crl_info:
     exclude:
       - alias: Old-CA
@@ -80,31 +87,31 @@ EXAMPLES = r"""
 
 RETURN = r"""
 crls:
-  description: The facts for each CA that has a CRL URL.
+  description: A result for each CA that has a CRL distribution point.
   returned: success
   type: list
   elements: dict
   contains:
     alias:
-      description: What the CA's files are called.
+      description: The CA's alias.
       returned: always
       type: str
     issuer:
-      description: The CA's DN as an OpenSSL one-line DN, or null if its certificate is damaged.
+      description: The CA's subject as an OpenSSL one-line DN, or null if its certificate is damaged.
       returned: always
       type: str
     state:
       description:
-        - V(fresh), V(expiring), V(expired), V(not_yet_valid), V(damaged) or V(missing). Of the two kinds of hash links, the worse
-          counts; of several CRLs of one kind, the best.
+        - The state is V(fresh), V(expiring), V(expired), V(not_yet_valid), V(damaged) or V(missing). If the two files differ, the worse
+          state counts. If there are several CRLs for one kind of hash, the best state counts.
       returned: always
       type: str
     file:
-      description: The file that the state is judged by, or null.
+      description: The file with this state, or null.
       returned: always
       type: str
     sha256:
-      description: The digest of that file, or null.
+      description: The SHA-256 digest of this file, or null.
       returned: always
       type: str
     number:
@@ -116,11 +123,11 @@ crls:
       returned: always
       type: str
     next_update:
-      description: When the next one is due and this one expires (UTC, ISO 8601), or null.
+      description: When the CRL expires and the next CRL is due (UTC, ISO 8601), or null.
       returned: always
       type: str
     hours_left:
-      description: Whole hours until then, negative afterwards, or null.
+      description: Whole hours until the CRL expires, or null. The number is negative if it has expired.
       returned: always
       type: int
     expired_files:
@@ -129,7 +136,7 @@ crls:
       type: list
       elements: str
     msg:
-      description: What is damaged, or null.
+      description: The damage, or null.
       returned: always
       type: str
     excluded:
@@ -161,19 +168,19 @@ revoked:
   elements: dict
   contains:
     issuer_dn:
-      description: The issuer.
+      description: The issuer as an OpenSSL one-line DN.
       returned: always
       type: str
     serial_number:
-      description: The serial number.
+      description: The serial number as a hexadecimal number.
       returned: always
       type: str
     revoked_on:
-      description: When it was revoked, UTC.
+      description: When the certificate was revoked (UTC).
       returned: always
       type: str
     file:
-      description: The CRL.
+      description: The file of the CRL.
       returned: always
       type: str
 error_code:

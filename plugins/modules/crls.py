@@ -10,113 +10,90 @@ module: crls
 short_description: Fetch CRLs on the controller and place them on nodes
 version_added: 0.1.0
 description:
-  - Fetches the certificate revocation list of each CA in the sources on the controller, once per run for all hosts, checks it as
-    clients do, and places it in the trust directory of nodes that have no way out to the CAs' servers.
-  - A CRL is placed only if it was issued and signed by that CA, is valid now, and is not older than the one in place. A node
-    compares one digest; only what differs travels.
-  - If a CRL cannot be had, the one in place stays, and a warning names the CA, the cause, and what follows from it. The others are
-    placed all the same.
-  - Warnings are one line for each cause, however many CAs have it. The result has the details of each.
+  - Fetches the CRL of each CA in the sources on the controller, once per run for all hosts. Checks it as clients do, and places it in the trust
+    directory of nodes that cannot reach the servers of the CAs.
+  - A CRL is placed only if its CA issued and signed it, if it is valid now, and if it is not older than the CRL in place. A node
+    compares one digest. Only CRLs that differ are sent.
+  - If a CRL cannot be fetched, the CRL in place stays, and a warning names the CA, the cause and the consequence. The other CRLs are
+    placed.
+  - There is one warning for each cause, for all CAs with this cause. The result has the details of each CA.
   - Redirects are followed, but not to loopback and link-local addresses, unless the URL itself leads to such an address.
     The address of the connection counts, not its name. Nothing from C(.netrc) is sent.
-  - CRLs of CAs that are not in the sources are left alone.
+  - CRLs of CAs that are not in the sources stay as they are.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
   - grid.security.attributes
+  - grid.security.cas
+notes:
+  - The C(.info) and C(.crl_url) files of the CAs contain the CRL distribution points. CAs without these files need no CRL.
+  - Give this module the same sources and filters as M(grid.security.trust_anchors). Then both number CAs with the same name in the same way.
+seealso:
+  - module: grid.security.trust_anchors
+    description: Places the CAs.
+  - module: grid.security.crl_info
+    description: Reads the CRLs on a node.
 options:
-  sources:
-    description:
-      - Where the trust anchors come from, as of M(grid.security.trust_anchors). Their C(.info) or C(.crl_url) says where the CRLs are;
-        CAs without need none.
-      - Give the same sources and filters as there, so that both number CAs of one name in the same way.
-    type: list
-    elements: raw
-    required: true
   path:
     description:
       - The trust directory. It is created with mode V(0755) if it is missing.
     type: str
     default: /etc/grid-security/certificates
-  profiles:
-    description:
-      - Only CAs of these IGTF profiles, and the issuers of these.
-    type: list
-    elements: str
-    default: []
-  include:
-    description:
-      - Only these CAs, and their issuers, by alias or DN (shell patterns) or fingerprint (SHA-1 or SHA-256).
-    type: list
-    elements: str
-    default: []
   exclude:
     description:
-      - CAs whose CRLs are not fetched. O(required) passes without these CRLs, and CRLs in place stay.
-      - Each item is named like those of O(include), or is a dictionary with C(alias) or C(dn), and C(reason).
+      - CAs whose CRLs are not fetched. O(required) ignores these CRLs, and CRLs in place stay.
+      - Each item is an item of O(include), or a dictionary with C(alias) or C(dn), and C(reason).
     type: list
     elements: raw
     default: []
-  exclude_expired:
-    description:
-      - Whether to leave out CAs that have expired.
-    type: bool
-    default: false
-  on_unreadable:
-    description:
-      - What to do about files of the sources that cannot be used as CAs, as of M(grid.security.trust_anchors). V(fail) names all of
-        them. V(skip) leaves them out with a warning.
-    type: str
-    choices: [fail, skip]
-    default: fail
   timeout:
     description:
-      - Seconds that one URL may take, from the connection to the last byte.
+      - The limit for one URL in seconds, from the connection to the last byte.
     type: float
     default: 30
   parallelism:
     description:
-      - How many CRLs are fetched at a time.
+      - The number of CRLs that are fetched at the same time.
     type: int
     default: 10
   http_proxy:
     description:
-      - The URL of a proxy for http and https. Without it, the controller's environment (C(http_proxy), C(https_proxy),
-        C(no_proxy)) says what is used.
-      - A proxy resolves the names of servers. So the proxy has to refuse redirects to local addresses.
+      - The URL of a proxy for http and https. The default is the proxy in the environment of the controller (C(http_proxy), C(https_proxy),
+        C(no_proxy)).
+      - The proxy resolves the names of servers. Therefore the proxy must refuse redirects to local addresses.
     type: str
   validate_certs:
     description:
-      - Whether the certificates of https servers are checked, by the controller's own trust store. CRLs are signed, and most are
-        fetched by http, so V(false) is no less safe than that.
+      - Whether to check the certificates of https servers with the trust store of the controller. CRLs are signed, and most CRLs are
+        fetched by http. So V(false) is as safe as http.
     type: bool
     default: true
   allow_older:
     description:
-      - Whether a CRL may replace one that was issued later.
+      - Whether to replace a CRL by a CRL that was issued earlier.
     type: bool
     default: false
   remove_expired:
     description:
-      - Whether to remove a CRL that has expired when no other can be had.
-      - With it in place, clients refuse everything that the CA signed. Without it, they accept everything, also what the CA has
-        revoked. So this is for a CA that has given up publishing, and that you trust nevertheless.
+      - Whether to remove a CRL that has expired if no other CRL can be fetched.
+      - If an expired CRL is in place, clients refuse all certificates of the CA. If no CRL is in place, clients accept all certificates of the
+        CA, also revoked certificates. Use this option only for a CA that publishes no CRLs any more and that you still trust.
     type: bool
     default: false
   required:
     description:
-      - Whether the task fails, after everything else is done, if a CA that has a CRL URL is left without a CRL that is valid now.
+      - Whether the task fails if a CA with a CRL distribution point has no valid CRL. It fails after everything else is done.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Place the CRLs of a release of IGTF
+- name: Place the CRLs of an IGTF release
   grid.security.crls:
     sources: [igtf-preinstalled-bundle-classic-1.133.tar.gz]
     exclude_expired: true
 
-- name: Place them through the site's proxy, and fail if any is missing
+- name: Fetch the CRLs through the proxy of the site, and fail if a CRL is missing
   grid.security.crls:
     sources: "{{ trust_anchors_sources }}"
     http_proxy: http://proxy.example.org:3128
@@ -125,7 +102,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 crls:
-  description: The result for each CRL that a CA of the sources announces.
+  description: A result for each CA of the sources that has a CRL distribution point.
   returned: success
   type: list
   elements: dict
@@ -135,18 +112,18 @@ crls:
       returned: always
       type: str
     subject_dn:
-      description: The CA's DN as an OpenSSL one-line DN.
+      description: The CA's subject as an OpenSSL one-line DN.
       returned: always
       type: str
     files:
-      description: The paths under which clients look for the CRL, one for each kind of hash.
+      description: The paths at which clients look for the CRL, a path for each kind of hash.
       returned: always
       type: list
       elements: str
     state:
       description:
-        - V(fresh), V(expired), V(not_yet_valid), V(damaged) or V(missing), after the run (in check mode, as it would be then); of the
-          two files, the worse.
+        - The state after the run, or in check mode the state that it would have. It is V(fresh), V(expired), V(not_yet_valid), V(damaged)
+          or V(missing). If the two files differ, the worse state counts.
       returned: always
       type: str
     number:
@@ -158,28 +135,28 @@ crls:
       returned: always
       type: str
     next_update:
-      description: When the next one is due and this one expires (UTC, ISO 8601), or null.
+      description: When the CRL expires and the next CRL is due (UTC, ISO 8601), or null.
       returned: always
       type: str
     hours_left:
-      description: Whole hours until then, negative afterwards, or null.
+      description: Whole hours until the CRL expires, or null. The number is negative if it has expired.
       returned: always
       type: int
     url:
-      description: The URL that had a good CRL, or null.
+      description: The URL of the CRL that was fetched, or null.
       returned: always
       type: str
     changed:
-      description: Whether a file differed.
+      description: Whether something changed, or would change in check mode.
       returned: always
       type: bool
     changes:
-      description: What changed, by file.
+      description: What changed, for each file.
       returned: always
       type: list
       elements: str
     msg:
-      description: Why no CRL could be had, or was not placed, and what follows from it; or null.
+      description: Why no CRL was fetched or placed, and the consequence, or null.
       returned: always
       type: str
 error_code:

@@ -10,24 +10,36 @@ module: node
 short_description: Bring trust anchors, credentials and their configuration on a node up to date in one call
 version_added: 0.1.0
 description:
-  - Does what the roles C(trust_anchors), C(voms_client), C(host_credential), C(user_credentials) and C(grid_mapfile) of this
-    collection do, from the same variables and with the same defaults, but in one round trip if nothing changed, and two if something
-    did.
-  - A part is done on the nodes for which its variable is set - C(trust_anchors_sources), C(voms_client_vos) or
-    C(voms_client_import_vomses), C(host_credential_src), C(user_credentials), C(grid_mapfile_path). So inventory variables say what
-    a node gets.
+  - Does the work of the roles C(trust_anchors), C(voms_client), C(host_credential), C(user_credentials) and C(grid_mapfile) of this
+    collection, with the same variables and the same defaults. It takes one round trip if nothing changed, and two if something changed.
+  - Each role is a part. A part is done on the nodes for which its variable is set - C(trust_anchors_sources), C(voms_client_vos) or
+    C(voms_client_import_vomses), C(host_credential_src), C(user_credentials), C(grid_mapfile_path). So the variables of the inventory select
+    the parts of each node.
   - A part that fails does not stop the other parts, and an item of a list that fails does not stop the other items.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
   - grid.security.attributes
+requirements:
+  - cryptography 36 or newer on the controller
+notes:
+  - The documentation of the roles describes their variables. C(ansible-doc -t role grid.security.user_credentials) prints it.
+seealso:
+  - module: grid.security.trust_anchors
+    description: The part C(trust_anchors).
+  - module: grid.security.voms_client
+    description: The part C(voms_client).
+  - module: grid.security.pkcs12_pem
+    description: The parts C(host_credential) and C(user_credentials).
+  - module: grid.security.grid_mapfile
+    description: The part C(grid_mapfile).
 options:
   verify:
     description:
-      - Whether to change nothing, and to fail unless the node is as its variables say. The message names each owner, file and date.
-      - It checks all files of all parts, restarts that are still to be made, and the days that certificates must be valid
-        (C(user_credentials_verify_days_left), C(host_credential_verify_days_left)). No certificate of these parts may be revoked by a CRL
-        of the node. If C(crl_updates_source) is set, CRLs must be valid for C(crl_updates_verify_hours_left), except those in
+      - Whether to change nothing, and to fail unless all parts are up to date. The message lists each owner, file and date.
+      - It checks all files of all parts, restarts that are still due, and the days that certificates must be valid
+        (C(user_credentials_verify_days_left), C(host_credential_verify_days_left)). A certificate of these parts that a CRL on the node revokes is
+        a failure. If C(crl_updates_source) is set, CRLs must be valid for C(crl_updates_verify_hours_left), except those in
         C(crl_updates_exclude).
     type: bool
     default: false
@@ -37,7 +49,7 @@ EXAMPLES = r"""
 - name: Bring the node up to date
   grid.security.node:
 
-- name: Assert that the node is as its variables say, and that no user's certificate ends within three weeks
+- name: Assert that the node is up to date, and that no user's certificate expires within three weeks
   grid.security.node:
     verify: true
   vars:
@@ -46,20 +58,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 summary:
-  description: One line for each part.
+  description: A line for each part.
   returned: on success, unless O(verify) is set
   type: list
   elements: str
   sample: ["user_credentials: 200 credentials, none changed"]
 problems:
-  description: What is not as it should be.
+  description: The problems that were found.
   returned: when O(verify) is set
   type: list
   elements: str
 parts:
   description:
-    - The results of the parts by role, as of M(grid.security.trust_anchors), M(grid.security.voms_client), M(grid.security.pkcs12_pem) and
-      M(grid.security.grid_mapfile). If a part failed, only the parts that failed, with the items that failed.
+    - The results of the parts, by role. They have the fields of M(grid.security.trust_anchors), M(grid.security.voms_client),
+      M(grid.security.pkcs12_pem) and M(grid.security.grid_mapfile). If a part failed, only the failed parts, with their failed items.
   returned: unless O(verify) is set
   type: dict
 """

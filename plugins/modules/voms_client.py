@@ -7,70 +7,75 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: voms_client
-short_description: Tell a node's VOMS clients and services about virtual organizations
+short_description: Configure VOs for the VOMS clients and services of a node
 version_added: 0.1.0
 description:
-  - Places what VOMS clients need to reach the servers of a VO (C(vomses)) and what clients and services need to trust what these
-    sign (LSC files), for the VOs that are named. Everything is checked on the controller before anything is sent.
+  - Places C(vomses) files, by which VOMS clients reach the servers of a VO, and LSC files, by which clients and services trust what these servers
+    sign. Everything is checked on the controller before anything is sent.
   - A VO in O(vos) that is defined wrongly does not stop the others. Its files stay as they are, and the task fails after the other VOs are done.
-  - A VO that is named is managed as a whole. Its file below O(vomses_path) is called after the VO, and its LSC files are those of
-    its servers. Entries, LSC files and server certificates of that VO that came from elsewhere are removed, whatever the files
-    are called. In a file that has entries of other VOs too, all else stays as it is.
-  - VOs that are not named are left alone, unless O(purge) is set.
-  - Neither comments nor backups are placed. Clients read every file there, and some of them fail on what they do not expect.
+  - A VO in O(vos) is managed as a whole. Its file below O(vomses_path) has the name of the VO, and its LSC files are those of
+    its servers. Other entries, LSC files and server certificates of this VO are removed, whatever the names of the files. In a file that also
+    has entries of other VOs, all other lines stay as they are.
+  - Other VOs stay as they are, unless O(purge) is set.
+  - Neither comments nor backups are placed, because clients read every file there, and some clients fail on unknown text.
 author:
   - grid.security maintainers (@grid-security)
 extends_documentation_fragment:
   - grid.security.attributes
+seealso:
+  - module: grid.security.node
+    description: Configures VOs and all other parts of a node in one call.
+  - module: grid.security.trust_anchors
+    description: Places the CAs of the VOMS servers.
 options:
   vos:
     description:
-      - The VOs. Each item is a name, if the servers of the VO are known here, or a dictionary.
-      - The servers of V(alice), V(atlas), V(cms), V(ctao), V(dteam), V(lhcb), V(ops), V(vo.france-grilles.fr) and V(wlcg) are
-        known. The file C(plugins/plugin_utils/_voms/known_vos.json) of this collection has them, with the source and its date.
-      - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and everything
-        that is said about it is removed, except the directory of its LSC files.
-      - Each of C(servers) has C(host), C(port), C(dn) and C(ca_dn), the DNs of its certificate and of the CA that issued this,
-        as OpenSSL one-line DNs. RFC 4514 and the other forms of C(openssl x509 -subject) are understood, too. There is no default for
-        C(port), because each VO of a classic server has its own.
-      - A server may have an C(alias), by which users call the VO when they want this server. The default is the alias of the VO, and
-        the default of that is the name of the VO.
+      - The VOs. Each item is a name, if this collection knows the servers of the VO, or a dictionary.
+      - It knows the servers of V(alice), V(atlas), V(cms), V(ctao), V(dteam), V(lhcb), V(ops), V(vo.france-grilles.fr) and V(wlcg). They are
+        in the file C(plugins/plugin_utils/_voms/known_vos.json) of this collection, with the source and its date.
+      - A dictionary has C(name), C(servers), C(alias) and C(state). With C(state=absent), a VO needs no servers, and all its entries and
+        files are removed, except the directory of its LSC files.
+      - Each item of C(servers) has C(host), C(port), C(dn) and C(ca_dn). These are the DN of the server's certificate, and the DN of the CA that
+        issued it, as OpenSSL one-line DNs. RFC 4514 and the other forms of C(openssl x509 -subject) are understood, too. There is no default for
+        C(port), because each VO of a classic server has its own port.
+      - An item of C(servers) may have an C(alias). Users give this alias to select this server of the VO. The default is the alias of the VO,
+        and the default of that is the name of the VO.
     type: list
     elements: raw
     default: []
   vomses_path:
     description:
-      - The directory of vomses files. It is created with mode V(0755) if it is missing. A plain file, which clients would read
-        too, is refused.
+      - The directory of vomses files. It is created with mode V(0755) if it is missing. A plain file is refused, although clients would read
+        it.
     type: str
     default: /etc/vomses
   vomsdir_path:
     description:
-      - The directory that has a directory of LSC files for each VO. Directories that are missing are created with mode V(0755).
+      - The directory that has a directory of LSC files for each VO. Missing directories are created with mode V(0755).
     type: str
     default: /etc/grid-security/vomsdir
   import_vomses:
     description:
-      - A vomses file, or a directory of such files, on the controller. The VOs in it are managed as if they were in O(vos),
-        unless they are.
+      - A vomses file, or a directory of such files, on the controller. Its VOs are managed as if they were in O(vos). For a VO that is in
+        both, O(vos) counts.
       - A VO that cannot be imported does not stop the others. Its files stay as they are, and the task fails after the other VOs are done.
     type: str
   import_vomsdir:
     description:
-      - The directory on the controller that has a directory of LSC files for each VO in O(import_vomses). LSC files for servers
-        that have no entry there are not imported, and there is a warning.
+      - The directory on the controller that has a directory of LSC files for each VO in O(import_vomses). LSC files of servers
+        without an entry there are not imported, and there is a warning.
     type: str
   import_vos:
     description:
-      - Only these VOs of O(import_vomses). Without it, all.
+      - Only these VOs of O(import_vomses). The default is all VOs.
     type: list
     elements: str
   purge:
     description:
-      - Whether to remove the VOs that are in place and that neither O(vos) nor O(import_vomses) names any more.
-      - A VO is removed as a whole, and only if this module could have written all files about it. These are its file below
+      - Whether to remove the VOs in place that are neither in O(vos) nor in O(import_vomses) any more.
+      - A VO is removed as a whole, and only if this module could have written all its files. These are its file below
         O(vomses_path) and its LSC files, in the form that this module writes. So LSC files of a package are removed, too, if they have
-        this form. Otherwise the VO is left as it is, and a warning names a file that has another form.
+        this form. Otherwise the VO stays as it is, and a warning names a file that has another form.
       - Old server certificates, and other files below O(vomsdir_path), are not removed. The directory of a VO is removed if it is empty.
       - A VO that is defined wrongly, or whose import fails, is not removed. If the name of a VO cannot be read, or if the whole import
         fails, no VO is removed.
@@ -85,7 +90,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Configure two VOs of WLCG, and our own
+- name: Configure two VOs of WLCG and a VO of the site
   grid.security.voms_client:
     vos:
       - atlas
@@ -97,7 +102,7 @@ EXAMPLES = r"""
             dn: /DC=org/DC=example/CN=voms.example.org
             ca_dn: /DC=org/DC=example/CN=Example CA
 
-- name: Take over what a site has so far, but our own VO as said here, and one no more
+- name: Import the VOs of a site, define one VO anew, and remove another VO
   grid.security.voms_client:
     import_vomses: old/vomses
     import_vomsdir: old/vomsdir
@@ -105,7 +110,7 @@ EXAMPLES = r"""
       - "{{ our_vo }}"
       - {name: vo.formerly.org, state: absent}
 
-- name: Have these VOs and no other
+- name: Configure these VOs and remove all others
   grid.security.voms_client:
     vos: [atlas, dteam, ops]
     purge: true
@@ -123,17 +128,17 @@ vos:
       returned: always
       type: str
     changed:
-      description: Whether something differed.
+      description: Whether something changed, or would change in check mode.
       returned: always
       type: bool
     changes:
-      description: What differed, in words.
+      description: What changed, in words. In check mode, what would change.
       returned: always
       type: list
       elements: str
       sample: ["server voms2.cern.ch unwanted", "server voms-atlas-auth.cern.ch missing"]
 summary:
-  description: One line about all VOs.
+  description: A line about all VOs.
   returned: success
   type: list
   elements: str

@@ -21,7 +21,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths, process
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError, readable
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
-from ansible_collections.grid.security.plugins.plugin_utils._action import node_python
+from ansible_collections.grid.security.plugins.plugin_utils._action import ansible_internals, node_python
 
 if TYPE_CHECKING:
     from ansible.module_utils.common.arg_spec import ValidationResult
@@ -77,7 +77,8 @@ class Options:
         if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
             messages = [error.msg for error in result.errors.errors if not isinstance(error, UnsupportedError)]
             text = where + "; ".join([*messages, *self._unsupported(result, others)])
-            quoted = {form for value in result._no_log_values for form in (value, repr(value)[1:-1])}
+            secrets = ansible_internals.secret_values(result)
+            quoted = {form for value in secrets for form in (value, repr(value)[1:-1])}
             raise AnsibleActionFail(str(remove_values(text, quoted)))
         options: dict[str, Any] = result.validated_parameters
         return options
@@ -186,8 +187,6 @@ class GridAction(ActionBase):
             return {**error.result, "failed": True, "msg": str(error)}
         except AnsibleError as error:
             return {"failed": True, "msg": str(error)}
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _shortened(self, result: dict[str, Any]) -> dict[str, Any]:
         """Make -v show only the summary of the result: with hundreds of users, the whole result is very long."""
@@ -262,9 +261,8 @@ class GridAction(ActionBase):
         if self._is_prepared or self._is_mitogen:
             return
         self._is_prepared = True
-        if not self._is_pipelining_enabled("new") and self._connection._shell.tmpdir is None:
-            self._make_tmp_path()
-        self._configure_module(_ENGINE, {}, self.task_vars)
+        ansible_internals.make_directory(self)
+        ansible_internals.build_module(self, _ENGINE, self.task_vars)
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         """The engine on the node, in one execution of ``grid.security.file_set`` for each MiB of contents.
@@ -304,7 +302,7 @@ class GridAction(ActionBase):
         """
         option_paths.check(src, "src", errors="surrogateescape")
         try:
-            return str(self._find_needle("files", src))
+            return str(self._loader.path_dwim_relative_stack(self._task.get_search_path(), "files", src))
         except AnsibleError as error:
             searched = [line.strip() for line in str(error).splitlines() if line.startswith("\t")]
         inventory = self.task_vars.get("inventory_dir")
@@ -329,6 +327,6 @@ class GridAction(ActionBase):
         if not data.startswith(b"$ANSIBLE_VAULT"):
             return data
         try:
-            return bytes(self._loader._vault.decrypt(data))
+            return ansible_internals.decrypt(self._loader, data)
         except AnsibleError as error:
             raise AnsibleActionFail(f"{src} cannot be decrypted on the controller: {error}") from error

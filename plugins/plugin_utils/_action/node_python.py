@@ -15,6 +15,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.grid.security.plugins.plugin_utils._action import ansible_internals
+
 __all__ = ["complaint"]
 
 _OLDEST = (3, 9)
@@ -43,7 +45,7 @@ def complaint(action: ActionBase, result: dict[str, Any], variables: dict[str, A
 
 def _interpreter(action: ActionBase, variables: dict[str, Any]) -> str | None:
     """Return what ansible ran the module with. Mitogen does not tell that, so this looks at the variables, too."""
-    used = action._used_interpreter or variables.get("ansible_python_interpreter")
+    used = ansible_internals.used_interpreter(action) or variables.get("ansible_python_interpreter")
     if not used or str(used).startswith("auto"):
         used = variables.get("ansible_facts", {}).get("discovered_interpreter_python")
     return str(used).lstrip("#!") if used else None

@@ -4,7 +4,7 @@
 """Name options in messages as the user wrote them: as an option of a task, or as a variable of a role.
 
 Messages use the names of the modules' options. In a role of this collection the user sets variables, so each message is
-translated once, at the end. The role's own task is read to learn which variable becomes which option.
+translated once, at the end. The table of ``role_options`` says which variable sets which option.
 Options are recognized by the words of our messages around them. Everything else stays: file names, DNs, and other text
 that a message quotes.
 """
@@ -15,18 +15,16 @@ import contextlib
 import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.plugin_utils._action.role_options import variables
 
-__all__ = ["role_of", "translated", "translated_errors", "variables"]
+__all__ = ["role_of", "translated", "translated_errors"]
 
 _COLLECTION = "grid.security."
-_ROLES = Path(__file__).resolve().parents[3] / "roles"
-_TASKS = {"crl_updates": "tasks/controller.yml"}  # all other roles: tasks/main.yml
 _ITEM = re.compile(r"^credentials\[(\d+)\]((?: for \S+)?: .*)")
 _MARK = "- "  # of a line in a list
 # What our messages have before and after an option. Names without an underscore are everyday words as well, so they
@@ -51,19 +49,6 @@ def role_of(task: Any) -> str | None:
     role = getattr(task, "_role", None)
     name = str(role.get_name()) if role else ""
     return name[len(_COLLECTION) :] if name.startswith(_COLLECTION) else None
-
-
-@functools.cache
-def variables(role: str) -> dict[str, str]:
-    """The variable behind each option of the role's task; empty for a role without such a task.
-
-    The role's own variables, and those of the role ``trust_anchors``, which other roles read as well.
-    """
-    try:
-        text = (_ROLES / role / _TASKS.get(role, "tasks/main.yml")).read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    return dict(re.findall(rf'^    (\w+): "\{{\{{[^"]*?\b((?:{role}|trust_anchors)\w*)\b', text, re.MULTILINE))
 
 
 def translated(role: str | None, result: dict[str, Any]) -> dict[str, Any]:

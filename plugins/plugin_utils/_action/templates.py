@@ -9,7 +9,7 @@ Ansible fills a list as a whole: one undefined variable in one user's item fails
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -17,7 +17,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import plain
 
-__all__ = ["UNREADABLE", "fill_lists", "referred"]
+__all__ = ["UNREADABLE", "fill_lists", "referred", "trusted"]
 
 UNREADABLE = "__grid_security_unreadable"  # the key of an item that holds why the item could not be filled
 _EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
@@ -71,13 +71,29 @@ def _items(value: Any, fill: Fill) -> list[Any] | None:
     return [_like(value, f"{{{{ ({match.group(1)})[{index}] }}}}") for index in range(number)]
 
 
-def _like(template: str, text: str) -> str:
-    """``text`` as a template that is trusted as ``template`` is; before ansible-core 2.19 every text was."""
+def trusted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of our own tables, with the texts that are templates trusted as such."""
+    templates = {name: _trusted(value) for name, value in values.items() if isinstance(value, str) and "{{" in value}
+    return {**values, **templates}
+
+
+def _trusted(text: str) -> str:
+    """Return ``text`` as a template that ansible fills; before ansible-core 2.19 every text is."""
     try:
-        from ansible.template import is_trusted_as_template, trust_as_template  # pylint: disable=import-outside-toplevel
+        from ansible.template import trust_as_template  # pylint: disable=import-outside-toplevel
     except ImportError:
         return text
-    return trust_as_template(text) if is_trusted_as_template(template) else text
+    template: str = trust_as_template(text)
+    return template
+
+
+def _like(template: str, text: str) -> str:
+    """Return ``text`` as a template that is trusted if ``template`` is; before ansible-core 2.19 every text is."""
+    try:
+        from ansible.template import is_trusted_as_template  # pylint: disable=import-outside-toplevel
+    except ImportError:
+        return text
+    return _trusted(text) if is_trusted_as_template(template) else text
 
 
 def _filled(item: Any, fill: Fill) -> Any:

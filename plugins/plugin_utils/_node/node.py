@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All parts of a node in one call: what the roles would do one after the other.
 
-Each role says in its one task how its variables become options, and in its defaults what they are if nobody sets them.
-Both are read here, so that there is nothing to keep in step.
+The table of ``role_options`` says which variable sets which option, and the defaults.
 """
 
 from __future__ import annotations
@@ -14,12 +13,10 @@ import os
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import (
@@ -33,6 +30,7 @@ from ansible_collections.grid.security.plugins.module_utils._files.exchange impo
 )
 from ansible_collections.grid.security.plugins.plugin_utils._action import option_names, restarts, templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
+from ansible_collections.grid.security.plugins.plugin_utils._action.role_options import ROLES
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, credentials
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.plugins.plugin_utils._node import node_verification
@@ -42,8 +40,6 @@ from ansible_collections.grid.security.plugins.plugin_utils._voms import voms
 __all__ = ["OPTIONS", "PARTS", "Part", "place"]
 
 OPTIONS: dict[str, dict[str, Any]] = {"verify": {"type": "bool", "default": False}}
-
-_ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 # Lists whose items belong to different persons or VOs: a mistake in an item costs only that item.
 _LISTS = (
@@ -165,37 +161,30 @@ class _PartExchange(Exchange):
 
 
 def _arguments(action: GridAction, part: Part) -> dict[str, Any]:
-    """The options that the role's task would give its module."""
-    task = _read(_ROLES / part.role / "tasks/main.yml")[0]
-    (options,) = [value for key, value in task.items() if key.startswith("grid.security.")]
-    defaults = _read(_ROLES / part.role / "defaults/main.yml")
+    """Return the options that the role's task gives its module."""
     try:
-        return _filled(action, options, defaults)
+        return _filled(action, part.role)
     except AnsibleError:
         if not action.filled_variables:
             action.filled_variables = templates.fill_lists(_LISTS, action.task_vars, action.template)
-        return _filled(action, options, defaults)
+        return _filled(action, part.role)
 
 
-def _variable(action: GridAction, role: str, name: str) -> Any:
-    """The value of a role's variable, or its default."""
-    defaults = _read(_ROLES / role / "defaults/main.yml")
-    return action.template({name: action.task_vars.get(name, defaults[name])}, defaults)[name]
-
-
-def _filled(action: GridAction, options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+def _filled(action: GridAction, role: str) -> dict[str, Any]:
+    """Return the options of the role's module, with their templates filled."""
+    defaults = templates.trusted(ROLES[role].defaults)
     variables = {**defaults, **action.task_vars, **action.filled_variables}
+    arguments = templates.trusted(ROLES[role].arguments())
     # Following plain references saves ansible the compilation of a template for each of them.
-    referred = {name: templates.referred(value, variables) for name, value in options.items()}
+    referred = {name: templates.referred(value, variables) for name, value in arguments.items()}
     filled: dict[str, Any] = action.template(referred, defaults)
     return filled
 
 
-def _read(path: Path) -> Any:
-    try:
-        return DataLoader().load_from_file(str(path), trusted_as_template=True)
-    except TypeError:  # before ansible-core 2.19 everything is
-        return DataLoader().load_from_file(str(path))
+def _variable(action: GridAction, role: str, name: str) -> Any:
+    """Return the value of a role's variable, or its default."""
+    defaults = templates.trusted(ROLES[role].defaults)
+    return action.template({name: action.task_vars.get(name, defaults[name])}, defaults)[name]
 
 
 def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:

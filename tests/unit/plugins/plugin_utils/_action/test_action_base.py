@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -38,17 +39,15 @@ class Action(GridAction):
     def __init__(
         self, vault: VaultLib, result: dict[str, Any] | None = None, arguments: dict[str, Any] | None = None
     ) -> None:
-        self._loader = SimpleNamespace(_vault=vault)
-        self._task = SimpleNamespace(async_val=0, check_mode=False, args=arguments)
+        self._loader = DataLoader()
+        self._loader.set_vault_secrets(vault.secrets)
+        self._task = SimpleNamespace(async_val=0, check_mode=False, args=arguments, get_search_path=lambda: ["/play"])
         self._supports_async = self._supports_check_mode = True
         self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         self._given = result or {}
 
     def perform(self) -> dict[str, Any]:
         return self._given
-
-    def _find_needle(self, dirname: str, needle: str) -> str:
-        return needle
 
 
 def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
@@ -60,16 +59,9 @@ def test_vaulted_files_are_decrypted_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_found_is_one_line(tmp_path: Path) -> None:
-    class Searching(Action):
-        """An action that finds no file, in the words of ansible."""
-
-        def _find_needle(self, dirname: str, needle: str) -> str:
-            collection = os.path.dirname(os.path.dirname(os.path.dirname(node.__file__)))
-            loader = DataLoader()
-            loader.set_basedir("/here")
-            return str(loader.path_dwim_relative_stack([f"{collection}/roles/node", "/play"], dirname, needle))
-
-    action = Searching(VaultLib([]))
+    action = Action(VaultLib([]))
+    action._loader.set_basedir("/here")
+    action._task.get_search_path = lambda: [f"{Path(node.__file__).parents[3]}/roles/node", "/play"]
     action.task_vars = {"inventory_dir": str(tmp_path / "inventory")}
     with pytest.raises(AnsibleActionFail) as caught:
         action.find("sub/alice.p12")
@@ -137,10 +129,24 @@ def test_a_bad_item_after_a_good_one_is_found(bad: dict[str, Any], message: str)
 SET_BY_THE_CONTROLLER = {"request", "contents", "trusted_cas"}
 
 
-def documented(module: str) -> list[str]:
+def documentation(module: str) -> dict[str, Any]:
+    """The options and other fields that the module's documentation has itself."""
     path = Path(__file__).parents[5] / f"plugins/modules/{module}.py"
     (text,) = re.findall(r'^DOCUMENTATION = r"""(.*?)"""', path.read_text(), re.DOTALL | re.MULTILINE)
-    return sorted(set(yaml.safe_load(text)["options"]) - SET_BY_THE_CONTROLLER)
+    return dict(yaml.safe_load(text))
+
+
+def of_fragment(name: str) -> set[str]:
+    """The options of a doc fragment, such as ``grid.security.cas.issuers``."""
+    file, _, variable = name.removeprefix("grid.security.").partition(".")
+    fragment = importlib.import_module(f"ansible_collections.grid.security.plugins.doc_fragments.{file}")
+    return set(yaml.safe_load(getattr(fragment.ModuleDocFragment, variable.upper() or "DOCUMENTATION"))["options"])
+
+
+def documented(module: str) -> list[str]:
+    own = documentation(module)
+    shared = set[str]().union(*map(of_fragment, own["extends_documentation_fragment"]))
+    return sorted((set(own["options"]) | shared) - SET_BY_THE_CONTROLLER)
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Any]] = {

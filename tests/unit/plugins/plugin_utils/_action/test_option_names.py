@@ -8,55 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils._action import action_base, option_names
+from ansible_collections.grid.security.plugins.plugin_utils._action import action_base, option_names, role_options
 from ansible_collections.grid.security.plugins.plugin_utils._node import node
 
 ROLES = ["crl_updates", *(part.role for part in node.PARTS)]
-
-
-def task_of(role: str) -> dict[str, Any]:
-    path = node._ROLES / role / "tasks" / ("controller.yml" if role == "crl_updates" else "main.yml")
-    (options,) = [
-        value
-        for task in yaml.safe_load(path.read_text())
-        for key, value in task.items()
-        if key.startswith("grid.security.")
-    ]
-    return dict(options)
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_variables_are_those_of_the_role_s_task(role: str) -> None:
-    """As a reader of YAML sees them, whatever its layout; each is documented by the role."""
-    named = {option: re.search(rf"\b({role}|trust_anchors)\w*", str(value)) for option, value in task_of(role).items()}
-    assert option_names.variables(role) == {option: found[0] for option, found in named.items() if found}
-    specification = yaml.safe_load((node._ROLES / role / "meta/argument_specs.yml").read_text())
-    assert set(option_names.variables(role).values()) <= set(specification["argument_specs"]["main"]["options"])
-
-
-@pytest.mark.parametrize(
-    ("role", "option", "variable"),
-    [
-        ("trust_anchors", "allow_shrink", "trust_anchors_allow_shrink"),
-        ("trust_anchors", "bundle_path", "trust_anchors_bundle_path"),
-        ("crl_updates", "remove_expired", "crl_updates_remove_expired"),
-        ("crl_updates", "http_proxy", "crl_updates_http_proxy"),
-        ("voms_client", "import_vos", "voms_client_import_vos"),
-        ("host_credential", "allow_expired", "host_credential_allow_expired"),
-        ("host_credential", "credentials", "host_credential_copies"),
-        ("user_credentials", "credentials", "user_credentials"),
-        ("user_credentials", "create_account", "user_credentials_create_accounts"),
-        ("grid_mapfile", "allow_empty", "grid_mapfile_allow_empty"),
-        ("user_credentials", "trust_anchors", "trust_anchors_sources"),
-        ("host_credential", "trust_anchors_include", "trust_anchors_include"),
-    ],
-)
-def test_variables(role: str, option: str, variable: str) -> None:
-    assert option_names.variables(role)[option] == variable
 
 
 # Beginnings or ends of messages of this collection; NAME stands for the variable's prefix.
@@ -187,7 +145,7 @@ def test_items_are_counted_as_the_user_does(role: str, message: str, expected: s
     ],
 )
 def test_quoted_text_stays(role: str, quoted: str) -> None:
-    for option in option_names.variables(role):
+    for option in role_options.variables(role):
         message = quoted.format(option)
         assert option_names.translated(role, {"msg": message})["msg"] == message
 
