@@ -203,7 +203,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
-from ansible_collections.grid.security.plugins.module_utils._files import engine, set_options
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import set_options
 
 
 def main() -> None:
@@ -219,7 +220,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     sets, contents = _take(module)
-    outcomes = engine.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
+    outcomes = inspectors.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
     result = {"changed": any(one["changed"] for one in outcomes), "sets": outcomes}
     failures = [f"{one['name']}: {one['msg']}" for one in outcomes if one.get("failed")]
     if failures:

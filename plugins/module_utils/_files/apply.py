@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._files import leftovers, manifest, scan, secure_fs
 from ansible_collections.grid.security.plugins.module_utils._files.entries import Entry, Step
+from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
 from ansible_collections.grid.security.plugins.module_utils._files.plan import plan
 
 __all__ = ["apply", "changed_meanwhile"]
@@ -24,7 +25,9 @@ _BEGUN = f"Other changes are made already. {secure_fs.WHOLE}."
 _UNSAFE = "The changes so far are made, but a power failure might undo them."
 
 
-def apply(entries: list[Entry], contents: dict[str, bytes], preconditions: list[dict[str, Any]]) -> dict[str, str]:
+def apply(
+    entries: list[Entry], contents: dict[str, bytes], preconditions: list[dict[str, Any]], inspectors: Inspectors
+) -> dict[str, str]:
     """Make it so: directories, then files, then links, then removals, each kind on disk before the next begins.
 
     :param preconditions: directories as they were when the entries were made.
@@ -35,7 +38,7 @@ def apply(entries: list[Entry], contents: dict[str, bytes], preconditions: list[
     with contextlib.ExitStack() as stack:
         opened = _open_parents(entries, stack)
         # Anew, for now nobody else works here.
-        steps = [step for step in plan([entry for entry in entries if not _is_done(entry)]) if step.changes]
+        steps = [step for step in plan([entry for entry in entries if not _is_done(entry)], inspectors) if step.changes]
         if steps:
             _check(preconditions)
         new = [step for step in steps if step.rewrite]
@@ -82,7 +85,7 @@ def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str
 def _check(preconditions: list[dict[str, Any]]) -> None:
     """Entries that say what differs are right for that state only: with another they would make a mixture."""
     for one in preconditions:
-        if manifest.digest_of_placed(scan.scan(one["directory"], one["patterns"], told=False)) != one["sha256"]:
+        if manifest.digest_of_placed(scan.scan(one["directory"], one["patterns"])) != one["sha256"]:
             raise changed_meanwhile(one["directory"])
 
 
@@ -125,10 +128,10 @@ def _begin(step: Step, opened: dict[str, int], contents: dict[str, bytes]) -> tu
     """The temporary name of a new file, and its descriptor."""
     entry, (directory, _name) = step.entry, _place_of(step, opened)
     mode = 0o600 if entry.mode is None else entry.mode
-    ids = entry.ids if entry.ids != (-1, -1) else None
+    ids = (entry.uid, entry.gid)
     content = _content(step, contents)
     with secure_fs.explained(entry.path, "written"):
-        return secure_fs.write_temporary(directory, entry.path, content, mode, ids)
+        return secure_fs.write_temporary(directory, entry.path, content, mode, ids if ids != (-1, -1) else None)
 
 
 def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:

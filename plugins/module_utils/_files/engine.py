@@ -16,7 +16,6 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import key_files
 from ansible_collections.grid.security.plugins.module_utils._files import (
     answers,
     diffs,
@@ -27,9 +26,9 @@ from ansible_collections.grid.security.plugins.module_utils._files import (
 )
 from ansible_collections.grid.security.plugins.module_utils._files.apply import apply, changed_meanwhile
 from ansible_collections.grid.security.plugins.module_utils._files.entries import Step, parse
+from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
 from ansible_collections.grid.security.plugins.module_utils._files.plan import plan, plan_clearing
 from ansible_collections.grid.security.plugins.module_utils._files.set_options import TIMEOUT
-from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der, pem
 
 __all__ = ["converge", "work"]
 
@@ -40,6 +39,7 @@ _MOST, _MOST_OF_ENTRY, _MOST_OF_BYTE = 1 << 18, 1 << 14, 16
 
 
 def converge(
+    handler: run_as.Handler,
     sets: list[dict[str, Any]],
     contents: dict[str, str],
     check: bool,
@@ -49,6 +49,7 @@ def converge(
 ) -> list[dict[str, Any]]:
     """Converge every set, each with its owner's rights, and return a result for each, in order.
 
+    :param handler: calls :func:`work` with inspectors. A new interpreter imports the handler by its name.
     :param sets: as the option ``sets`` of the module ``file_set``.
     :param contents: Base64 by SHA-256. A set whose plan wants more than that is not touched; its result has ``needs``.
     :param secret: this process's memory holds what is for one owner only, even without contents.
@@ -65,7 +66,7 @@ def converge(
         account, entries = whose
         paths[index] = [answers.printable(entry["path"]) for entry in entries]
         jobs.append((index, _job(one, whose, _own(one, contents), (check, diff, secret), limit)))
-    done = run_as.run_jobs(work, [job for _index, job in jobs], secret)
+    done = run_as.run_jobs(handler, [job for _index, job in jobs], secret)
     for (index, job), result in zip(jobs, done):
         results[index] = _with_services(result, sets[index], job, known)
     return [
@@ -274,15 +275,15 @@ def _with_services(result: dict[str, Any], one: dict[str, Any], job: run_as.Job,
 # --- one set ----------------------------------------------------------------------------------------------------------
 
 
-def work(argument: dict[str, Any]) -> dict[str, Any]:
+def work(argument: dict[str, Any], inspectors: Inspectors) -> dict[str, Any]:
     """Compare or apply one set. Add when its watched files changed, even if the set fails."""
     if not argument.get("watched"):
-        return _work(argument)
-    result = run_as.guarded(_work, argument)
+        return _work(argument, inspectors)
+    result = run_as.guarded(lambda one: _work(one, inspectors), argument)
     return {**result, "change_times": secure_fs.change_times(argument["watched"])}
 
 
-def _work(argument: dict[str, Any]) -> dict[str, Any]:
+def _work(argument: dict[str, Any], inspectors: Inspectors) -> dict[str, Any]:
     """Plan one set and, unless in check mode or short of contents, apply it; or compare it by its manifest.
 
     With ``look``, what would be applied is :data:`run_as.UNFINISHED`.
@@ -290,19 +291,19 @@ def _work(argument: dict[str, Any]) -> dict[str, Any]:
     if "probe" in argument:
         return _probe(argument["probe"])
     if "manifest" in argument:
-        return _compare(argument["manifest"])
-    entries = [parse(fields) for fields in argument["entries"]]
+        return _compare(argument["manifest"], inspectors)
+    entries = [parse(fields, *run_as.find_ids(fields)) for fields in argument["entries"]]
     contents = {digest: base64.b64decode(text) for digest, text in argument["contents"].items()}
-    steps = plan(entries)
+    steps = plan(entries, inspectors)
     plan_clearing(steps)
-    result = _report(steps, contents, argument)
+    result = _report(steps, contents, argument, inspectors)
     if contents and result.get("needs"):  # it was asked for less
         raise changed_meanwhile(next(step.entry.path for step in steps if step.needs in result["needs"]))
     if argument["check"] or result.get("needs") or not result["changed"]:
         return result
     if argument.get("look"):
         return {run_as.UNFINISHED: True}
-    backups = apply(entries, contents, argument["preconditions"])
+    backups = apply(entries, contents, argument["preconditions"], inspectors)
     for entry in result["entries"]:
         if entry["path"] in backups:
             entry["backup_file"] = backups[entry["path"]]
@@ -321,14 +322,14 @@ def _probe(sought: dict[str, Any]) -> dict[str, Any]:
     return {"changed": False, "entries": [], "exists": True}
 
 
-def _compare(expected: dict[str, Any]) -> dict[str, Any]:
+def _compare(expected: dict[str, Any], inspectors: Inspectors) -> dict[str, Any]:
     """Compare a directory by its digest. If it differs, read it again and return the facts about its files."""
     place, patterns, bundle = expected["directory"], expected["patterns"], expected.get("bundle")
-    found = scan.scan(place, patterns, told=bool(bundle))
-    lacking = scan.missing(found, bundle) if bundle else []
+    found = scan.scan(place, patterns, inspectors if bundle else None)
+    lacking = scan.missing(found, bundle, inspectors) if bundle else []
     if manifest.digest(found) == expected["sha256"] and not lacking:
         return {"changed": False, "entries": [], "seen": manifest.digest_of_placed(found)}
-    found = scan.scan(place, patterns, bool(expected.get("observe")))
+    found = scan.scan(place, patterns, inspectors, bool(expected.get("observe")))
     seen = manifest.digest_of_placed(found)
     return {"changed": True, "entries": [], "seen": seen, "found": found, "missing": lacking}
 
@@ -336,7 +337,9 @@ def _compare(expected: dict[str, Any]) -> dict[str, Any]:
 # --- report -----------------------------------------------------------------------------------------------------------
 
 
-def _report(steps: list[Step], contents: dict[str, bytes], argument: dict[str, Any]) -> dict[str, Any]:
+def _report(
+    steps: list[Step], contents: dict[str, bytes], argument: dict[str, Any], inspectors: Inspectors
+) -> dict[str, Any]:
     changed = [step for step in steps if step.changes]
     result: dict[str, Any] = {
         "changed": bool(changed),
@@ -345,23 +348,19 @@ def _report(steps: list[Step], contents: dict[str, bytes], argument: dict[str, A
     needs = sorted({step.needs for step in changed if step.needs} - set(contents))
     if needs:
         result["needs"] = needs
-    observed = {step.entry.path: _certificate(step) for step in changed if step.entry.observe}
+    observed = {
+        step.entry.path: inspectors.public_part(step.before.content or b"") for step in changed if step.entry.observe
+    }
     told = {path: _text(content) for path, content in observed.items() if content}
     if told:
         result["observed"] = told
-    result.update(_more_facts(steps))
+    result.update(_more_facts(steps, inspectors))
     if argument["diff"]:
-        result["diff"] = [_diff(step, contents, argument["theirs"]) for step in changed]
+        result["diff"] = [_diff(step, contents, argument["theirs"], inspectors) for step in changed]
     return result
 
 
-def _certificate(step: Step) -> bytes:
-    """Return only the first certificate of the present file, in PEM: many files hold the private key, too."""
-    certificate = certificate_der.first(step.before.content or b"")
-    return pem.encode(certificate_der.PEM_LABEL, certificate) if certificate else b""
-
-
-def _more_facts(steps: list[Step]) -> dict[str, Any]:
+def _more_facts(steps: list[Step], inspectors: Inspectors) -> dict[str, Any]:
     """Return facts for the controller that are not changes.
 
     - ``key_files``: facts from the headers of the private keys that are about to be replaced.
@@ -371,14 +370,16 @@ def _more_facts(steps: list[Step]) -> dict[str, Any]:
     replaced = [step for step in steps if step.needs and step.before.content is not None]
     keys = [(step.entry.path, step.before.content or b"") for step in replaced if step.entry.privatekey]
     facts: dict[str, Any] = {
-        "key_files": {path: key_files.describe(content) for path, content in keys},
-        "stored": {step.entry.path: _text(step.before.content or b"") for step in steps if _is_recalled(step)},
+        "key_files": {path: inspectors.describe_key(content) for path, content in keys},
+        "stored": {
+            step.entry.path: _text(step.before.content or b"") for step in steps if _is_recalled(step, inspectors)
+        },
         "left": [step.entry.path for step in steps if step.left],
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def _is_recalled(step: Step) -> bool:
+def _is_recalled(step: Step, inspectors: Inspectors) -> bool:
     """Whether to tell the content of a file: it belongs to this user, differs, and holds no private key.
 
     A wrong path may lead to a private key.
@@ -386,14 +387,14 @@ def _is_recalled(step: Step) -> bool:
     before, content = step.before, step.before.content
     if not step.entry.recall or content is None or before.sha256 == step.entry.sha256:
         return False
-    return before.uid == os.geteuid() and not pem.holds_private_key(content)
+    return before.uid == os.geteuid() and not inspectors.holds_private_key(content)
 
 
 def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _diff(step: Step, contents: dict[str, bytes], theirs: bool) -> dict[str, str]:
+def _diff(step: Step, contents: dict[str, bytes], theirs: bool, inspectors: Inspectors) -> dict[str, str]:
     """Return the diff of one file.
 
     :param theirs: whether the set belongs to another user; then only certificates of the old content are shown.
@@ -401,8 +402,9 @@ def _diff(step: Step, contents: dict[str, bytes], theirs: bool) -> dict[str, str
     entry = step.entry
     summary = "".join(f"# {change}\n" for change in step.changes)
     if entry.state == "file" and step.rewrite and not entry.secret:
-        public = _certificate(step) if theirs or entry.observe else step.before.content or b""
-        if (step.before.content or b"") != public:
+        present = step.before.content or b""
+        public = inspectors.public_part(present) if theirs or entry.observe else present
+        if present != public:
             summary += "# of the old content, only certificates are shown\n"
         before, after = (diffs.without_keys(text) for text in (public, contents.get(str(entry.sha256), b"")))
         return {"prepared": summary + "".join(diffs.unified(before, after, entry.path))}

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import grp
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import run_as, secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files import secure_fs
 
 __all__ = ["Entry", "Step", "parse"]
 
@@ -19,6 +18,9 @@ __all__ = ["Entry", "Step", "parse"]
 class Entry:
     """One path and what it should be; the fields are those of the module's option ``entries``.
 
+    :param uid: the user id that the file should have; -1 keeps the user of this process.
+    :param gid: the group id that the file should have; -1 keeps the group.
+
     :param empty_directory: it is a directory, which is removed if it is empty, and stays otherwise.
     """
 
@@ -26,8 +28,8 @@ class Entry:
     state: str = "file"
     mode: int | None = None
     initial_mode: int = 0o700
-    owner: str | None = None
-    group: str | None = None
+    uid: int = -1
+    gid: int = -1
     target: str | None = None
     sha256: str | None = None
     size: int = 0
@@ -39,12 +41,6 @@ class Entry:
     certificates: list[str] | None = None
     recall: bool = False
     empty_directory: bool = False
-
-    @property
-    def ids(self) -> tuple[int, int]:
-        """User and group id asked for; -1 where nothing is asked."""
-        uid = -1 if self.owner is None else run_as.find_account(self.owner).uid
-        return uid, -1 if self.group is None else _group_id(self.group)
 
 
 @dataclass
@@ -68,8 +64,8 @@ class Step:
         return str(self.entry.sha256) if self.rewrite and not self.kept else None
 
 
-def parse(fields: dict[str, Any]) -> Entry:
-    """An item of the option ``entries``.
+def parse(fields: dict[str, Any], uid: int, gid: int) -> Entry:
+    """Return the entry for an item of the option ``entries``, with the ids of its owner and group.
 
     :raises GridSecurityError: ``bad_mode``.
     """
@@ -77,7 +73,7 @@ def parse(fields: dict[str, Any]) -> Entry:
     for name in ("mode", "initial_mode"):
         if known.get(name) is not None:
             known[name] = _parse_mode(known[name], known["path"])
-    return Entry(**known)
+    return Entry(**{**known, "uid": uid, "gid": gid})
 
 
 def _parse_mode(mode: Any, path: str) -> int:
@@ -89,12 +85,3 @@ def _parse_mode(mode: Any, path: str) -> int:
     if not 0 <= bits <= 0o7777:
         raise GridSecurityError("bad_mode", f'{path}: {mode!r} is no mode. Write it in octal and quoted: "0600".')
     return bits
-
-
-def _group_id(group: str) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid
-    except (KeyError, ValueError):  # the latter for a NUL byte
-        raise GridSecurityError(
-            "no_group", f"there is no group {group!r} on this node. Create it first, or correct the group."
-        ) from None

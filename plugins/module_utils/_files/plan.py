@@ -10,9 +10,9 @@ import os
 import stat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import key_files
 from ansible_collections.grid.security.plugins.module_utils._files import beside, secure_fs, selinux
 from ansible_collections.grid.security.plugins.module_utils._files.entries import Entry, Step
+from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
 
 __all__ = ["plan", "plan_clearing"]
 
@@ -21,7 +21,7 @@ _MOST_RECALLED = 1 << 24  # bytes of a file that the controller itself placed an
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
-def plan(entries: list[Entry]) -> list[Step]:
+def plan(entries: list[Entry], inspectors: Inspectors) -> list[Step]:
     """A step for each entry, in the order in which they are to be done.
 
     :raises GridSecurityError: something is in the way, or cannot be looked at.
@@ -30,9 +30,9 @@ def plan(entries: list[Entry]) -> list[Step]:
     ordered = sorted(entries, key=_turn)
     steps = []
     for parent, neighbours in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
-        steps += _look_beside(parent, list(neighbours), made)
+        steps += _look_beside(parent, list(neighbours), made, inspectors.largest_key)
     if any(entry.beside for entry in entries):
-        beside.decide(steps)
+        beside.decide(steps, inspectors)
     for step in steps:
         _PLANNERS[step.entry.state](step)
     return steps
@@ -47,11 +47,11 @@ def _turn(entry: Entry) -> tuple[int, bool]:
     return _ORDER[entry.state], entry.observe or entry.certificates is not None
 
 
-def _look_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
+def _look_beside(parent: str, entries: list[Entry], made: set[str], largest_key: int) -> list[Step]:
     """Entries of one directory, which is walked to once. :param made: directories that are about to be made."""
     try:
         with secure_fs.open_directory(parent) as directory:
-            return [Step(entry, _look(directory, entry)) for entry in entries]
+            return [Step(entry, _look(directory, entry, largest_key)) for entry in entries]
     except GridSecurityError as error:
         needed = parent not in made and any(entry.state != "absent" for entry in entries)
         if error.error_code != "no_directory" or needed:
@@ -79,19 +79,21 @@ def _has_leftovers(path: str) -> bool:
         return False
 
 
-def _look(directory: int, entry: Entry) -> secure_fs.Observed:
+def _look(directory: int, entry: Entry, largest_key: int) -> secure_fs.Observed:
     with secure_fs.explained(entry.path, "looked at"):
-        return secure_fs.observe(directory, os.path.basename(entry.path) or ".", _limit(entry))  # / has no name
+        return secure_fs.observe(
+            directory, os.path.basename(entry.path) or ".", _limit(entry, largest_key)
+        )  # / has no name
 
 
-def _limit(entry: Entry) -> int | None:
+def _limit(entry: Entry, largest_key: int) -> int | None:
     """How many bytes of a present file are read, if any."""
     if entry.state != "file" and not entry.certificates:
         return None
     if entry.recall:
         return max(entry.size, _MOST_RECALLED)
     if entry.secret and not entry.observe:
-        return max(entry.size, key_files.LARGEST) if entry.privatekey or entry.beside else entry.size
+        return max(entry.size, largest_key) if entry.privatekey or entry.beside else entry.size
     return max(entry.size, _MOST_OBSERVED)
 
 
@@ -99,16 +101,15 @@ def _plan_file(step: Step) -> None:
     entry, before = step.entry, step.before
     if before.kind == "directory":
         raise GridSecurityError("is_directory", f"{entry.path} is a directory. Move it away, then run again.")
-    uid, gid = entry.ids
     if before.kind == "absent":
         step.changes.append("created")
     elif before.kind != "file":
         step.changes.append("replaced a symbolic link" if before.kind == "link" else "replaced a special file")
     elif before.sha256 != entry.sha256 and not step.kept:
         step.changes.append("content replaced")
-    elif (uid if uid >= 0 else os.geteuid()) != before.uid:
+    elif (entry.uid if entry.uid >= 0 else os.geteuid()) != before.uid:
         step.changes.append("owner corrected")
-    elif gid >= 0 and gid != before.gid:
+    elif entry.gid >= 0 and entry.gid != before.gid:
         step.changes.append("group corrected")
     step.rewrite = bool(step.changes)
     _plan_mode(step)

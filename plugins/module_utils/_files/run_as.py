@@ -25,6 +25,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import grp
 import json
 import os
 import pwd
@@ -40,7 +41,7 @@ from ansible_collections.grid.security.plugins.module_utils._common import proce
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._files import answers, import_path, secure_fs
 
-__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "guarded", "run_job", "run_jobs"]
+__all__ = ["UNFINISHED", "Account", "Job", "expand_home", "find_account", "find_ids", "guarded", "run_job", "run_jobs"]
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -104,6 +105,26 @@ def find_account(owner: str | None) -> Account:
             f"there is no account {owner or os.geteuid()!r} on this node. Create it first, or correct the owner.",
         ) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def find_ids(fields: dict[str, Any]) -> tuple[int, int]:
+    """Return the user and group id that a file should have, by the fields ``owner`` and ``group``; -1 without a name.
+
+    :raises GridSecurityError: ``no_account``, ``bad_owner`` or ``no_group``.
+    """
+    owner, group = fields.get("owner"), fields.get("group")
+    if fields.get("state", "file") != "file":
+        return -1, -1
+    return -1 if owner is None else find_account(owner).uid, -1 if group is None else _find_group(group)
+
+
+def _find_group(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):  # ValueError for a NUL byte
+        raise GridSecurityError(
+            "no_group", f"there is no group {group!r} on this node. Create it first, or correct the group."
+        ) from None
 
 
 def expand_home(path: str, account: Account) -> str:

@@ -23,7 +23,8 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils._files import engine, run_as
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import run_as
 from ansible_collections.grid.security.tests.support.faults import gate
 
 
@@ -66,7 +67,7 @@ def _child(request: dict[str, Any], address: str, result_start: int) -> None:
 def _converge(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["gate"] == "work":
-            engine.work = gate.work
+            inspectors.work = gate.work
         if request["memory"] is not None:
             resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         if request["user"]:
@@ -74,7 +75,7 @@ def _converge(request: dict[str, Any]) -> dict[str, Any]:
         run_as.find_account = functools.partial(_at_home, run_as.find_account, request["home"])
         if request["gate"] == "engine":
             gate.pass_through()
-        return {"outcomes": engine.converge(request["sets"], request["contents"], False, False)}
+        return {"outcomes": inspectors.converge(request["sets"], request["contents"], False, False)}
     except BaseException:  # what would be the module's traceback
         return {"traceback": traceback.format_exc()}
 

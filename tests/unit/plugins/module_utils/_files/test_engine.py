@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import dataclasses
 import errno
 import functools
 import hashlib
@@ -24,7 +25,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import apply, engine, manifest, scan
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import apply, manifest, scan
 from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.tests.support import pki
 from ansible_collections.grid.security.tests.support.systemd import Systemd
@@ -41,7 +43,7 @@ def _home(tmp_path: Path) -> Path:
 def converge(home: Path, *entries: dict[str, Any], send: bool = True, check: bool = False) -> dict[str, Any]:
     one = {"name": "test", "directory": str(home), "entries": [{"state": "file", **entry} for entry in entries]}
     contents = {DIGEST: base64.b64encode(CONTENT).decode()} if send else {}
-    return engine.converge([one], contents, check, False)[0]
+    return inspectors.converge([one], contents, check, False)[0]
 
 
 def key(**fields: Any) -> dict[str, Any]:
@@ -110,9 +112,16 @@ _ROOTS = {"_services"}  # functions that only the engine's own process calls
     [
         "apply",
         "beside",
+        "inspection",
         "entries",
         "engine",
+        "../_credential/inspectors",
         "../_credential/key_files",
+        "../_x509/certificate_der",
+        "../_x509/crl",
+        "../_x509/der",
+        "../_x509/distinguished_name",
+        "../_x509/pem",
         "manifest",
         "run_as",
         "plan",
@@ -218,9 +227,9 @@ def test_directory_under_a_temporary_name_is_somebody_else_s(home: Path) -> None
 def test_leftovers_count_when_a_directory_is_compared(home: Path) -> None:
     expected = {"patterns": ["*.pem"], "sha256": manifest.digest({})}
     one = {"name": "test", "directory": str(home), "entries": [], "manifest": expected}
-    assert not engine.converge([one], {}, False, False)[0]["changed"]
+    assert not inspectors.converge([one], {}, False, False)[0]["changed"]
     (home / ".grid-security-0123.tmp").write_bytes(b"half")
-    result = engine.converge([one], {}, False, False)[0]
+    result = inspectors.converge([one], {}, False, False)[0]
     assert result["changed"]
     assert list(result["found"]) == [".grid-security-0123.tmp"]
 
@@ -273,7 +282,7 @@ def test_directory_that_comes_and_goes(home: Path, monkeypatch: pytest.MonkeyPat
 def place_for(user: str, directory: str) -> dict[str, Any]:
     entries = [key(state="file"), {"path": ".", "state": "directory"}]
     one = {"name": "test", "owner": user, "directory": directory, "entries": entries}
-    return engine.converge([one], {DIGEST: base64.b64encode(CONTENT).decode()}, False, False)[0]
+    return inspectors.converge([one], {DIGEST: base64.b64encode(CONTENT).decode()}, False, False)[0]
 
 
 def owner_and_mode(path: Path) -> tuple[int, int]:
@@ -349,7 +358,7 @@ def test_what_no_file_can_be_called_is_one_clear_error(home: Path, name: str, wh
     link = {"path": "link", "state": "link", "target": "key", **({where: name} if where != "directory" else {})}
     directory = f"{home}/{name}" if where == "directory" else str(home)
     one = {"name": "test", "owner": owner, "directory": directory, "entries": [link]}
-    (result,) = engine.converge([one], {}, False, False)
+    (result,) = inspectors.converge([one], {}, False, False)
     assert result["error_code"] == "bad_path"
     assert result["msg"].startswith(f"{where}: ")
     assert result["msg"].isprintable()
@@ -358,9 +367,9 @@ def test_what_no_file_can_be_called_is_one_clear_error(home: Path, name: str, wh
 
 def test_an_owner_that_no_account_can_have_is_an_error_even_for_a_removal(home: Path) -> None:
     one = {"name": "t", "owner": "al\0ice", "directory": str(home), "entries": [{"path": "key", "state": "absent"}]}
-    assert engine.converge([one], {}, False, False)[0]["error_code"] == "bad_owner"
+    assert inspectors.converge([one], {}, False, False)[0]["error_code"] == "bad_owner"
     one["owner"] = "nobody-of-that-name"
-    assert not engine.converge([one], {}, False, False)[0].get("failed")
+    assert not inspectors.converge([one], {}, False, False)[0].get("failed")
 
 
 def test_a_group_that_none_can_be_called(home: Path) -> None:
@@ -369,7 +378,7 @@ def test_a_group_that_none_can_be_called(home: Path) -> None:
 
 def test_relative_directories_are_refused() -> None:
     one = {"name": "test", "directory": "certificates", "entries": [{"path": "key", "state": "absent"}]}
-    assert engine.converge([one], {}, False, False)[0]["error_code"] == "bad_path"
+    assert inspectors.converge([one], {}, False, False)[0]["error_code"] == "bad_path"
 
 
 def test_directory_directly_below_the_root() -> None:
@@ -377,20 +386,20 @@ def test_directory_directly_below_the_root() -> None:
     entries = [{"path": "..", "state": "directory", "initial_mode": "0755"}, {"path": ".", "state": "directory"}]
     one = {"name": "test", "directory": "/grid-security-of-a-test", "entries": entries}
     before = os.stat("/").st_mode
-    (found,) = engine.converge([one], {}, True, False)
+    (found,) = inspectors.converge([one], {}, True, False)
     assert [entry["path"] for entry in found["entries"]] == ["/grid-security-of-a-test"]
     assert found["paths"] == ["/", "/grid-security-of-a-test"]
     try:
-        (made,) = engine.converge([one], {}, False, False)
+        (made,) = inspectors.converge([one], {}, False, False)
         assert made.get("changed") or made["error_code"] == "os_error"
-        (again,) = engine.converge([one], {}, False, False)
+        (again,) = inspectors.converge([one], {}, False, False)
         assert again.get("failed") == made.get("failed")
         assert not again["changed"]
     finally:
         with contextlib.suppress(OSError):
             os.rmdir("/grid-security-of-a-test")
     assert os.stat("/").st_mode == before
-    assert engine.converge([{**one, "directory": "/"}], {}, False, False)[0]["changed"] is False
+    assert inspectors.converge([{**one, "directory": "/"}], {}, False, False)[0]["changed"] is False
 
 
 # --- what is told of files --------------------------------------------------------------------------------------------
@@ -405,7 +414,7 @@ def replace(home: Path, before: bytes, **fields: Any) -> dict[str, Any]:
     (home / "key").write_bytes(before)
     (home / "key").chmod(0o644)
     one = {"name": "test", "directory": str(home), "entries": [{"state": "file", **key(**fields)}]}
-    return engine.converge([one], {}, True, True)[0]
+    return inspectors.converge([one], {}, True, True)[0]
 
 
 @pytest.mark.parametrize(
@@ -457,7 +466,7 @@ def test_of_somebody_else_s_files_only_certificates_show(home: Path) -> None:
         (place / "key").chmod(0o644)
         one = {"name": "test", "owner": "nobody", "directory": str(place), "entries": [{"state": "file", **key()}]}
         for contents in ({}, {DIGEST: base64.b64encode(CONTENT).decode()}):
-            (found,) = engine.converge([one], contents, True, True)
+            (found,) = inspectors.converge([one], contents, True, True)
             shown = found["diff"][0]["prepared"]
             assert "4711" not in shown
             assert f"-{ALICE.pem.decode().splitlines()[1]}" in shown
@@ -471,7 +480,7 @@ def test_of_somebody_else_s_files_only_certificates_show(home: Path) -> None:
 
 def probe(directory: Path | str, name: str = "certificates", owner: str | None = None) -> dict[str, Any]:
     one = {"name": "t", "owner": owner, "directory": str(directory), "entries": [], "probe": {"path": name}}
-    return engine.converge([one], {}, False, False)[0]
+    return inspectors.converge([one], {}, False, False)[0]
 
 
 def test_yes_or_no(home: Path) -> None:
@@ -505,7 +514,7 @@ def test_look_that_fails_says_so(home: Path) -> None:
 def scan_of(home: Path, content: bytes, name: str = "one.pem") -> dict[str, Any]:
     (home / name).write_bytes(content)
     (home / name).chmod(0o644)
-    return scan.scan(str(home), ["*"], observe=True)[name]
+    return scan.scan(str(home), ["*"], inspectors.INSPECTORS, observe=True)[name]
 
 
 def test_contents_with_keys_are_not_told(home: Path) -> None:
@@ -517,7 +526,10 @@ def test_contents_together_are_limited(home: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(scan, "_Scan", functools.partial(scan._Scan, told_left=100))
     for number in range(5):
         scan_of(home, b"x" * 40, f"{number}.pem")
-    assert sum("content" in facts for facts in scan.scan(str(home), ["*"], observe=True).values()) == 2
+    assert (
+        sum("content" in facts for facts in scan.scan(str(home), ["*"], inspectors.INSPECTORS, observe=True).values())
+        == 2
+    )
 
 
 def test_bytes_read_together_are_limited(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -551,7 +563,7 @@ CA = pki.issue("CA", authority=True)
 def test_what_a_pem_file_is(home: Path, content: bytes, kinds: set[str]) -> None:
     assert {"ca", "private_key"} & set(scan_of(home, content)) == kinds
     (home / "link.pem").symlink_to("one.pem")
-    assert {"ca", "private_key"} & set(scan.scan(str(home), ["*"])["link.pem"]) == kinds
+    assert {"ca", "private_key"} & set(scan.scan(str(home), ["*"], inspectors.INSPECTORS)["link.pem"]) == kinds
 
 
 def test_odd_names_and_targets(home: Path) -> None:
@@ -562,7 +574,7 @@ def test_odd_names_and_targets(home: Path) -> None:
     for name, target in targets.items():
         os.symlink(target, os.fsencode(home / name))
     one = {"name": "test", "directory": str(home), "entries": [], "manifest": {"patterns": ["*"], "sha256": ""}}
-    (result,) = engine.converge([one], {}, False, False)
+    (result,) = inspectors.converge([one], {}, False, False)
     assert set(result["found"]) == set(targets)
     assert result["found"]["odd.pem"]["target"] == r"\xff"
     assert {name for name, facts in result["found"].items() if facts.get("dangling")} == {"odd.pem"}
@@ -571,11 +583,11 @@ def test_odd_names_and_targets(home: Path) -> None:
 
 def test_a_directory_that_is_as_it_should_be_is_not_read_for_more(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "one.pem").write_bytes(CA.pem)
-    monkeypatch.setattr(scan, "_kind", None)
-    monkeypatch.setattr(scan, "_crl", None)
-    expected = manifest.digest(scan.scan(str(home), ["*"], told=False))
+    blind = dataclasses.replace(inspectors.INSPECTORS, describe_file=None, describe_linked=None)
+    monkeypatch.setattr(inspectors, "INSPECTORS", blind)
+    expected = manifest.digest(scan.scan(str(home), ["*"]))
     one = {"name": "t", "directory": str(home), "entries": [], "manifest": {"patterns": ["*"], "sha256": expected}}
-    assert engine.converge([one], {}, False, False)[0]["changed"] is False
+    assert inspectors.converge([one], {}, False, False)[0]["changed"] is False
 
 
 # --- services ---------------------------------------------------------------------------------------------------------
@@ -601,7 +613,7 @@ def serve(home: Path, *entries: dict[str, Any], service: str = "xrootd", send: b
     used = {"services": [{"name": service, "state": "restarted"}], "watched": ["key"]}
     contents = {DIGEST: base64.b64encode(CONTENT).decode()} if send else {}
     (home / "host").mkdir(exist_ok=True)
-    return engine.converge([{**one, **used}], contents, False, False)[0]
+    return inspectors.converge([{**one, **used}], contents, False, False)[0]
 
 
 def status(outcome: dict[str, Any]) -> str:
@@ -638,7 +650,7 @@ def test_with_an_unknown_service_nothing_is_changed(home: Path, systemd: Systemd
 
 def test_no_worker_has_a_say_in_what_services_are_restarted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = {"changed": False, "entries": [], "services": [{"name": "sshd"}], "change_times": {"/x": 1}}
-    monkeypatch.setattr(engine, "work", lambda _argument: dict(claim))
+    monkeypatch.setattr(inspectors, "work", lambda _argument: dict(claim))
     outcome = converge(home, key())
     assert "services" not in outcome
     assert "change_times" not in outcome
@@ -673,9 +685,9 @@ def test_a_malformed_answer_fails_its_own_set_only(
 ) -> None:
     good = {"changed": True, "entries": [ENTRY], "needs": [DIGEST], "observed": {"/x": "YQ=="}}
     said = iter([{**good, **claim}, good])
-    monkeypatch.setattr(engine, "work", lambda _argument: next(said))
+    monkeypatch.setattr(inspectors, "work", lambda _argument: next(said))
     sets = [{"name": name, "directory": str(home), "entries": [{"state": "file", **key()}]} for name in ("bad", "good")]
-    bad, other = engine.converge(sets, {}, False, False)
+    bad, other = inspectors.converge(sets, {}, False, False)
     assert (bad["error_code"], bad["changed"]) == ("bad_answer", False)
     assert f"answered with a value of {next(iter(claim))} that cannot be used" in bad["msg"]
     assert other == {**good, "name": "good", "paths": [str(home / "key")]}
@@ -683,6 +695,6 @@ def test_a_malformed_answer_fails_its_own_set_only(
 
 def test_an_answer_cannot_pass_for_that_of_another_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = {"changed": False, "entries": [], "name": "root", "paths": ["/etc/passwd"]}
-    monkeypatch.setattr(engine, "work", lambda _argument: dict(claim))
+    monkeypatch.setattr(inspectors, "work", lambda _argument: dict(claim))
     outcome = converge(home, key())
     assert (outcome["name"], outcome["paths"]) == ("test", [str(home / "key")])
