@@ -38,9 +38,9 @@ from ansible_collections.grid.security.plugins.module_utils._credential import p
 from ansible_collections.grid.security.plugins.module_utils._credential.inspectors import INSPECTORS
 from ansible_collections.grid.security.plugins.module_utils._files import (
     answers,
-    engine,
     entries,
     manifest,
+    report,
     scan,
     secure_fs,
 )
@@ -169,7 +169,7 @@ def _file_in_place(data: bytes) -> Iterator[str]:
     """What leaves the owner's process of a file that is replaced, and what is told of it in a directory of root's."""
     entry = entries.Entry("/home/alice/.globus/usercert.pem", observe=True)
     step = entries.Step(entry, secure_fs.Observed("file", content=data), ["content replaced"], rewrite=True)
-    yield engine._diff(step, {}, theirs=True, inspectors=INSPECTORS)["prepared"]
+    yield report.diff(step, {}, for_other_user=True, inspectors=INSPECTORS)["prepared"]
     yield f"observed: {INSPECTORS.public_part(data).decode()}"
     yield f"{INSPECTORS.describe_linked(data)}"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._credential import key_files
-from ansible_collections.grid.security.plugins.module_utils._files import engine
+from ansible_collections.grid.security.plugins.module_utils._files import engine, set_work
 from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
 from ansible_collections.grid.security.plugins.module_utils._files.set_options import TIMEOUT
 from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der, crl, pem
@@ -35,8 +35,8 @@ def converge(
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """Compare or apply one set; see :func:`engine.work`."""
-    return engine.work(argument, INSPECTORS)
+    """Compare or apply one set; see :func:`set_work.work`."""
+    return set_work.work(argument, INSPECTORS)
 
 
 def _public_part(content: bytes) -> bytes:

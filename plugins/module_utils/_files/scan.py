@@ -39,8 +39,8 @@ def scan(
     names are left out: no run writes files with such names.
 
     :param inspectors: add facts from the contents of files. A comparison by digest does not need these facts.
-    :param observe: add the ``content`` of files up to 1 MiB, in Base64. Only files that everybody may read and that hold
-        no private key have ``content``, because a directory that is given by mistake may hold keys.
+    :param observe: add the ``content`` of files up to 1 MiB, in Base64. Only files that everybody may read and that
+        hold no private key have ``content``, because a directory that is given by mistake may hold keys.
     """
     try:
         with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):

@@ -24,7 +24,7 @@ import traceback
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
-from ansible_collections.grid.security.plugins.module_utils._files import run_as
+from ansible_collections.grid.security.plugins.module_utils._files import accounts
 from ansible_collections.grid.security.tests.support.faults import gate
 
 
@@ -72,7 +72,7 @@ def _converge(request: dict[str, Any]) -> dict[str, Any]:
             resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         if request["user"]:
             _become(request["user"])
-        run_as.find_account = functools.partial(_at_home, run_as.find_account, request["home"])
+        accounts.find_account = functools.partial(_at_home, accounts.find_account, request["home"])
         if request["gate"] == "engine":
             gate.pass_through()
         return {"outcomes": inspectors.converge(request["sets"], request["contents"], False, False)}
@@ -85,7 +85,7 @@ def _size() -> int:
         return int(stream.read().split()[0]) * resource.getpagesize()
 
 
-def _at_home(find: Callable[[str | None], run_as.Account], home: str, name: str | None) -> run_as.Account:
+def _at_home(find: Callable[[str | None], accounts.Account], home: str, name: str | None) -> accounts.Account:
     """Users live where the test wants them to."""
     return dataclasses.replace(find(name), home=home)
 

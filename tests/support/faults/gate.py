@@ -40,7 +40,7 @@ def pass_through() -> None:
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """:func:`inspectors.work`, under strace; but not while it only looks."""
-    if not argument.get("look"):
+    """:func:`inspectors.work`, under strace; but not in the probe."""
+    if not argument.get("compare_only"):
         pass_through()
     return _original(argument)

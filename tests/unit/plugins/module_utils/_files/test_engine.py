@@ -123,7 +123,16 @@ _ROOTS = {"_services"}  # functions that only the engine's own process calls
         "../_x509/distinguished_name",
         "../_x509/pem",
         "manifest",
-        "run_as",
+        "accounts",
+        "answers",
+        "channel",
+        "child",
+        "failures",
+        "fork_server",
+        "jobs",
+        "report",
+        "set_work",
+        "worker",
         "plan",
         "scan",
         "secure_fs",
@@ -478,32 +487,32 @@ def test_of_somebody_else_s_files_only_certificates_show(home: Path) -> None:
 # --- looking for one name ---------------------------------------------------------------------------------------------
 
 
-def probe(directory: Path | str, name: str = "certificates", owner: str | None = None) -> dict[str, Any]:
-    one = {"name": "t", "owner": owner, "directory": str(directory), "entries": [], "probe": {"path": name}}
+def exists(directory: Path | str, name: str = "certificates", owner: str | None = None) -> dict[str, Any]:
+    one = {"name": "t", "owner": owner, "directory": str(directory), "entries": [], "exists": {"path": name}}
     return inspectors.converge([one], {}, False, False)[0]
 
 
 def test_yes_or_no(home: Path) -> None:
-    assert probe(home)["exists"] is False
-    assert probe(home / "missing")["exists"] is False
+    assert exists(home)["exists"] is False
+    assert exists(home / "missing")["exists"] is False
     (home / "file").touch()
-    assert probe(home / "file")["exists"] is False
+    assert exists(home / "file")["exists"] is False
     os.symlink(b"\xff", os.fsencode(home / "certificates"))
-    found = probe(home)
+    found = exists(home)
     assert found == {"name": "t", "paths": [], "changed": False, "entries": [], "exists": True}
     (home / "link").symlink_to(".")
-    assert probe(home / "link")["exists"] is True, "clients follow it, too"
+    assert exists(home / "link")["exists"] is True, "clients follow it, too"
 
 
 def test_look_that_fails_says_so(home: Path) -> None:
     (home / "link").symlink_to("link")
-    found = probe(home / "link")
+    found = exists(home / "link")
     assert (found["failed"], found["error_code"]) == (True, "os_error")
     if os.geteuid() == 0:
         closed = Path(tempfile.mkdtemp(dir="/var/tmp"))
         try:
             os.chown(closed, pwd.getpwnam("daemon").pw_uid, -1)
-            assert probe(closed, owner="nobody")["failed"]
+            assert exists(closed, owner="nobody")["failed"]
         finally:
             closed.rmdir()
 

@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import run_as
+from ansible_collections.grid.security.plugins.module_utils._files import accounts
+from ansible_collections.grid.security.plugins.module_utils._files.channel import Channel
+from ansible_collections.grid.security.plugins.module_utils._files.jobs import UNFINISHED, Handler, Job
+from ansible_collections.grid.security.plugins.module_utils._files.run_as import Runner, run_job
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
 
 
-def account() -> run_as.Account:
-    return run_as.find_account("nobody")
+def account() -> accounts.Account:
+    return accounts.find_account("nobody")
+
+
+def run_jobs(handler: Handler, jobs: list[Job], secret: bool) -> list[dict[str, Any]]:
+    with Runner(handler, secret) as runner:
+        return [runner.run(job) for job in jobs]
 
 
 def identity(_argument: dict[str, Any]) -> dict[str, Any]:
@@ -58,20 +66,20 @@ def crash(_argument: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("secret", [False, True])
 def test_every_id_is_the_owner_s(secret: bool) -> None:
     entry = pwd.getpwnam("nobody")
-    found = run_as.run_job(identity, run_as.Job(account(), {}, 20), secret)
+    found = run_job(identity, Job(account(), {}, 20), secret)
     assert set(found["Uid"]) == {str(entry.pw_uid)}
     assert set(found["Gid"]) == {str(entry.pw_gid)}
     assert set(found["Groups"]) <= {str(entry.pw_gid)}
 
 
 def test_overrun_is_ended_and_others_go_on() -> None:
-    results = list(run_as.run_jobs(hang, [run_as.Job(account(), {}, 0.2), run_as.Job(account(), {}, 0.2)], False))
+    results = run_jobs(hang, [Job(account(), {}, 0.2), Job(account(), {}, 0.2)], False)
     assert [result["error_code"] for result in results] == ["timeout", "timeout"]
 
 
 @pytest.mark.parametrize(("handler", "kind"), [(die, "killed"), (crash, "internal")])
 def test_death_and_defects_are_reported(handler: Any, kind: str) -> None:
-    assert run_as.run_job(handler, run_as.Job(account(), {}, 20), False)["error_code"] == kind
+    assert run_job(handler, Job(account(), {}, 20), False)["error_code"] == kind
 
 
 def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,17 +93,17 @@ def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         return fork()
 
     monkeypatch.setattr(os, "fork", refuse_second)
-    jobs = [run_as.Job(account(), {}, 20)] * 2
-    results = list(run_as.run_jobs(identity, jobs, False))
+    jobs = [Job(account(), {}, 20)] * 2
+    results = run_jobs(identity, jobs, False)
     assert results[0]["error_code"] == "no_process"
     assert "Uid" in results[1]
 
 
 @pytest.mark.parametrize("secret", [False, True])
 def test_lost_steward_is_replaced(secret: bool) -> None:
-    root = run_as.find_account(None)
-    jobs = [run_as.Job(root, {}, 20, apart=True)] * 4
-    results = list(run_as.run_jobs(end_steward, jobs, secret))
+    root = accounts.find_account(None)
+    jobs = [Job(root, {}, 20, apart=True)] * 4
+    results = run_jobs(end_steward, jobs, secret)
     assert [result.get("error_code") for result in results] in ([None, "killed"] * 2, [None, None, "killed", None])
     assert len({result["steward"] for result in results if "steward" in result}) >= 2
 
@@ -103,8 +111,8 @@ def test_lost_steward_is_replaced(secret: bool) -> None:
 @pytest.mark.parametrize("secret", [False, True])
 def test_no_descriptor_is_taken_along(secret: bool) -> None:
     """Neither a pipe that ansible waits for, nor a way to the stewards of other handlers."""
-    run_as.run_job(identity, run_as.Job(account(), {}, 20), True)
-    found = run_as.run_job(descriptors, run_as.Job(account(), {}, 20), secret)
+    run_job(identity, Job(account(), {}, 20), True)
+    found = run_job(descriptors, Job(account(), {}, 20), secret)
     sockets = [path for path in found["open"] if path != os.devnull]
     assert len(sockets) == 1
     assert sockets[0].startswith("socket:")
@@ -112,7 +120,7 @@ def test_no_descriptor_is_taken_along(secret: bool) -> None:
 
 def test_unknown_account() -> None:
     with pytest.raises(GridSecurityError, match="no account 'nobody-of-this-name'"):
-        run_as.find_account("nobody-of-this-name")
+        accounts.find_account("nobody-of-this-name")
 
 
 # --- looks ------------------------------------------------------------------------------------------------------------
@@ -122,19 +130,19 @@ def act(argument: dict[str, Any]) -> dict[str, Any]:
     """Do what the argument says, and tell by which process and with whose rights."""
     for action in argument["does"]:
         action_of[action]()
-    return {**identity(argument), "pid": os.getpid(), run_as.UNFINISHED: argument.get("unfinished", False)}
+    return {**identity(argument), "pid": os.getpid(), UNFINISHED: argument.get("unfinished", False)}
 
 
 action_of = {"hang": lambda: time.sleep(60), "die": lambda: os.kill(os.getpid(), 9)}
 
 
-def look(name: str, does: tuple[str, ...] = (), unfinished: bool = False, limit: float = 20) -> run_as.Job:
+def look(name: str, does: tuple[str, ...] = (), unfinished: bool = False, limit: float = 20) -> Job:
     argument = {"does": does, "unfinished": unfinished}
-    return run_as.Job(run_as.find_account(name), {"does": ()}, limit, look=argument)
+    return Job(accounts.find_account(name), {"does": ()}, limit, probe_argument=argument)
 
 
 def test_one_process_looks_for_all_and_stays_root_s() -> None:
-    results = list(run_as.run_jobs(act, [look("nobody"), look("daemon"), look("nobody")], False))
+    results = run_jobs(act, [look("nobody"), look("daemon"), look("nobody")], False)
     assert len({result["pid"] for result in results}) == 1
     for result, name in zip(results, ["nobody", "daemon", "nobody"]):
         entry = pwd.getpwnam(name)
@@ -144,21 +152,21 @@ def test_one_process_looks_for_all_and_stays_root_s() -> None:
 
 
 def test_what_is_to_be_changed_is_changed_by_a_worker() -> None:
-    first, second = run_as.run_jobs(act, [look("nobody"), look("nobody", unfinished=True)], False)
+    first, second = run_jobs(act, [look("nobody"), look("nobody", unfinished=True)], False)
     assert first["pid"] != second["pid"]
     assert set(second["Uid"]) == {str(pwd.getpwnam("nobody").pw_uid)}
 
 
 def test_a_look_that_hangs_is_waited_for_once_and_others_go_on() -> None:
     start = time.monotonic()
-    results = list(run_as.run_jobs(act, [look("nobody", ("hang",), limit=0.5), look("daemon")], False))
+    results = run_jobs(act, [look("nobody", ("hang",), limit=0.5), look("daemon")], False)
     assert results[0]["error_code"] == "timeout"
     assert "Uid" in results[1]
     assert time.monotonic() - start < 20, "it would hang for a minute"
 
 
 def test_if_the_looker_is_killed_workers_do_it() -> None:
-    results = list(run_as.run_jobs(act, [look("nobody", ("die",)), look("daemon")], False))
+    results = run_jobs(act, [look("nobody", ("die",)), look("daemon")], False)
     assert [len(set(result["Uid"])) for result in results] == [1, 2]
 
 
@@ -172,7 +180,7 @@ def test_who_cannot_give_rights_back_ends(monkeypatch: pytest.MonkeyPatch) -> No
         seteuid(uid)
 
     monkeypatch.setattr(os, "seteuid", refuse_root)
-    results = list(run_as.run_jobs(act, [look("nobody"), look("daemon")], False))
+    results = run_jobs(act, [look("nobody"), look("daemon")], False)
     assert [len(set(result["Uid"])) for result in results] == [1, 1], "both by workers"
 
 
@@ -207,8 +215,8 @@ def _outcome(attempt: Any, looker: int) -> str:
 
 
 def test_the_owner_can_neither_stop_nor_read_the_process_that_looks() -> None:
-    job = run_as.Job(account(), {}, 20, look={})
-    assert run_as.run_job(attack, job, False)["outcomes"] == ["PermissionError"] * len(ATTEMPTS)
+    job = Job(account(), {}, 20, probe_argument={})
+    assert run_job(attack, job, False)["outcomes"] == ["PermissionError"] * len(ATTEMPTS)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -249,28 +257,32 @@ def _socket(descriptor: str) -> socket.socket | None:
 @pytest.mark.parametrize("looks", [False, True])
 def test_bad_answers_fail_and_others_go_on(said: dict[str, Any], kind: str, looks: bool) -> None:
     argument = {"dribbles": False, **said}
-    job = run_as.Job(
-        account(), argument, 1, most=1_000_000 if argument["dribbles"] else 10_000, look=argument if looks else None
+    job = Job(
+        account(),
+        argument,
+        1,
+        most=1_000_000 if argument["dribbles"] else 10_000,
+        probe_argument=argument if looks else None,
     )
     start = time.monotonic()
-    results = list(run_as.run_jobs(say, [job, job], False))
+    results = run_jobs(say, [job, job], False)
     assert [result["error_code"] for result in results] == [kind, kind]
     assert time.monotonic() - start < 20
 
 
 def test_the_time_limit_holds_for_whoever_always_has_one_more_byte() -> None:
-    ours, theirs = socket.socketpair()
+    ours, theirs = Channel.pair()
     with ours, theirs:
-        theirs.sendall(b"12345678")
+        theirs.send_number(12345678)
         with pytest.raises(TimeoutError):
-            run_as._receive(ours, 8, time.monotonic() - 1)
+            ours.receive_number(time.monotonic() - 1)
 
 
 @pytest.mark.parametrize("secret", [False, True])
 @pytest.mark.parametrize("name", ["nobody", "root"])
 def test_answers_are_printable_whoever_works(name: str, secret: bool) -> None:
     argument = {"\udcff": "\x1b[2J\udc80", "failed": False}
-    result = run_as.run_job(echo, run_as.Job(run_as.find_account(name), argument, 20), secret)
+    result = run_job(echo, Job(accounts.find_account(name), argument, 20), secret)
     assert result == {"\\xff": "\\x1b[2J\\x80", "failed": False}
 
 
@@ -279,12 +291,12 @@ def echo(argument: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_answers_of_work_in_this_process_are_bounded() -> None:
-    job = run_as.Job(run_as.find_account("root"), {"text": "x" * 2000}, 20, most=1000)
-    assert run_as.run_job(echo, job, False)["error_code"] == "bad_answer"
+    job = Job(accounts.find_account("root"), {"text": "x" * 2000}, 20, most=1000)
+    assert run_job(echo, job, False)["error_code"] == "bad_answer"
 
 
 @pytest.mark.parametrize("name", ["al\0ice", "\ud800"])
 def test_names_that_no_account_can_have(name: str) -> None:
     with pytest.raises(GridSecurityError, match="no name of an account") as raised:
-        run_as.find_account(name)
+        accounts.find_account(name)
     assert raised.value.error_code == "bad_owner"
