@@ -40,9 +40,9 @@ from ansible_collections.grid.security.plugins.module_utils._files import (
     answers,
     entries,
     manifest,
+    observed,
     report,
     scan,
-    secure_fs,
 )
 from ansible_collections.grid.security.plugins.module_utils._trust import crl_store
 from ansible_collections.grid.security.plugins.module_utils._x509 import (
@@ -168,7 +168,7 @@ def _certificate_in_place(data: bytes) -> Iterator[str]:
 def _file_in_place(data: bytes) -> Iterator[str]:
     """What leaves the owner's process of a file that is replaced, and what is told of it in a directory of root's."""
     entry = entries.Entry("/home/alice/.globus/usercert.pem", observe=True)
-    step = entries.Step(entry, secure_fs.Observed("file", content=data), ["content replaced"], rewrite=True)
+    step = entries.Step(entry, observed.Observed("file", content=data), ["content replaced"], rewrite=True)
     yield report.diff(step, {}, for_other_user=True, inspectors=INSPECTORS)["prepared"]
     yield f"observed: {INSPECTORS.public_part(data).decode()}"
     yield f"{INSPECTORS.describe_linked(data)}"

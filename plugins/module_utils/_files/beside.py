@@ -21,17 +21,17 @@ __all__ = ["decide"]
 
 def decide(steps: list[Step], inspectors: Inspectors) -> None:
     """Set ``kept`` and ``left`` of the steps that depend on a certificate."""
-    is_ours = any(_is_ours(step, inspectors) for step in steps if step.entry.certificates)
+    is_listed = any(_is_listed(step, inspectors) for step in steps if step.entry.certificates)
     for step in steps:
         if not step.entry.beside:
             continue
         if step.entry.state == "file":
-            step.kept = is_ours and _is_encrypted_key(step, inspectors)
+            step.kept = is_listed and _is_encrypted_key(step, inspectors)
         else:
-            step.left = not is_ours and step.before.kind not in ("absent", "directory")
+            step.left = not is_listed and step.before.kind not in ("absent", "directory")
 
 
-def _is_ours(step: Step, inspectors: Inspectors) -> bool:
+def _is_listed(step: Step, inspectors: Inspectors) -> bool:
     return inspectors.fingerprint(step.before.content or b"") in (step.entry.certificates or ())
 
 

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a file set asks for, path by path, and what has to be done for it."""
+"""Define the entries of a file set, and the step that a plan has for each entry."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files.observed import Observed
 
 __all__ = ["Entry", "Step", "parse"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One path and what it should be; the fields are those of the module's option ``entries``.
+    """A path and its wanted state. Fields that are not described here are options of ``entries`` in ``file_set``.
 
     :param uid: the user id that the file should have; -1 keeps the user of this process.
     :param gid: the group id that the file should have; -1 keeps the group.
-
-    :param empty_directory: it is a directory, which is removed if it is empty, and stays otherwise.
+    :param sha256: the digest of the wanted content.
+    :param size: the size of the wanted content in bytes.
+    :param observe: report the public part of a file that differs.
+    :param privatekey: report facts about a private key that differs.
+    :param certificates: the fingerprints that the certificate of this file may have; see :mod:`beside`.
+    :param beside: the file depends on the certificate of the set; see :mod:`beside`.
+    :param recall: report the content of a file that differs. The controller placed this file.
+    :param empty_directory: the path is a directory, which is removed if it is empty, and otherwise stays.
     """
 
     path: str
@@ -45,14 +51,16 @@ class Entry:
 
 @dataclass
 class Step:
-    """What is to be done for an entry: nothing if ``changes`` is empty.
+    """The changes for an entry. Without ``changes`` there is nothing to do.
 
-    :param rewrite: write the file anew. :param kept: keep its present content.
+    :param before: the present state of the path.
+    :param rewrite: write the file anew.
+    :param kept: keep the present content.
     :param left: do not remove the file; see :mod:`beside`.
     """
 
     entry: Entry
-    before: secure_fs.Observed
+    before: Observed
     changes: list[str] = field(default_factory=list)
     rewrite: bool = False
     kept: bool = False
@@ -77,7 +85,7 @@ def parse(fields: dict[str, Any], uid: int, gid: int) -> Entry:
 
 
 def _parse_mode(mode: Any, path: str) -> int:
-    """Permission bits from text in octal, or from a number, which is what YAML makes of an unquoted ``0600``."""
+    """Return permission bits from octal text, or from a number: YAML makes a number of an unquoted ``0600``."""
     try:
         bits = mode if isinstance(mode, int) else int(mode, 8)
     except (TypeError, ValueError):

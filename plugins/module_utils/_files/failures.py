@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._files.accounts import Account
-from ansible_collections.grid.security.plugins.module_utils._files.secure_fs import WHOLE
+from ansible_collections.grid.security.plugins.module_utils._files.os_errors import WHOLE
 
 __all__ = ["bad_answer", "failure", "killed", "no_memory", "no_process", "no_rights", "not_root", "of_error", "overrun"]
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import accounts, secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files import accounts
+from ansible_collections.grid.security.plugins.module_utils._files.directories import parent_directory
 from ansible_collections.grid.security.plugins.module_utils._files.jobs import Job
+from ansible_collections.grid.security.plugins.module_utils._files.observed import observe
 from ansible_collections.grid.security.plugins.module_utils._files.run_as import run_job
 
 __all__ = ["read"]
@@ -24,7 +26,8 @@ _TIME = 30.0  # seconds
 def read(path: str, owner: str | None) -> bytes:
     """Return the content of ``path``. Root reads where only root can exchange the file; else ``owner`` reads.
 
-    :raises GridSecurityError: ``no_source``, or as of :func:`option_paths.check` and :func:`secure_fs.open_directory`.
+    :raises GridSecurityError: ``no_source``, or an error of :func:`option_paths.check` or of
+        :func:`directories.open_directory`.
     """
     account = accounts.find_account(owner)
     argument = {"path": os.path.abspath(accounts.expand_home(option_paths.check(path, "src"), account))}
@@ -39,8 +42,8 @@ def read(path: str, owner: str | None) -> bytes:
 
 def _read(argument: dict[str, Any]) -> dict[str, Any]:
     path = argument["path"]
-    with secure_fs.parent_directory(path) as (directory, name):
-        found = secure_fs.observe(directory, name, _LIMIT)
+    with parent_directory(path) as (directory, name):
+        found = observe(directory, name, _LIMIT)
     if found.kind == "file" and found.content is not None:
         return {"content": base64.b64encode(found.content).decode()}
     cause = {"absent": "does not exist", "file": "cannot be read, or is larger than 1 MiB"}.get(found.kind)

@@ -13,7 +13,7 @@ import dataclasses
 import os
 from typing import Any, Union
 
-from ansible_collections.grid.security.plugins.module_utils._files import accounts, secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files import accounts, directories
 from ansible_collections.grid.security.plugins.module_utils._files.jobs import Job
 from ansible_collections.grid.security.plugins.module_utils._files.resolved_set import RefusedSet, ResolvedSet
 from ansible_collections.grid.security.plugins.module_utils._files.run_as import Runner
@@ -53,7 +53,7 @@ def _directories(file_set: ResolvedSet) -> list[str]:
 
 
 def _can_only_root_change(argument: dict[str, Any]) -> dict[str, Any]:
-    return {"only_root": all(secure_fs.is_roots(path) for path in argument["paths"])}
+    return {"only_root": all(directories.can_only_root_change(path) for path in argument["paths"])}
 
 
 def _as_root(file_set: AnySet) -> AnySet:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files import directories, locks, observed
 from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
+from ansible_collections.grid.security.plugins.module_utils._files.os_errors import explained
 
 __all__ = ["missing", "scan"]
 
@@ -43,7 +44,7 @@ def scan(
         hold no private key have ``content``, because a directory that is given by mistake may hold keys.
     """
     try:
-        with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
+        with directories.open_directory(path) as directory, explained(path, "looked at"):
             names = _names(directory, path, patterns)
             found = _Scan(path, directory, inspectors, observe).facts_of(names)
     except GridSecurityError as error:
@@ -58,9 +59,9 @@ def _names(directory: int, path: str, patterns: list[str]) -> list[str]:
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
 
     def is_wanted(name: str) -> bool:
-        return name.isprintable() and (bool(wanted.match(name)) or secure_fs.is_left_by_us(directory, name))
+        return name.isprintable() and (bool(wanted.match(name)) or locks.is_own_leftover(directory, name))
 
-    names = list(itertools.islice(secure_fs.names(directory, is_wanted), _MOST + 1))
+    names = list(itertools.islice(directories.names(directory, is_wanted), _MOST + 1))
     if len(names) > _MOST:
         raise GridSecurityError("too_many_files", f"{path} has more than {_MOST} files of interest. {_WRONG_DIRECTORY}")
     return names
@@ -80,15 +81,15 @@ class _Scan:
     def facts_of(self, names: list[str]) -> dict[str, dict[str, Any]]:
         return {name: self._facts(name, self._look(name)) for name in names}
 
-    def _look(self, name: str) -> secure_fs.Observed:
-        seen = secure_fs.observe(self.directory, name, _LARGEST)
+    def _look(self, name: str) -> observed.Observed:
+        seen = observed.observe(self.directory, name, _LARGEST)
         self.read_left -= len(seen.content or b"")
         if self.read_left < 0:
             limit = f"more than {_MOST_READ >> 20} MiB"
             raise GridSecurityError("too_large", f"{self.path} has files of {limit}. {_WRONG_DIRECTORY}")
         return seen
 
-    def _facts(self, name: str, seen: secure_fs.Observed) -> dict[str, Any]:
+    def _facts(self, name: str, seen: observed.Observed) -> dict[str, Any]:
         facts: dict[str, Any] = {"kind": seen.kind, "mode": seen.mode, "own": seen.uid == os.geteuid()}
         facts.update({"target": seen.target} if seen.kind == "link" else {"sha256": seen.sha256})
         if self.inspectors is None:
@@ -98,7 +99,7 @@ class _Scan:
         described = self.inspectors.describe_file(seen.content or b"")
         return {**facts, **self._content(seen, self.inspectors), **described}
 
-    def _describe_target(self, name: str, seen: secure_fs.Observed, inspectors: Inspectors) -> dict[str, Any]:
+    def _describe_target(self, name: str, seen: observed.Observed, inspectors: Inspectors) -> dict[str, Any]:
         """Return facts about the file that a link leads to.
 
         Links to other directories are followed only if they are our own. Distribution packages make such links.
@@ -115,14 +116,14 @@ class _Scan:
         return {"dangling": True} if found.kind == "absent" else inspectors.describe_linked(found.content or b"")
 
     def _describe_elsewhere(self, name: str, inspectors: Inspectors) -> dict[str, Any]:
-        content = secure_fs.read_through(self.directory, name, min(_MOST_OBSERVED, self.read_left))
+        content = observed.read_through(self.directory, name, min(_MOST_OBSERVED, self.read_left))
         if content is None:
             return {}
         self.read_left -= len(content)
         fingerprint = next(iter(inspectors.fingerprints(content)), None)
         return {"leads_to": hashlib.sha256(content).hexdigest(), "certificate": fingerprint}
 
-    def _content(self, seen: secure_fs.Observed, inspectors: Inspectors) -> dict[str, Any]:
+    def _content(self, seen: observed.Observed, inspectors: Inspectors) -> dict[str, Any]:
         content = seen.content
         if not self.observe or content is None or len(content) > _MOST_OBSERVED or not seen.mode & stat.S_IROTH:
             return {}
@@ -140,8 +141,8 @@ def missing(found: dict[str, dict[str, Any]], bundle: str, inspectors: Inspector
 
 def _read(path: str) -> bytes:
     try:
-        with secure_fs.parent_directory(path) as (directory, name), secure_fs.explained(path, "looked at"):
-            return secure_fs.observe(directory, name, _LARGEST_BUNDLE).content or b""
+        with directories.parent_directory(path) as (directory, name), explained(path, "looked at"):
+            return observed.observe(directory, name, _LARGEST_BUNDLE).content or b""
     except GridSecurityError as error:
         if error.error_code != "no_directory":
             raise

@@ -152,7 +152,7 @@ def describe(known: Known, one: dict[str, Any], paths: Iterable[str], changed: A
     """Tell of each service of a set whether it owes a restart, and why.
 
     :param paths: the files that count.
-    :param changed: the result of :func:`secure_fs.change_times` in the process that worked for the owner. The owner may
+    :param changed: the result of :func:`observed.change_times` in the process that worked for the owner. The owner may
         control that process, so nothing but times of these files is taken from the result.
     """
     told = changed if isinstance(changed, dict) else {}

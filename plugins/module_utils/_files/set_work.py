@@ -12,11 +12,13 @@ import base64
 import os
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils._files import accounts, manifest, report, scan, secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files import accounts, manifest, report, scan
 from ansible_collections.grid.security.plugins.module_utils._files.apply import apply, changed_meanwhile
 from ansible_collections.grid.security.plugins.module_utils._files.entries import parse
 from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
 from ansible_collections.grid.security.plugins.module_utils._files.jobs import UNFINISHED, guarded
+from ansible_collections.grid.security.plugins.module_utils._files.observed import change_times
+from ansible_collections.grid.security.plugins.module_utils._files.os_errors import INTACT, explain
 from ansible_collections.grid.security.plugins.module_utils._files.plan import plan, plan_clearing
 
 __all__ = ["work"]
@@ -27,7 +29,7 @@ def work(argument: dict[str, Any], inspectors: Inspectors) -> dict[str, Any]:
     if not argument.get("watched"):
         return _work(argument, inspectors)
     result = guarded(lambda one: _work(one, inspectors), argument)
-    return {**result, "change_times": secure_fs.change_times(argument["watched"])}
+    return {**result, "change_times": change_times(argument["watched"])}
 
 
 def _work(argument: dict[str, Any], inspectors: Inspectors) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def _exists(sought: dict[str, Any]) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {"changed": False, "entries": [], "exists": False}
     except OSError as error:
-        raise secure_fs.explain(path, "looked for", secure_fs.INTACT, error) from error
+        raise explain(path, "looked for", INTACT, error) from error
     return {"changed": False, "entries": [], "exists": True}
 
 
