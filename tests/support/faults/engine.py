@@ -120,7 +120,7 @@ def _listen(request: dict[str, Any], module: int, gate_keeper: socket.socket, re
 
 
 def _open_gate(request: dict[str, Any], module: int, worker: int) -> subprocess.Popen[bytes]:
-    victims = {"engine": module, "steward": _parent(worker)}
+    victims = {"engine": module, "fork server": _parent(worker)}
     for victim in request["kill_at_gate"]:
         os.kill(victims[victim], signal.SIGKILL)
     return subprocess.Popen(["strace", "-p", str(worker), *request["strace"]], stderr=subprocess.DEVNULL)

@@ -24,18 +24,18 @@ def descriptors(_argument: dict[str, Any]) -> dict[str, Any]:
     return {"open": [os.readlink(path) for path in paths if os.path.exists(path)]}
 
 
-def end_steward(_argument: dict[str, Any]) -> dict[str, Any]:
-    steward = os.getppid()
-    os.kill(steward, 9)
-    return {"steward": steward}
+def end_fork_server(_argument: dict[str, Any]) -> dict[str, Any]:
+    server = os.getppid()
+    os.kill(server, 9)
+    return {"fork_server": server}
 
 
 def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when a user has used all of them up: told for this job, and the steward goes on."""
+    """As when a user has used all of them up: told for this job, and the fork server goes on."""
     fork, calls = os.fork, []
 
     def refuse_second() -> int:
-        calls.append(1)  # in the steward this goes on from what it was when that was forked
+        calls.append(1)  # in the fork server this goes on from what it was when that was forked
         if len(calls) == 2:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         return fork()
@@ -48,17 +48,17 @@ def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("secret", [False, True])
-def test_lost_steward_is_replaced(secret: bool) -> None:
+def test_lost_fork_server_is_replaced(secret: bool) -> None:
     root = accounts.find_account(None)
     jobs = [Job(root, {}, 20, apart=True)] * 4
-    results = run_jobs(end_steward, jobs, secret)
+    results = run_jobs(end_fork_server, jobs, secret)
     assert [result.get("error_code") for result in results] in ([None, "killed"] * 2, [None, None, "killed", None])
-    assert len({result["steward"] for result in results if "steward" in result}) >= 2
+    assert len({result["fork_server"] for result in results if "fork_server" in result}) >= 2
 
 
 @pytest.mark.parametrize("secret", [False, True])
 def test_no_descriptor_is_taken_along(secret: bool) -> None:
-    """Neither a pipe that ansible waits for, nor a way to the stewards of other handlers."""
+    """Neither a pipe that ansible waits for, nor a way to the fork servers of other handlers."""
     run_job(identity, Job(account(), {}, 20), True)
     found = run_job(descriptors, Job(account(), {}, 20), secret)
     sockets = [path for path in found["open"] if path != os.devnull]

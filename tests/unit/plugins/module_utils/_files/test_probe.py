@@ -60,7 +60,7 @@ def test_a_look_that_hangs_is_waited_for_once_and_others_go_on() -> None:
     assert time.monotonic() - start < 20, "it would hang for a minute"
 
 
-def test_if_the_looker_is_killed_workers_do_it() -> None:
+def test_if_the_probe_is_killed_workers_do_it() -> None:
     results = run_jobs(act, [look("nobody", ("die",)), look("daemon")], False)
     assert [len(set(result["Uid"])) for result in results] == [1, 2]
 
@@ -81,29 +81,29 @@ def test_who_cannot_give_rights_back_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 def attack(_argument: dict[str, Any]) -> dict[str, Any]:
     """What another process of the owner's can do to the one that looks."""
-    looker, uid, gid = os.getpid(), os.geteuid(), os.getegid()
+    probe, uid, gid = os.getpid(), os.geteuid(), os.getegid()
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.seteuid(0)
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-        os.write(writing, json.dumps([_outcome(attempt, looker) for attempt in ATTEMPTS]).encode())
+        os.write(writing, json.dumps([_outcome(attempt, probe) for attempt in ATTEMPTS]).encode())
         os._exit(0)
     return {"outcomes": json.loads(os.read(reading, 4096))}
 
 
 ATTEMPTS = [
-    lambda looker: os.kill(looker, 19),
-    lambda looker: os.kill(looker, 9),
-    lambda looker: open(f"/proc/{looker}/mem", "rb").close(),
-    lambda looker: os.listdir(f"/proc/{looker}/fd"),
+    lambda probe: os.kill(probe, 19),
+    lambda probe: os.kill(probe, 9),
+    lambda probe: open(f"/proc/{probe}/mem", "rb").close(),
+    lambda probe: os.listdir(f"/proc/{probe}/fd"),
 ]
 
 
-def _outcome(attempt: Any, looker: int) -> str:
+def _outcome(attempt: Any, probe: int) -> str:
     try:
-        attempt(looker)
+        attempt(probe)
     except OSError as error:
         return type(error).__name__
     return "done"
