@@ -7,6 +7,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import ansible_collections.grid.security.plugins.module_utils._common.errors as anchor
 
 PLUGINS = Path(anchor.__file__).parents[2]
@@ -52,6 +54,28 @@ NOT_YET = [
 def test_imports_follow_the_arrows() -> None:
     wrong = {(importer, imported) for importer, imported in _imports() if not _is_allowed(importer, imported)}
     assert sorted(wrong) == NOT_YET
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("action.crls", "plugin_utils._crl.crls", True),
+        ("action.crls", "module_utils._files.exchange", True),
+        ("action.crls", "action.node", False),
+        ("modules.crls", "plugin_utils._crl.crls", False),
+        ("plugin_utils._crl.crls", "action.crls", False),
+        ("plugin_utils._crl.crls", "plugin_utils._trust.anchors", True),
+        ("plugin_utils._crl.crls", "plugin_utils._trust.trust_anchors", False),
+        ("plugin_utils._action.places", "plugin_utils._trust.anchors", False),
+        ("plugin_utils._node.node", "plugin_utils._trust.trust_anchors", True),
+        ("module_utils._files.engine", "module_utils._x509.pem", False),
+        ("module_utils._files.engine", "module_utils._common.errors", True),
+        ("module_utils._x509.pem", "module_utils._files.engine", False),
+        ("module_utils._common.errors", "plugin_utils._action.places", False),
+    ],
+)
+def test_rules(importer: str, imported: str, allowed: bool) -> None:
+    assert _is_allowed(importer, imported) is allowed
 
 
 def test_every_package_has_a_rule() -> None:

@@ -59,7 +59,7 @@ def converge(
     services = _ask_for_services(sets)
     resolved = rights.decide([_resolve(fields, services) for fields in sets])
     with Runner(handler, call.secret) as runner:
-        return [_converge(one, call, runner, services) for one in resolved]
+        return [_converge(file_set, call, runner, services) for file_set in resolved]
 
 
 def _resolve(fields: dict[str, Any], services: Any) -> rights.AnySet:

@@ -28,7 +28,7 @@ AnySet = Union[ResolvedSet, RefusedSet]
 def decide(sets: list[AnySet]) -> list[AnySet]:
     """Return the sets; sets in directories of root have root's account."""
     with Runner(_can_only_root_change, secret=False) as runner:
-        return [_as_root(one) if _belongs_to_root(one, runner) else one for one in sets]
+        return [_as_root(file_set) if _belongs_to_root(file_set, runner) else file_set for file_set in sets]
 
 
 def _belongs_to_root(file_set: AnySet, runner: Runner) -> bool:

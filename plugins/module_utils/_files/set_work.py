@@ -9,6 +9,7 @@ Plan and apply are apart, so check mode, diff and a real run share the plan.
 from __future__ import annotations
 
 import base64
+import functools
 import os
 from typing import Any
 
@@ -28,7 +29,7 @@ def work(argument: dict[str, Any], inspectors: Inspectors) -> dict[str, Any]:
     """Return the result of one set. If it has watched files, add when they changed, even if the set fails."""
     if not argument.get("watched"):
         return _work(argument, inspectors)
-    result = guarded(lambda one: _work(one, inspectors), argument)
+    result = guarded(functools.partial(_work, inspectors=inspectors), argument)
     return {**result, "change_times": change_times(argument["watched"])}
 
 
