@@ -10,10 +10,10 @@ module: file_set
 short_description: Converge files, links, directories and absences in one round trip
 version_added: 0.1.0
 description:
-  - Makes one or more sets of files on a node exactly what is asked for. Only digests are sent at first; contents follow, in
-    a second call or more, for what differs.
-  - Each set is handled with the rights of its O(sets[].owner) alone, so that root never opens, creates or changes anything
-    in a directory that a user controls.
+  - Converges one or more sets of files on a node. The first call sends digests only. Later calls send the contents of the files
+    that differ.
+  - Each set is handled only with the rights of its O(sets[].owner). So root never opens, creates or changes anything in a
+    directory that a user controls.
   - New files are complete on disk, with their final mode and owner, before they get their name.
 author:
   - grid.security maintainers (@grid-security)
@@ -21,25 +21,25 @@ extends_documentation_fragment:
   - grid.security.attributes
 options:
   sets:
-    description: The sets. One that fails does not stop the others. Required.
+    description: The file sets. A set that fails does not stop the others. Required.
     type: list
     elements: dict
     suboptions:
       name:
-        description: What results and messages call the set.
+        description: The name of the set in results and messages.
         type: str
         required: true
       owner:
         description:
-          - The user whose rights are used, except in an O(sets[].directory) that only root can change; there root works, and gives
-            the files to this user. Without it, the user the module runs as; root then works only in directories that belong to
-            root.
+          - The user whose rights are used. In an O(sets[].directory) that only root can change, root works, and gives the files to
+            this user.
+          - Without this option, the module uses its own rights. Root then works only in directories that belong to root.
         type: str
       directory:
-        description: Where relative paths of entries start. V(~) and V(~user) stand for home directories of the node.
+        description: The directory where relative paths of entries start. V(~) and V(~user) are home directories of the node.
         type: str
       entries:
-        description: The paths and what they should be.
+        description: The paths and their wanted states.
         type: list
         elements: dict
         default: []
@@ -49,7 +49,7 @@ options:
             type: str
             required: true
           state:
-            description: What should be there. V(absent) removes a file or link, never a directory.
+            description: The wanted state. V(absent) removes a file or link, never a directory.
             type: str
             choices: [file, link, directory, absent]
             default: file
@@ -60,7 +60,7 @@ options:
             description: A file of the controller with the content, found as M(ansible.builtin.copy) finds it; it may be vaulted.
             type: str
           target:
-            description: Where a symbolic link points to.
+            description: The target of a symbolic link.
             type: str
           mode:
             description: The permissions of a file or directory, octal. New files without it get V(0600), new directories
@@ -78,20 +78,20 @@ options:
           secret:
             description:
               - Never show the content in a diff. Private keys in PEM are never shown.
-              - If O(sets[].owner) is set, a diff shows only the first certificate of the file that was there, if it has one.
+              - If O(sets[].owner) is set, a diff shows only the first certificate of the present file.
             type: bool
             default: false
           backup:
-            description: Keep the file that is replaced or removed under a name with the time in it.
+            description: Keep a file that is replaced or removed under a name that contains the time.
             type: bool
             default: false
   request:
     description:
-      - O(sets) as JSON, with digests in place of contents. Set by the controller, which has checked it, so that nodes need not do so
-        again. For a trust directory that takes longer than to place it.
+      - O(sets) as JSON, with digests in place of contents. Set by the controller, which has checked the sets. A second check on the
+        node would take longer than placing a trust directory.
     type: str
   contents:
-    description: Contents in Base64 by digest. Set by the controller, in later calls.
+    description: Contents in Base64 by digest. Set by the controller in later calls.
     type: dict
     default: {}
   timeout:
@@ -125,11 +125,11 @@ sets:
       returned: always
       type: str
     changed:
-      description: Whether something differed.
+      description: Whether an entry differed.
       returned: always
       type: bool
     entries:
-      description: The entries that differed, with O(sets[].entries[].path) absolute, what changed and the backup's path.
+      description: The entries that differed, each with its absolute path, its changes, and the path of its backup.
       returned: success
       type: list
       elements: dict
@@ -139,17 +139,17 @@ sets:
       type: list
       elements: str
     needs:
-      description: Digests of contents that have to be sent before the set can be applied.
+      description: The digests of the contents that the node needs before it can apply the set.
       returned: when contents are missing
       type: list
       elements: str
     observed:
-      description: The first certificate of each file that the controller has to see, in Base64, by path.
+      description: The first certificate of each file whose certificate the controller compares, in Base64, by path.
       returned: when such a file differs
       type: dict
     key_files:
-      description: Facts from the headers of private key files by path - whether they are encrypted, salt and iterations. No
-        content of a key.
+      description: Facts from the headers of private key files by path - whether they are encrypted, salt and iterations. The
+        content of a key is never returned.
       returned: when a private key of a credential differs
       type: dict
     stored:
@@ -157,21 +157,21 @@ sets:
       returned: when it differs
       type: dict
     left:
-      description: Files that are not removed because the certificate beside them is not one that was placed.
+      description: Files that are not removed because the certificate beside them was not placed by this collection.
       returned: when there are such files
       type: list
       elements: str
     found:
-      description: What is in the directory, by name.
+      description: Facts about the files in the directory, by name.
       returned: when the controller compares a directory as a whole, and it differs
       type: dict
     seen:
-      description: The digest of what is in the directory.
+      description: The digest of the files in the directory.
       returned: when the controller compares a directory as a whole
       type: str
     exists:
-      description: Whether there is anything at the path.
-      returned: when the controller asks only that
+      description: Whether the path exists.
+      returned: when the controller asks only for that
       type: bool
     missing:
       description: Files whose certificate is not in the bundle.
@@ -179,7 +179,7 @@ sets:
       type: list
       elements: str
     services:
-      description: Services that use files of the set, and whether they owe a restart.
+      description: Services that use files of the set, and whether they need a restart.
       returned: when the controller asks for that
       type: list
       elements: dict
@@ -203,7 +203,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
-from ansible_collections.grid.security.plugins.module_utils._files import engine, set_options
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import set_options
 
 
 def main() -> None:
@@ -219,19 +220,19 @@ def main() -> None:
         supports_check_mode=True,
     )
     sets, contents = _take(module)
-    outcomes = engine.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
-    result = {"changed": any(one["changed"] for one in outcomes), "sets": outcomes}
-    failures = [f"{one['name']}: {one['msg']}" for one in outcomes if one.get("failed")]
+    outcomes = inspectors.converge(sets, contents, module.check_mode, module._diff, module.params["timeout"])
+    result = {"changed": any(outcome["changed"] for outcome in outcomes), "sets": outcomes}
+    failures = [f"{outcome['name']}: {outcome['msg']}" for outcome in outcomes if outcome.get("failed")]
     if failures:
         module.fail_json(msg="\n".join(failures), **result)
     module.exit_json(**result)
 
 
 def _take(module: AnsibleModule) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Sets and contents, which are then nowhere in what the module returns.
+    """Return sets and contents, and remove both from the module's parameters.
 
-    Otherwise it would look for each of hundreds of contents in each of thousands of strings before it returns, which
-    takes longer than all its work.
+    Otherwise the module would look for each of hundreds of contents in each of thousands of returned strings. That would
+    take longer than all its work.
     """
     if module.params["request"] is None:
         module.fail_json(msg="file_set works by its action plugin only. Call it by a task on the controller.")

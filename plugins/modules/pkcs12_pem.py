@@ -519,8 +519,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.quiet_module import QuietModule
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, renderers
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange, node_files
+from ansible_collections.grid.security.plugins.module_utils._credential import deploy, inspectors, renderers
+from ansible_collections.grid.security.plugins.module_utils._files import exchange, node_files
 
 
 def main() -> None:
@@ -538,7 +538,7 @@ def main() -> None:
         return renderers.Source(options, data or b"", key)
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        return engine.converge(sets, contents, module.check_mode, False, secret=True)
+        return inspectors.converge(sets, contents, module.check_mode, False, secret=True)
 
     options = [module.params] if module.params["credentials"] is None else _items(module)
     renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))

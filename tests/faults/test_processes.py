@@ -30,8 +30,8 @@ def test_worker_finishes_when_the_engine_is_killed(change: Change) -> None:
 
 
 @by_root
-def test_worker_finishes_when_the_steward_is_killed(change: Change) -> None:
-    answer, _calls = change.run(kill_at_gate=["steward"])
+def test_worker_finishes_when_the_fork_server_is_killed(change: Change) -> None:
+    answer, _calls = change.run(kill_at_gate=["fork server"])
     assert not answer["outcomes"][0].get("failed"), answer
     assert list(change.differs_from(change.after)) == []
 
@@ -87,7 +87,7 @@ def converge_two(change: Change, other: Path, *injections: str) -> tuple[dict[st
 def test_processes_are_refused(change: Change, other: Path, count: Any) -> None:
     answer, processes = converge_two(change, other)
     assert [one["changed"] for one in answer["outcomes"]] == [True, True], answer
-    assert len(processes) == 6, "engine, two stewards, one worker to see whose a directory is, two that work"
+    assert len(processes) == 6, "engine, two fork servers, one worker to see whose a directory is, two that work"
     calls = sorted({(call.name, call.number) for calls in processes for call in calls if call.name in REFUSED})
     tried = [(*call, error) for call in calls for error in REFUSED[call[0]][: None if LONG else 1]]
     count("refusals to start processes and to let them talk", len(tried))

@@ -35,13 +35,14 @@ from ansible_collections.grid.security.plugins.module_utils._credential import (
     rendering,
 )
 from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_structure as structure
+from ansible_collections.grid.security.plugins.module_utils._credential.inspectors import INSPECTORS
 from ansible_collections.grid.security.plugins.module_utils._files import (
     answers,
-    engine,
     entries,
     manifest,
+    observed,
+    report,
     scan,
-    secure_fs,
 )
 from ansible_collections.grid.security.plugins.module_utils._trust import crl_store
 from ansible_collections.grid.security.plugins.module_utils._x509 import (
@@ -167,10 +168,10 @@ def _certificate_in_place(data: bytes) -> Iterator[str]:
 def _file_in_place(data: bytes) -> Iterator[str]:
     """What leaves the owner's process of a file that is replaced, and what is told of it in a directory of root's."""
     entry = entries.Entry("/home/alice/.globus/usercert.pem", observe=True)
-    step = entries.Step(entry, secure_fs.Observed("file", content=data), ["content replaced"], rewrite=True)
-    yield engine._diff(step, {}, theirs=True)["prepared"]
-    yield f"observed: {engine._certificate(step).decode()}"
-    yield f"{scan._kind(data)}"
+    step = entries.Step(entry, observed.Observed("file", content=data), ["content replaced"], rewrite=True)
+    yield report.diff(step, {}, for_other_user=True, inspectors=INSPECTORS)["prepared"]
+    yield f"observed: {INSPECTORS.public_part(data).decode()}"
+    yield f"{INSPECTORS.describe_linked(data)}"
 
 
 def _lines_in_place(data: bytes) -> list[str]:
@@ -299,9 +300,9 @@ def _chain(data: bytes) -> Iterator[str]:
 
 def _trust_directory(root: Path) -> Iterable[str]:
     """What a node answers about its trust directory, and what the controller makes of it."""
-    found = scan.scan(str(root), trust_store.PATTERNS, observe=True)
+    found = scan.scan(str(root), trust_store.PATTERNS, INSPECTORS, observe=True)
     manifest.digest(found)
-    scan.missing(found, str(root / "bundle"))
+    scan.missing(found, str(root / "bundle"), INSPECTORS)
     place = places.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
     update = trust_store.Update(place, {"changed": True, "found": found})
     trust_anchors.result([update], [], diff=True)

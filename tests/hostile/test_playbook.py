@@ -234,11 +234,11 @@ def test_workers_of_a_conversion_hold_nobody_else_s_secrets(world: Any, controll
         known = tuple(accounts.processes_of(world.mallory.pw_uid))
         run = controller.play(items)
         worker = until_it_hangs(world, known)
-        steward = parent(worker)
+        fork_server = parent(worker)
         words = [word.encode() for word in WORDS["alice"]]
-        held = {pid: prying.memory_holds(pid, words) for pid in (worker, steward, parent(steward))}
+        held = {pid: prying.memory_holds(pid, words) for pid in (worker, fork_server, parent(fork_server))}
     results = controller.results(run)
-    assert held == {worker: [], steward: [], parent_of(held): words}
+    assert held == {worker: [], fork_server: [], parent_of(held): words}
     assert (hers / ".globus/userkey.pem").exists()
     assert [result["error_code"] in ("os_error", "no_access") for result in results] == [True]
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange, manifest, scan
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import exchange, manifest, scan
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Request
 from ansible_collections.grid.security.plugins.plugin_utils._action import places
 from ansible_collections.grid.security.plugins.plugin_utils._action.places import Place, file_facts, link_facts
@@ -120,7 +121,7 @@ def answer(request: Request) -> exchange.Outcomes:
 
 
 def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-    return engine.converge(sets, contents, False, False)
+    return inspectors.converge(sets, contents, False, False)
 
 
 def state(place: Place) -> str:

@@ -110,14 +110,14 @@ def _sleep_unprotected() -> None:
     time.sleep(60)
 
 
-def test_worker_and_steward_hold_nobody_else_s_bytes(
+def test_worker_and_fork_server_hold_nobody_else_s_bytes(
     stopped: tuple[Engine, int], request: pytest.FixtureRequest
 ) -> None:
     engine, worker = stopped
-    steward = int(Path(f"/proc/{worker}/stat").read_text().split()[3])
+    fork_server = int(Path(f"/proc/{worker}/stat").read_text().split()[3])
     placing = request.node.callspec.params["stopped"] == "place"
     assert prying.memory_holds(worker, MARKS + OWN) == (OWN if placing else [])
-    assert prying.memory_holds(steward, MARKS + OWN) == []
+    assert prying.memory_holds(fork_server, MARKS + OWN) == []
     assert (prying.memory_holds(engine.process.pid, MARKS) != []) is placing  # the search finds what there is
 
 

@@ -16,8 +16,8 @@ __all__ = ["Engine", "Run", "credential_set", "encoded", "file_entry", "removal_
 
 _CODE = """
 import json, sys
-from ansible_collections.grid.security.plugins.module_utils._files import engine
-json.dump(engine.converge(**json.load(sys.stdin)), sys.stdout)
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+json.dump(inspectors.converge(**json.load(sys.stdin)), sys.stdout)
 """
 _PATIENCE = 60.0  # seconds for any run
 

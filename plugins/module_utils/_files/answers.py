@@ -20,24 +20,24 @@ __all__ = ["LARGEST", "USUAL", "AnswerError", "Shape", "checked", "decode", "pri
 # at least these keys.
 Shape = Union[type, Callable[[Any], bool], list[Any], dict[Any, Any]]
 
-LARGEST = 32 << 20  # characters about one directory of root's: 20,000 files take some 10 MiB
+LARGEST = 32 << 20  # characters about one directory of root: 20,000 files take some 10 MiB
 USUAL = 2 << 20  # characters about anything else; the Base64 of an archive has 1.4 MiB
 _DEEPEST = 8  # levels; facts about a CRL in a directory are at the fifth
 _MOST_VALUES = 1_000_000
 _LARGEST_NUMBER = 256  # bits; the number of a CRL has at most 160
 _ALLOWED = "\n\t"  # as in messages and diffs
-_UNDECODED = range(0xDC80, 0xDD00)  # what Python makes of bytes 0x80 to 0xFF that are no UTF-8 (surrogateescape)
+_UNDECODED = range(0xDC80, 0xDD00)  # code points for bytes 0x80 to 0xFF that are no UTF-8 (surrogateescape)
 
 
 class AnswerError(ValueError):
-    """Say what is wrong with an answer. The message completes the sentence "the process answered with …"."""
+    """The defect of an answer. The message completes the sentence "the process answered with …"."""
 
 
 def printable(text: str, allowed: str = _ALLOWED) -> str:
     r"""Return ``text`` with unprintable characters escaped. Bytes of a file name that are not UTF-8 become ``\xff``."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() or one in allowed else _escaped(one) for one in text)
+    return "".join(char if char.isprintable() or char in allowed else _escaped(char) for char in text)
 
 
 def _escaped(character: str) -> str:
@@ -48,7 +48,7 @@ def _escaped(character: str) -> str:
 def decode(data: bytes, most: int, shape: dict[str, Shape] | None = None) -> dict[str, Any]:
     """Return the answer that ``data`` holds as JSON, as :func:`checked` returns it.
 
-    :raises AnswerError: it is no answer, or too large.
+    :raises AnswerError: the data is no answer, or too large.
     """
     try:
         answer = json.loads(data, parse_int=_integer)
@@ -60,14 +60,14 @@ def decode(data: bytes, most: int, shape: dict[str, Shape] | None = None) -> dic
 def checked(answer: Any, most: int, shape: dict[str, Shape] | None = None) -> dict[str, Any]:
     """Return the same answer with printable strings only.
 
-    :param most: how many characters it may have.
+    :param most: the largest number of characters.
     :param shape: of the values that the answer may have, by name. Values with other names are not checked.
-    :raises AnswerError: it is no answer, or too large, or a value has another shape.
+    :raises AnswerError: the value is no answer, or too large, or one of its values has another shape.
     """
     if not isinstance(answer, dict) or (answer.get("failed") and not _explains(answer)):
         raise AnswerError("malformed data")
-    door = _Door(most)
-    cleaned: dict[str, Any] = door.pass_through(answer, 0)
+    copier = _Copier(most)
+    cleaned: dict[str, Any] = copier.copy(answer, 0)
     for name, wanted in (shape or {}).items():
         if name in cleaned and not _fits(cleaned[name], wanted):
             raise AnswerError(f"a value of {name} that cannot be used")
@@ -76,7 +76,7 @@ def checked(answer: Any, most: int, shape: dict[str, Shape] | None = None) -> di
 
 def _fits(value: Any, shape: Shape) -> bool:
     if isinstance(shape, list):
-        return isinstance(value, list) and all(_fits(one, shape[0]) for one in value)
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return False
@@ -90,30 +90,30 @@ def _explains(answer: dict[str, Any]) -> bool:
     return isinstance(answer.get("error_code"), str) and isinstance(answer.get("msg"), str)
 
 
-class _Door:
-    """Copy one answer, and count its characters and values."""
+class _Copier:
+    """Copy an answer with printable strings, and count its characters and values."""
 
     def __init__(self, most: int) -> None:
         self._characters = self._most = most
         self._values = _MOST_VALUES
 
-    def pass_through(self, value: Any, depth: int) -> Any:
+    def copy(self, value: Any, depth: int) -> Any:
         self._values -= 1
         if self._values < 0 or depth > _DEEPEST:
             raise AnswerError(f"more than {_MOST_VALUES} values, or with values nested more than {_DEEPEST} deep")
         if isinstance(value, str):
             return self._count(printable(value))
         if isinstance(value, dict):
-            return dict(self._pass_items(value, depth + 1))
+            return dict(self._copy_items(value, depth + 1))
         if isinstance(value, (list, tuple)):
-            return [self.pass_through(one, depth + 1) for one in value]
+            return [self.copy(item, depth + 1) for item in value]
         if value is None or isinstance(value, float) or (isinstance(value, int) and _is_usual(value)):
             return value
         raise AnswerError("malformed data")
 
-    def _pass_items(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
-        for key, one in value.items():
-            yield self._count(printable(str(key), allowed="")), self.pass_through(one, depth)
+    def _copy_items(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
+        for key, item in value.items():
+            yield self._count(printable(str(key), allowed="")), self.copy(item, depth)
 
     def _count(self, text: str) -> str:
         self._characters -= len(text)

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory made what it should be: each file the old one or the new one, all files of a set or none."""
+"""Apply a plan. Each file is the old one or the new one at any time, and all files of a set are replaced or none."""
 
 from __future__ import annotations
 
@@ -13,29 +13,42 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import leftovers, manifest, scan, secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files import (
+    directories,
+    leftovers,
+    locks,
+    manifest,
+    scan,
+    secure_fs,
+)
 from ansible_collections.grid.security.plugins.module_utils._files.entries import Entry, Step
+from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
+from ansible_collections.grid.security.plugins.module_utils._files.os_errors import INTACT, WHOLE, explain, explained
 from ansible_collections.grid.security.plugins.module_utils._files.plan import plan
 
 __all__ = ["apply", "changed_meanwhile"]
 
-_MOST_OPEN = 64  # files that are written at a time, well below what a process may have open
-_BEGUN = f"Other changes are made already. {secure_fs.WHOLE}."
+_MOST_OPEN = 64  # files that are written at a time, well below the number that a process may have open
+_BEGUN = f"Other changes are made already. {WHOLE}."
 _UNSAFE = "The changes so far are made, but a power failure might undo them."
 
 
-def apply(entries: list[Entry], contents: dict[str, bytes], preconditions: list[dict[str, Any]]) -> dict[str, str]:
-    """Make it so: directories, then files, then links, then removals, each kind on disk before the next begins.
+def apply(
+    entries: list[Entry], contents: dict[str, bytes], preconditions: list[dict[str, Any]], inspectors: Inspectors
+) -> dict[str, str]:
+    """Make directories, then files, then links, then removals. Return the path of each backup by the path of its file.
 
-    :param preconditions: directories as they were when the entries were made.
+    Each kind is on disk before the next begins.
+
+    :param preconditions: the directories as they were when the entries were made.
     """
     for entry in entries:
         if entry.state == "directory":
             _make_directory(entry)
     with contextlib.ExitStack() as stack:
         opened = _open_parents(entries, stack)
-        # Anew, for now nobody else works here.
-        steps = [step for step in plan([entry for entry in entries if not _is_done(entry)]) if step.changes]
+        # The directories are locked now, so plan again.
+        steps = [step for step in plan([entry for entry in entries if not _is_done(entry)], inspectors) if step.changes]
         if steps:
             _check(preconditions)
         new = [step for step in steps if step.rewrite]
@@ -47,53 +60,85 @@ def apply(entries: list[Entry], contents: dict[str, bytes], preconditions: list[
 
 
 def _is_done(entry: Entry) -> bool:
-    """Whether it was seen to before: directories are made, leftovers are cleared, and there may be new ones, ours."""
+    """Tell whether an entry needs no step: directories are made, and leftovers are cleared.
+
+    New files with names of leftovers belong to this run.
+    """
     return entry.state == "directory" or (
         entry.state == "absent" and leftovers.is_leftover(os.path.basename(entry.path))
     )
 
 
+def changed_meanwhile(path: str) -> GridSecurityError:
+    """Return the error about a path that is not in the state for which the change was planned."""
+    return GridSecurityError("changed_meanwhile", f"{path} was changed by somebody else during the run. Run again.")
+
+
+# --- directories ------------------------------------------------------------------------------------------------------
+
+
 def _make_directory(entry: Entry) -> None:
-    with secure_fs.explained(entry.path, "written"), secure_fs.parent_directory(entry.path) as (parent, name):
+    with explained(entry.path, "written"), directories.parent_directory(entry.path) as (parent, name):
         mode = entry.mode
         if secure_fs.make_directory(parent, name, entry.initial_mode if mode is None else mode) and mode is None:
             mode = entry.initial_mode
-        with secure_fs.open_directory(entry.path) as directory:
+        with directories.open_directory(entry.path) as directory:
             if mode is not None and stat.S_IMODE(os.fstat(directory).st_mode) != mode:
                 os.fchmod(directory, mode)
 
 
 def _open_parents(entries: list[Entry], stack: contextlib.ExitStack) -> dict[str, int]:
+    """Open, lock and clear the directories of all entries. Return their descriptors by path."""
     opened: dict[str, int] = {}
     needed = {os.path.dirname(entry.path) for entry in entries if entry.state in ("file", "link")}
     for parent in sorted({os.path.dirname(entry.path) for entry in entries if entry.state != "directory"}):
         try:
-            opened[parent] = stack.enter_context(secure_fs.open_directory(parent))
+            opened[parent] = stack.enter_context(directories.open_directory(parent))
         except GridSecurityError as error:
             if error.error_code != "no_directory" or parent in needed:
                 raise
             continue
-        stack.enter_context(secure_fs.locked(opened[parent], parent))
-        with secure_fs.explained(parent, "looked at"):
-            secure_fs.clear_leftovers(opened[parent], parent)
+        stack.enter_context(locks.locked(opened[parent], parent))
+        with explained(parent, "looked at"):
+            locks.clear_leftovers(opened[parent], parent)
     return opened
 
 
 def _check(preconditions: list[dict[str, Any]]) -> None:
-    """Entries that say what differs are right for that state only: with another they would make a mixture."""
-    for one in preconditions:
-        if manifest.digest_of_placed(scan.scan(one["directory"], one["patterns"], told=False)) != one["sha256"]:
-            raise changed_meanwhile(one["directory"])
+    """Refuse directories that changed since the entries were made.
+
+    Entries that contain only the differences hold for the compared state only. In another state, old and new files
+    would be mixed.
+
+    :raises GridSecurityError: ``changed_meanwhile``.
+    """
+    for expected in preconditions:
+        found = scan.scan(expected["directory"], expected["patterns"])
+        if manifest.digest_of_placed(found) != expected["sha256"]:
+            raise changed_meanwhile(expected["directory"])
 
 
-def _place_of(step: Step, opened: dict[str, int]) -> tuple[int, str]:
+def _locate(step: Step, opened: dict[str, int]) -> tuple[int, str]:
+    """Return the descriptor of the directory of a step's path, and the name in it."""
     parent, name = os.path.split(step.entry.path)
     return opened[parent], name
 
 
+def _sync(steps: list[Step], opened: dict[str, int]) -> None:
+    for parent in sorted({os.path.dirname(step.entry.path) for step in steps}):
+        with explained(parent, "flushed to disk", _UNSAFE):
+            secure_fs.sync(opened[parent])
+
+
+# --- new files under temporary names ----------------------------------------------------------------------------------
+
+
 @contextlib.contextmanager
 def _temporaries(steps: list[Step], opened: dict[str, int], contents: dict[str, bytes]) -> Iterator[dict[str, str]]:
-    """All new files of the set, complete and on disk under temporary names; what is not renamed is removed again."""
+    """Yield the temporary names of all new files by path. The files are complete and on disk.
+
+    Files that were not renamed are removed at the end.
+    """
     made: dict[str, str] = {}
     try:
         for start in range(0, len(steps), _MOST_OPEN):
@@ -104,9 +149,9 @@ def _temporaries(steps: list[Step], opened: dict[str, int], contents: dict[str, 
 
 
 def _write(steps: list[Step], opened: dict[str, int], contents: dict[str, bytes], made: dict[str, str]) -> None:
-    """Write some new files, then wait for all of them: the disk is asked once, not once for each.
+    """Write some new files, then wait for all of them: this is faster than to wait after each file.
 
-    :param made: gets their temporary names.
+    :param made: receives the temporary names.
     """
     unfinished: dict[str, int] = {}
     try:
@@ -114,26 +159,24 @@ def _write(steps: list[Step], opened: dict[str, int], contents: dict[str, bytes]
             path = step.entry.path
             made[path], unfinished[path] = _begin(step, opened, contents)
         for path in list(unfinished):
-            with secure_fs.explained(path, "written"):
+            with explained(path, "written"):
                 secure_fs.finish(unfinished.pop(path))
     finally:
         for descriptor in unfinished.values():
-            secure_fs.close(descriptor)
+            directories.close(descriptor)
 
 
 def _begin(step: Step, opened: dict[str, int], contents: dict[str, bytes]) -> tuple[str, int]:
-    """The temporary name of a new file, and its descriptor."""
-    entry, (directory, _name) = step.entry, _place_of(step, opened)
-    mode = 0o600 if entry.mode is None else entry.mode
-    ids = entry.ids if entry.ids != (-1, -1) else None
+    """Return the temporary name of a new file, and its descriptor."""
+    entry, (directory, _name) = step.entry, _locate(step, opened)
+    owner = None if entry.uid == entry.gid == -1 else (entry.uid, entry.gid)
     content = _content(step, contents)
-    with secure_fs.explained(entry.path, "written"):
-        return secure_fs.write_temporary(directory, entry.path, content, mode, ids)
+    with explained(entry.path, "written"):
+        return secure_fs.write_temporary(directory, entry.path, content, _mode(entry), owner)
 
 
-def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:
-    for path, temporary in temporaries.items():
-        secure_fs.discard(opened[os.path.dirname(path)], temporary)
+def _mode(entry: Entry) -> int:
+    return 0o600 if entry.mode is None else entry.mode
 
 
 def _content(step: Step, contents: dict[str, bytes]) -> bytes:
@@ -145,39 +188,42 @@ def _content(step: Step, contents: dict[str, bytes]) -> bytes:
         raise changed_meanwhile(step.entry.path) from None
 
 
-def changed_meanwhile(path: str) -> GridSecurityError:
-    """What is no more as it was when the change was decided upon."""
-    return GridSecurityError("changed_meanwhile", f"{path} was changed by somebody else during the run. Run again.")
+def _discard(temporaries: dict[str, str], opened: dict[str, int]) -> None:
+    for path, temporary in temporaries.items():
+        secure_fs.discard(opened[os.path.dirname(path)], temporary)
+
+
+# --- replacing files --------------------------------------------------------------------------------------------------
 
 
 def _back_up(steps: list[Step], opened: dict[str, int]) -> dict[str, str]:
-    """Backups of all files that go, before the first of them does; their paths."""
+    """Back up all files that are replaced or removed, before the first of them is. Return the paths of the backups."""
     backups = {}
     for step in steps:
         entry = step.entry
         if entry.backup and step.before.kind == "file" and (step.rewrite or entry.state == "absent"):
-            directory, name = _place_of(step, opened)
-            with secure_fs.explained(entry.path, "written"):
-                backup = secure_fs.back_up(directory, name, 0o600 if entry.mode is None else entry.mode)
+            directory, name = _locate(step, opened)
+            with explained(entry.path, "written"):
+                backup = secure_fs.back_up(directory, name, _mode(entry))
                 secure_fs.sync(directory)
             backups[entry.path] = os.path.join(os.path.dirname(entry.path), backup)
     return backups
 
 
 def _replace(steps: list[Step], opened: dict[str, int], temporaries: dict[str, str]) -> None:
-    """Give all new files their names, or none of them: half of a credential is of no use.
+    """Rename all new files, or none: half of a credential is of no use.
 
-    Nothing lies between two renames, so that a kill hardly ever does.
+    Nothing is done between two renames, so a kill between them is improbable.
     """
     with _kept(steps if len(steps) > 1 else [], opened) as kept:
         tried: list[Step] = []
         try:
             for step in steps:
                 tried.append(step)
-                directory, name = _place_of(step, opened)
+                directory, name = _locate(step, opened)
                 os.rename(temporaries[step.entry.path], name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException as error:
-            stuck = _bring_back(tried, kept, opened)
+            stuck = _roll_back(tried, kept, opened)
             if isinstance(error, OSError):
                 raise _not_replaced(tried[-1].entry.path, stuck, error) from error
             raise
@@ -187,12 +233,12 @@ def _replace(steps: list[Step], opened: dict[str, int], temporaries: dict[str, s
 
 @contextlib.contextmanager
 def _kept(steps: list[Step], opened: dict[str, int]) -> Iterator[dict[str, str]]:
-    """Second names for what is about to be replaced, so that it can be brought back."""
+    """Yield second names of the files that are about to be replaced, so that the files can be restored."""
     kept: dict[str, str] = {}
     try:
         for step in steps:
-            directory, name = _place_of(step, opened)
-            with secure_fs.explained(step.entry.path, "written"):
+            directory, name = _locate(step, opened)
+            with explained(step.entry.path, "written"):
                 temporary = secure_fs.keep(directory, name) if step.before.kind != "absent" else None
             if temporary is not None:
                 kept[step.entry.path] = temporary
@@ -200,14 +246,18 @@ def _kept(steps: list[Step], opened: dict[str, int]) -> Iterator[dict[str, str]]
     except BaseException:
         _discard(kept, opened)
         raise
+    _remove_kept(kept, opened)
+
+
+def _remove_kept(kept: dict[str, str], opened: dict[str, int]) -> None:
     for path, temporary in kept.items():
         parent = os.path.dirname(path)
-        with secure_fs.explained(os.path.join(parent, temporary), "removed", f"It is what {path} was before."):
+        with explained(os.path.join(parent, temporary), "removed", f"It is what {path} was before."):
             os.unlink(temporary, dir_fd=opened[parent])
 
 
-def _bring_back(tried: list[Step], kept: dict[str, str], opened: dict[str, int]) -> list[str]:
-    """Undo renames, the last of which failed; the paths where that was not possible."""
+def _roll_back(tried: list[Step], kept: dict[str, str], opened: dict[str, int]) -> list[str]:
+    """Undo renames, the last of which failed. Return the paths that cannot be restored."""
     stuck = [step.entry.path for step in reversed(tried) if not _is_back(step, kept, opened) and step is not tried[-1]]
     with contextlib.suppress(GridSecurityError):
         _sync(tried, opened)
@@ -215,7 +265,8 @@ def _bring_back(tried: list[Step], kept: dict[str, str], opened: dict[str, int])
 
 
 def _is_back(step: Step, kept: dict[str, str], opened: dict[str, int]) -> bool:
-    directory, name = _place_of(step, opened)
+    """Restore the path of a step, and return whether that succeeded."""
+    directory, name = _locate(step, opened)
     try:
         if step.entry.path in kept:
             os.rename(kept[step.entry.path], name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -230,22 +281,24 @@ def _is_back(step: Step, kept: dict[str, str], opened: dict[str, int]) -> bool:
 
 def _not_replaced(path: str, stuck: list[str], error: OSError) -> GridSecurityError:
     if not stuck:
-        return secure_fs.explain(path, "written", secure_fs.INTACT, error)
+        return explain(path, "written", INTACT, error)
     replaced = f"Replaced already, and not to be put back, is {', '.join(stuck)}."
-    state = f"{replaced} {secure_fs.WHOLE}, but old and new may not match."
-    return secure_fs.explain(path, "written", state, error)
+    return explain(path, "written", f"{replaced} {WHOLE}, but old and new may not match.", error)
+
+
+# --- the other changes ------------------------------------------------------------------------------------------------
 
 
 def _carry_out(steps: list[Step], opened: dict[str, int], begun: bool) -> None:
-    """The other changes: modes, then links, then removals.
+    """Change modes, then links, then remove files.
 
-    :param begun: whether there is no way back any more.
+    :param begun: whether something was changed before that cannot be undone.
     """
     for state, action in _ACTIONS.items():
         chosen = [step for step in steps if step.entry.state == state]
         for step in chosen:
-            with secure_fs.explained(step.entry.path, "written", _BEGUN if begun else secure_fs.INTACT):
-                action(step, *_place_of(step, opened))
+            with explained(step.entry.path, "written", _BEGUN if begun else INTACT):
+                action(step, *_locate(step, opened))
             begun = True
         _sync(chosen, opened)
 
@@ -276,9 +329,3 @@ def _remove_if_empty(directory: int, name: str) -> None:
 
 
 _ACTIONS = {"file": _change_mode, "link": _replace_link, "absent": _remove}
-
-
-def _sync(steps: list[Step], opened: dict[str, int]) -> None:
-    for parent in sorted({os.path.dirname(step.entry.path) for step in steps}):
-        with secure_fs.explained(parent, "flushed to disk", _UNSAFE):
-            secure_fs.sync(opened[parent])

@@ -11,39 +11,32 @@ The entry of the certificate lists the SHA-256 fingerprints that count. The entr
 
 from __future__ import annotations
 
-import hashlib
 import os
 
-from ansible_collections.grid.security.plugins.module_utils._credential import key_files
 from ansible_collections.grid.security.plugins.module_utils._files.entries import Step
-from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der
+from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
 
 __all__ = ["decide"]
 
 
-def decide(steps: list[Step]) -> None:
+def decide(steps: list[Step], inspectors: Inspectors) -> None:
     """Set ``kept`` and ``left`` of the steps that depend on a certificate."""
-    is_ours = any(_is_ours(step) for step in steps if step.entry.certificates)
+    is_listed = any(_is_listed(step, inspectors) for step in steps if step.entry.certificates)
     for step in steps:
         if not step.entry.beside:
             continue
         if step.entry.state == "file":
-            step.kept = is_ours and _is_encrypted_key(step)
+            step.kept = is_listed and _is_encrypted_key(step, inspectors)
         else:
-            step.left = not is_ours and step.before.kind not in ("absent", "directory")
+            step.left = not is_listed and step.before.kind not in ("absent", "directory")
 
 
-def _is_ours(step: Step) -> bool:
-    """Whether the first certificate in the file, which is the one that clients use, is listed."""
-    certificate = certificate_der.first(step.before.content or b"")
-    listed = step.entry.certificates or ()
-    return certificate is not None and hashlib.sha256(certificate).hexdigest() in listed
+def _is_listed(step: Step, inspectors: Inspectors) -> bool:
+    return inspectors.fingerprint(step.before.content or b"") in (step.entry.certificates or ())
 
 
-def _is_encrypted_key(step: Step) -> bool:
-    before, uid = step.before, step.entry.ids[0]
+def _is_encrypted_key(step: Step, inspectors: Inspectors) -> bool:
+    before, uid = step.before, step.entry.uid
     if before.kind != "file" or before.uid != (uid if uid >= 0 else os.geteuid()):
         return False
-    return (
-        before.sha256 == step.entry.sha256 or key_files.describe(before.content or b"")["kind"] == key_files.ENCRYPTED
-    )
+    return before.sha256 == step.entry.sha256 or inspectors.is_encrypted_key(before.content or b"")

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Differences between texts, for people."""
+"""Compare texts for a user, without private keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.grid.security.plugins.module_utils._common.errors impor
 
 __all__ = ["unified", "without_keys"]
 
-_MOST = 2000  # lines; difflib's time may grow with their number squared
+_MOST = 2000  # lines; the time of difflib may grow with the square of their number
 _KEY = r"-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY = re.compile(rf"{_KEY}.*?(?:{_KEY.replace('BEGIN', 'END')}|\Z)".encode(), re.DOTALL)
 
@@ -24,7 +24,7 @@ def without_keys(content: bytes) -> str:
 
 
 def unified(before: str, after: str, path: str) -> Iterator[str]:
-    """The lines of a unified diff, each with its end; of long texts only how long they are."""
+    """Yield the lines of a unified diff, each with its end. Long texts are not compared; a line has their lengths."""
     old, new = before.splitlines(), after.splitlines()
     if max(len(old), len(new)) > _MOST:
         yield f"# {path}: {len(old)} lines become {len(new)}, too many to be compared\n"

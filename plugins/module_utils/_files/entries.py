@@ -1,33 +1,41 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a file set asks for, path by path, and what has to be done for it."""
+"""Define the entries of a file set, and the step that a plan has for each entry."""
 
 from __future__ import annotations
 
-import grp
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import run_as, secure_fs
+from ansible_collections.grid.security.plugins.module_utils._files.observed import Observed
 
 __all__ = ["Entry", "Step", "parse"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One path and what it should be; the fields are those of the module's option ``entries``.
+    """A path and its wanted state. Fields that are not described here are options of ``entries`` in ``file_set``.
 
-    :param empty_directory: it is a directory, which is removed if it is empty, and stays otherwise.
+    :param uid: the user id that the file should have; -1 keeps the user of this process.
+    :param gid: the group id that the file should have; -1 keeps the group.
+    :param sha256: the digest of the wanted content.
+    :param size: the size of the wanted content in bytes.
+    :param observe: report the public part of a file that differs.
+    :param privatekey: report facts about a private key that differs.
+    :param certificates: the fingerprints that the certificate of this file may have; see :mod:`beside`.
+    :param beside: the file depends on the certificate of the set; see :mod:`beside`.
+    :param recall: report the content of a file that differs. The controller placed this file.
+    :param empty_directory: the path is a directory, which is removed if it is empty, and otherwise stays.
     """
 
     path: str
     state: str = "file"
     mode: int | None = None
     initial_mode: int = 0o700
-    owner: str | None = None
-    group: str | None = None
+    uid: int = -1
+    gid: int = -1
     target: str | None = None
     sha256: str | None = None
     size: int = 0
@@ -40,23 +48,19 @@ class Entry:
     recall: bool = False
     empty_directory: bool = False
 
-    @property
-    def ids(self) -> tuple[int, int]:
-        """User and group id asked for; -1 where nothing is asked."""
-        uid = -1 if self.owner is None else run_as.find_account(self.owner).uid
-        return uid, -1 if self.group is None else _group_id(self.group)
-
 
 @dataclass
 class Step:
-    """What is to be done for an entry: nothing if ``changes`` is empty.
+    """The changes for an entry. Without ``changes`` there is nothing to do.
 
-    :param rewrite: write the file anew. :param kept: keep its present content.
+    :param before: the present state of the path.
+    :param rewrite: write the file anew.
+    :param kept: keep the present content.
     :param left: do not remove the file; see :mod:`beside`.
     """
 
     entry: Entry
-    before: secure_fs.Observed
+    before: Observed
     changes: list[str] = field(default_factory=list)
     rewrite: bool = False
     kept: bool = False
@@ -68,8 +72,8 @@ class Step:
         return str(self.entry.sha256) if self.rewrite and not self.kept else None
 
 
-def parse(fields: dict[str, Any]) -> Entry:
-    """An item of the option ``entries``.
+def parse(fields: dict[str, Any], uid: int, gid: int) -> Entry:
+    """Return the entry for an item of the option ``entries``, with the ids of its owner and group.
 
     :raises GridSecurityError: ``bad_mode``.
     """
@@ -77,11 +81,11 @@ def parse(fields: dict[str, Any]) -> Entry:
     for name in ("mode", "initial_mode"):
         if known.get(name) is not None:
             known[name] = _parse_mode(known[name], known["path"])
-    return Entry(**known)
+    return Entry(**{**known, "uid": uid, "gid": gid})
 
 
 def _parse_mode(mode: Any, path: str) -> int:
-    """Permission bits from text in octal, or from a number, which is what YAML makes of an unquoted ``0600``."""
+    """Return permission bits from octal text, or from a number: YAML makes a number of an unquoted ``0600``."""
     try:
         bits = mode if isinstance(mode, int) else int(mode, 8)
     except (TypeError, ValueError):
@@ -89,12 +93,3 @@ def _parse_mode(mode: Any, path: str) -> int:
     if not 0 <= bits <= 0o7777:
         raise GridSecurityError("bad_mode", f'{path}: {mode!r} is no mode. Write it in octal and quoted: "0600".')
     return bits
-
-
-def _group_id(group: str) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid
-    except (KeyError, ValueError):  # the latter for a NUL byte
-        raise GridSecurityError(
-            "no_group", f"there is no group {group!r} on this node. Create it first, or correct the group."
-        ) from None

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let a new interpreter import the code that runs in this one.
+"""Let a new interpreter import the code that runs in this interpreter.
 
 Ansible sends the code in a file, which is on ``sys.path``. Mitogen sends no file: an import hook asks the controller
 for each module. A new interpreter has no such hook, so it gets an archive of the sources. The archive has no name in

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names of files that exist only while a run is at work; one that is killed leaves them."""
+"""Name temporary files. A run removes them at its end; a killed run leaves them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK = f"{_PREFIX}lock{_SUFFIX}"
 
 
 def new_name() -> str:
-    """One that nobody can foresee."""
+    """Return a new name that nobody can guess."""
     return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
 
 

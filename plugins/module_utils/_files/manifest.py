@@ -1,9 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory in one digest: the files of interest, a line each, so that "nothing changed" is a single comparison.
+"""Compute the digest of a directory, so that a node compares a whole directory at once.
 
-The controller computes the digest from what should be there, the node from what is there; both use :func:`line`.
+The digest covers a line for each file of interest. The controller computes it from the wanted files, the node from the
+present files. Both use :func:`line`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ __all__ = ["digest", "digest_of_placed", "line"]
 
 
 def line(facts: dict[str, Any]) -> str:
-    """One file in one line: its kind, and mode and SHA-256 or target."""
+    """Return the line of a file: its kind, and mode and SHA-256 or target."""
     mode = f"{facts['mode']:04o}" if facts["kind"] == "file" else ""
     owner = "" if facts.get("own", True) else "foreign"
     return " ".join([facts["kind"], mode, owner, facts.get("sha256") or facts.get("target") or ""])
 
 
 def digest(found: dict[str, dict[str, Any]]) -> str:
-    """SHA-256 over the sorted names and lines."""
+    """Return the SHA-256 over the sorted names and lines."""
     text = "".join(f"{name}\0{line(facts)}\n" for name, facts in sorted(found.items()))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def digest_of_placed(found: dict[str, dict[str, Any]]) -> str:
-    """The digest of what runs place, without what they need while they do."""
+    """Return the digest without temporary files of runs."""
     return digest({name: facts for name, facts in found.items() if not is_leftover(name)})

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there compared with what should be: nothing is changed here."""
+"""Compare the present state of paths with the wanted state. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -10,57 +10,35 @@ import os
 import stat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import key_files
-from ansible_collections.grid.security.plugins.module_utils._files import beside, secure_fs, selinux
+from ansible_collections.grid.security.plugins.module_utils._files import beside, locks, selinux
+from ansible_collections.grid.security.plugins.module_utils._files.directories import open_directory
 from ansible_collections.grid.security.plugins.module_utils._files.entries import Entry, Step
+from ansible_collections.grid.security.plugins.module_utils._files.inspection import Inspectors
+from ansible_collections.grid.security.plugins.module_utils._files.observed import Observed, observe
+from ansible_collections.grid.security.plugins.module_utils._files.os_errors import explained
 
 __all__ = ["plan", "plan_clearing"]
 
-_MOST_OBSERVED = 1 << 20  # bytes of an existing file that are reported back
+_MOST_OBSERVED = 1 << 20  # bytes of an existing file that are read for a report
 _MOST_RECALLED = 1 << 24  # bytes of a file that the controller itself placed and wants to see again
 _ORDER = {"directory": 0, "file": 1, "link": 2, "absent": 3}
 
 
-def plan(entries: list[Entry]) -> list[Step]:
-    """A step for each entry, in the order in which they are to be done.
+def plan(entries: list[Entry], inspectors: Inspectors) -> list[Step]:
+    """Return a step for each entry, in the order in which the steps are applied.
 
-    :raises GridSecurityError: something is in the way, or cannot be looked at.
+    :raises GridSecurityError: another kind of file is in the way, or a path cannot be looked at.
     """
-    made = {entry.path for entry in entries if entry.state == "directory"}
-    ordered = sorted(entries, key=_turn)
-    steps = []
-    for parent, neighbours in itertools.groupby(ordered, key=lambda entry: os.path.dirname(entry.path)):
-        steps += _look_beside(parent, list(neighbours), made)
+    steps = _look_at_all(entries, inspectors.largest_key)
     if any(entry.beside for entry in entries):
-        beside.decide(steps)
+        beside.decide(steps, inspectors)
     for step in steps:
         _PLANNERS[step.entry.state](step)
     return steps
 
 
-def _turn(entry: Entry) -> tuple[int, bool]:
-    """Put a certificate behind the files that depend on it.
-
-    A run may be killed in between. The next run must not find an old key beside a new certificate: it might keep that
-    key. Nor must it find a key beside no certificate: it might leave that key.
-    """
-    return _ORDER[entry.state], entry.observe or entry.certificates is not None
-
-
-def _look_beside(parent: str, entries: list[Entry], made: set[str]) -> list[Step]:
-    """Entries of one directory, which is walked to once. :param made: directories that are about to be made."""
-    try:
-        with secure_fs.open_directory(parent) as directory:
-            return [Step(entry, _look(directory, entry)) for entry in entries]
-    except GridSecurityError as error:
-        needed = parent not in made and any(entry.state != "absent" for entry in entries)
-        if error.error_code != "no_directory" or needed:
-            raise
-        return [Step(entry, secure_fs.Observed("absent")) for entry in entries]
-
-
 def plan_clearing(steps: list[Step]) -> None:
-    """What an interrupted run left is a change of whatever lies beside it: it may hold a key, even one that is gone."""
+    """Add the removal of leftovers to the changes of all steps in the same directory. A leftover may hold a key."""
     others = [step for step in steps if step.entry.state != "directory"]
     parents = {os.path.dirname(step.entry.path) for step in others}
     unclean = {parent for parent in parents if _has_leftovers(parent)}
@@ -71,51 +49,93 @@ def plan_clearing(steps: list[Step]) -> None:
 
 def _has_leftovers(path: str) -> bool:
     try:
-        with secure_fs.open_directory(path) as directory, secure_fs.explained(path, "looked at"):
-            return secure_fs.has_leftovers(directory)
+        with open_directory(path) as directory, explained(path, "looked at"):
+            return locks.has_leftovers(directory)
     except GridSecurityError as error:
         if error.error_code != "no_directory":
             raise
         return False
 
 
-def _look(directory: int, entry: Entry) -> secure_fs.Observed:
-    with secure_fs.explained(entry.path, "looked at"):
-        return secure_fs.observe(directory, os.path.basename(entry.path) or ".", _limit(entry))  # / has no name
+# --- the present state ------------------------------------------------------------------------------------------------
 
 
-def _limit(entry: Entry) -> int | None:
-    """How many bytes of a present file are read, if any."""
+def _look_at_all(entries: list[Entry], largest_key: int) -> list[Step]:
+    """Return a step without changes for each entry, in order. Each directory is opened once."""
+    planned = {entry.path for entry in entries if entry.state == "directory"}
+    steps = []
+    by_parent = itertools.groupby(sorted(entries, key=_turn), key=lambda entry: os.path.dirname(entry.path))
+    for parent, neighbours in by_parent:
+        steps += _look_in(parent, list(neighbours), parent in planned, largest_key)
+    return steps
+
+
+def _turn(entry: Entry) -> tuple[int, bool]:
+    """Put a certificate behind the files that depend on it.
+
+    A run may be killed in between. The next run must not find an old key beside a new certificate: it might keep that
+    key. It must not find a key without its certificate: it might leave that key.
+    """
+    return _ORDER[entry.state], entry.observe or entry.certificates is not None
+
+
+def _look_in(parent: str, entries: list[Entry], is_planned: bool, largest_key: int) -> list[Step]:
+    """Return the steps for entries of one directory. :param is_planned: whether this run creates the directory."""
+    try:
+        with open_directory(parent) as directory:
+            return [Step(entry, _look(directory, entry, largest_key)) for entry in entries]
+    except GridSecurityError as error:
+        is_needed = not is_planned and any(entry.state != "absent" for entry in entries)
+        if error.error_code != "no_directory" or is_needed:
+            raise
+        return [Step(entry, Observed("absent")) for entry in entries]
+
+
+def _look(directory: int, entry: Entry, largest_key: int) -> Observed:
+    name = os.path.basename(entry.path) or "."  # / has no name
+    with explained(entry.path, "looked at"):
+        return observe(directory, name, _limit(entry, largest_key))
+
+
+def _limit(entry: Entry, largest_key: int) -> int | None:
+    """Return how many bytes of a present file are read; None if its content does not matter."""
     if entry.state != "file" and not entry.certificates:
         return None
     if entry.recall:
         return max(entry.size, _MOST_RECALLED)
     if entry.secret and not entry.observe:
-        return max(entry.size, key_files.LARGEST) if entry.privatekey or entry.beside else entry.size
+        return max(entry.size, largest_key) if entry.privatekey or entry.beside else entry.size
     return max(entry.size, _MOST_OBSERVED)
 
 
+# --- the changes ------------------------------------------------------------------------------------------------------
+
+
 def _plan_file(step: Step) -> None:
-    entry, before = step.entry, step.before
-    if before.kind == "directory":
-        raise GridSecurityError("is_directory", f"{entry.path} is a directory. Move it away, then run again.")
-    uid, gid = entry.ids
-    if before.kind == "absent":
-        step.changes.append("created")
-    elif before.kind != "file":
-        step.changes.append("replaced a symbolic link" if before.kind == "link" else "replaced a special file")
-    elif before.sha256 != entry.sha256 and not step.kept:
-        step.changes.append("content replaced")
-    elif (uid if uid >= 0 else os.geteuid()) != before.uid:
-        step.changes.append("owner corrected")
-    elif gid >= 0 and gid != before.gid:
-        step.changes.append("group corrected")
-    step.rewrite = bool(step.changes)
+    _refuse_directory(step)
+    change = _new_file(step)
+    if change:
+        step.changes.append(change)
+        step.rewrite = True
     _plan_mode(step)
-    wanted = selinux.default(entry.path, stat.S_IFREG | (entry.mode or 0))
-    if not step.rewrite and wanted and before.context and wanted != before.context:
+    wanted = selinux.default(step.entry.path, stat.S_IFREG | (step.entry.mode or 0))
+    if not step.rewrite and wanted and step.before.context and wanted != step.before.context:
         step.changes.append("SELinux label corrected")
         step.rewrite = True
+
+
+def _new_file(step: Step) -> str | None:
+    """Return why the file is written anew, or None."""
+    entry, before = step.entry, step.before
+    if before.kind == "absent":
+        return "created"
+    if before.kind != "file":
+        return "replaced a symbolic link" if before.kind == "link" else "replaced a special file"
+    if before.sha256 != entry.sha256 and not step.kept:
+        return "content replaced"
+    if (entry.uid if entry.uid >= 0 else os.geteuid()) != before.uid:
+        return "owner corrected"
+    return "group corrected" if entry.gid >= 0 and entry.gid != before.gid else None
 
 
 def _plan_mode(step: Step) -> None:
@@ -125,11 +145,16 @@ def _plan_mode(step: Step) -> None:
 
 
 def _plan_link(step: Step) -> None:
+    _refuse_directory(step)
     entry, before = step.entry, step.before
-    if before.kind == "directory":
-        raise GridSecurityError("is_directory", f"{entry.path} is a directory. Move it away, then run again.")
     if before.target != entry.target:
         step.changes.append("created" if before.kind == "absent" else f"now points to {entry.target}")
+
+
+def _refuse_directory(step: Step) -> None:
+    if step.before.kind == "directory":
+        path = step.entry.path
+        raise GridSecurityError("is_directory", f"{path} is a directory. Move it away, then run again.")
 
 
 def _plan_directory(step: Step) -> None:

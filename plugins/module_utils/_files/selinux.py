@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SELinux labels by descriptor. Where SELinux is off or absent, everything here does nothing."""
+"""Read and set SELinux labels by descriptor. Without SELinux, the functions do nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _enabled() -> bool:
 
 
 def default(path: str, mode: int) -> bytes | None:
-    """The label the policy has for a file at ``path``, or None."""
+    """Return the label that the policy has for a file at ``path``, or None."""
     if not _enabled():
         return None
     try:
@@ -34,7 +34,7 @@ def default(path: str, mode: int) -> bytes | None:
 
 
 def current(descriptor: int) -> bytes | None:
-    """The label of an open file, without its closing NUL, or None."""
+    """Return the label of an open file without its closing NUL, or None."""
     if not _enabled():
         return None
     try:
@@ -44,7 +44,7 @@ def current(descriptor: int) -> bytes | None:
 
 
 def label(descriptor: int, path: str, mode: int) -> None:
-    """Give an open file the label of its final ``path``; file systems without labels stay as they are."""
+    """Give an open file the label of its final ``path``, if its file system has labels."""
     wanted = default(path, mode)
     if wanted is not None and wanted != current(descriptor):
         with contextlib.suppress(OSError):

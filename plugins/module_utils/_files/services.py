@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tell which services still use files that have been replaced since the services started.
 
-A service owes a restart if its last start began before one of its files changed. Nothing has to be remembered from run
-to run, so nothing is lost when a run is killed, or when a restart fails.
+A service needs a restart if its last start began before one of its files changed. Nothing is stored from run to run, so
+nothing is lost when a run is killed, or when a restart fails.
 
-- A file changed at its ctime. Renaming, changing the owner and changing the mode all set it, and no program can set it
-  to an older time. So a restart is sometimes made that is not needed, and never left out.
-- A service started when systemd last began to start it. Where a reload is asked for, the last successful reload counts.
-- A failed service owes a restart: the credential may be what it lacked, or the restart of an earlier run failed.
-- A service that somebody stopped owes nothing.
+- The time of a change is the ctime of the file. Renaming, changing the owner and changing the mode set the ctime, and
+  no program can set it to an older time. So a restart may be unnecessary, but no restart is left out.
+- The start of a service is the time when systemd last began to start it. If a reload is asked for, the last successful
+  reload counts.
+- A failed service needs a restart: it may have lacked the credential, or the restart of an earlier run failed.
+- A stopped service needs no restart.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 
-__all__ = ["PROPERTIES", "Clock", "Known", "Unit", "ask", "describe", "judge", "refuse_unknown"]
+__all__ = ["PROPERTIES", "Clock", "Unit", "Units", "ask", "describe", "judge", "refuse_unknown"]
 
 _START, _READY, _CHANGE = "InactiveExitTimestamp", "ActiveEnterTimestamp", "StateChangeTimestamp"
 PROPERTIES = (
@@ -44,12 +45,12 @@ _BOOTED = "/run/systemd/system"  # exists where systemd is process 1: sd_booted(
 _LIMIT = 30.0  # seconds for systemctl
 _SECOND = 1_000_000_000  # nanoseconds
 _LAST = 1 << 62  # nanoseconds; in the year 2116
-_TICK = 0.02  # seconds; the kernel stamps files with the time of its last tick, 10 ms ago at most
-_STEP = 2.0  # seconds between two clocks that are no rounding: one of them was set
+_TICK = 0.02  # seconds; the ctime is the time of the kernel's last tick, 10 ms ago at most
+_STEP = 2.0  # seconds; a larger difference of two clocks is not rounding: a clock was set
 
 
 class Clock(NamedTuple):
-    """The present time by both clocks that systemd stamps with, in seconds."""
+    """The present time of both clocks that systemd uses, in seconds."""
 
     real: float
     monotonic: float
@@ -70,77 +71,86 @@ class Unit:
         return self.properties.get("ActiveState", "")
 
     def began(self, state: str, clock: Clock) -> float:
-        """When the service last began to use its files.
+        """Return when the service last began to use its files.
 
-        :param state: ``restarted`` or ``reloaded``: what makes the service use new files.
+        :param state: ``restarted`` or ``reloaded``: the action by which the service uses new files.
         """
         if state == "reloaded" and self.properties.get("ReloadResult") == "success":
             change = self._moment(_CHANGE, clock)
-            if change > self._moment(_READY, clock):  # nothing but a reload changes the state of a service that is up
+            if change > self._moment(_READY, clock):  # only a reload changes the state of a running service
                 return change
         return self._moment(_START, clock)
 
     def _moment(self, name: str, clock: Clock) -> float:
-        """A stamp in the time of the present clock.
+        """Return a timestamp in the time of the present clock.
 
-        The monotonic stamp is exact, but stands still while a machine is paused. The other one counts if it is earlier.
+        The monotonic timestamp is exact, but the monotonic clock stops while a machine is paused. The other timestamp
+        counts if it is earlier.
         """
         try:
             passed = clock.monotonic - int(self.properties.get(f"{name}Monotonic", "")) / 1e6
         except ValueError:
             return 0.0
-        exact, told = clock.real - passed, _read_stamp(self.properties.get(name, ""))
-        return told if told is not None and exact - told > _STEP else exact
+        exact, rounded = clock.real - passed, _read_stamp(self.properties.get(name, ""))
+        return rounded if rounded is not None and exact - rounded > _STEP else exact
 
 
 @dataclass(frozen=True)
-class Known:
-    """What systemd says of the services of a request.
+class Units:
+    """The units of the services of a call.
 
-    :param units: by each of their names; None where there is no systemd. :param trouble: why systemd did not answer.
+    :param by_name: the units by each of their names; None without systemd.
+    :param trouble: why systemd did not answer.
     """
 
     clock: Clock
-    units: dict[str, Unit] | None = field(default_factory=dict)
+    by_name: dict[str, Unit] | None = field(default_factory=dict)
     trouble: str = ""
 
+    def find(self, name: str) -> Unit:
+        """Return the unit of a service, by a name with or without the suffix."""
+        units = self.by_name or {}
+        return units.get(name) or units.get(f"{name}.service") or Unit({})
 
-def ask(sets: Iterable[dict[str, Any]]) -> Known:
+
+def ask(sets: Iterable[dict[str, Any]]) -> Units:
     """Ask systemd about the services of all sets, in one call."""
-    names = {service["name"] for one in sets for service in one.get("services") or []}
-    command = ["systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *sorted(names)]
+    names = {service["name"] for fields in sets for service in fields.get("services") or []}
     clock = Clock(time.time(), time.monotonic())
-    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC", "SYSTEMD_PAGER": ""}
     try:
-        # Not run_command: that is a method of a module, and the engine also runs without one.
-        # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-            check=False,
-        )
+        done = _run_systemctl(sorted(names))
     except OSError:
-        return Known(clock, None)
+        return Units(clock, None)
     except subprocess.TimeoutExpired:
-        return Known(clock, trouble=f"systemctl show did not answer in {_LIMIT:g} s")
+        return Units(clock, trouble=f"systemctl show did not answer in {_LIMIT:g} s")
     units = {name: unit for unit in _read_units(done.stdout) for name in unit.properties.get("Names", "").split()}
     if done.returncode and os.path.isdir(_BOOTED):
-        return Known(clock, trouble=f"systemctl show failed: {done.stderr.strip() or done.returncode}")
-    return Known(clock, units or None)  # systemctl prints nothing in a chroot
+        return Units(clock, trouble=f"systemctl show failed: {done.stderr.strip() or done.returncode}")
+    return Units(clock, units or None)  # systemctl prints nothing in a chroot
 
 
-def refuse_unknown(known: Known, one: dict[str, Any]) -> None:
-    """Stop before anything is changed if a set names a service that systemd does not know.
+def _run_systemctl(names: list[str]) -> subprocess.CompletedProcess[str]:
+    # Not run_command: it is a method of a module, and the engine also runs without a module.
+    # pylint: disable-next=ansible-bad-function
+    return subprocess.run(
+        ["systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *names],
+        env={**os.environ, "LC_ALL": "C", "TZ": "UTC", "SYSTEMD_PAGER": ""},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_LIMIT,
+        check=False,
+    )
+
+
+def refuse_unknown(units: Units, fields: dict[str, Any]) -> None:
+    """Refuse a set with a service that systemd does not know, before anything is changed.
 
     :raises GridSecurityError: ``no_service``.
     """
-    for service in one["services"]:
-        if known.units is not None and not known.trouble and not _find(known, service["name"]).is_loaded:
+    for service in fields["services"]:
+        if units.by_name is not None and not units.trouble and not units.find(service["name"]).is_loaded:
             raise GridSecurityError(
                 "no_service",
                 f"there is no service {service['name']!r} on this node. Install it first, or correct the name of the"
@@ -148,57 +158,52 @@ def refuse_unknown(known: Known, one: dict[str, Any]) -> None:
             )
 
 
-def describe(known: Known, one: dict[str, Any], paths: Iterable[str], changed: Any) -> list[dict[str, str]]:
-    """Tell of each service of a set whether it owes a restart, and why.
+def describe(units: Units, fields: dict[str, Any], paths: Iterable[str], changed: Any) -> list[dict[str, str]]:
+    """Return each service of a set with its status, and the reason.
 
-    :param paths: the files that count.
-    :param changed: the result of :func:`secure_fs.change_times` in the process that worked for the owner. The owner may
-        control that process, so nothing but times of these files is taken from the result.
+    :param paths: the files that the services use.
+    :param changed: the result of :func:`observed.change_times` in the process that worked for the owner. The owner may
+        control that process, so only times of these files are taken from the result.
     """
-    told = changed if isinstance(changed, dict) else {}
-    files = {path: told[path] for path in paths if _is_time(told.get(path))}
-    return [{**service, **_status(known, service, files)} for service in one["services"]]
+    answered = changed if isinstance(changed, dict) else {}
+    files = {path: answered[path] for path in paths if _is_time(answered.get(path))}
+    return [{**service, **_status(units, service, files)} for service in fields["services"]]
 
 
 def _is_time(moment: Any) -> bool:
     return isinstance(moment, int) and not isinstance(moment, bool) and 0 < moment < _LAST
 
 
-def _status(known: Known, service: dict[str, str], files: dict[str, int]) -> dict[str, str]:
-    if known.trouble:
-        return {"status": "unclear", "reason": known.trouble}
-    if known.units is None:
+def _status(units: Units, service: dict[str, str], files: dict[str, int]) -> dict[str, str]:
+    if units.trouble:
+        return {"status": "unclear", "reason": units.trouble}
+    if units.by_name is None:
         return {"status": "unmanaged"}
-    unit = _find(known, service["name"])
-    status, reason = judge(unit, service["state"], files, known.clock)
+    unit = units.find(service["name"])
+    status, reason = judge(unit, service["state"], files, units.clock)
     return {"unit": unit.properties.get("Id", service["name"]), "status": status, "reason": reason}
 
 
 def judge(unit: Unit, state: str, files: dict[str, int], clock: Clock) -> tuple[str, str]:
-    """Whether a service owes a restart, in one word (``owed``, ``current``, ``stopped``) and in a sentence.
+    """Return whether a service needs a restart, as a word (``owed``, ``current``, ``stopped``), and the reason.
 
-    :param state: ``restarted`` or ``reloaded``. :param files: the ctime of each, in nanoseconds.
+    :param state: ``restarted`` or ``reloaded``.
+    :param files: the ctime of each file in nanoseconds, by path.
     """
     if unit.state == "failed":
         return "owed", "it has failed"
     if unit.state not in _RUNNING:
         return "stopped", ""
     began = unit.began(state, clock)
-    path = max(files, key=lambda one: files[one], default=None)
+    path = max(files, key=lambda name: files[name], default=None)
     if path is None or began >= _latest(files[path]):
         return "current", ""
     return "owed", f"it started at {_iso(began)}, before {path} changed at {_iso(files[path] / _SECOND)}"
 
 
 def _latest(changed: int) -> float:
-    """The latest moment at which a file may have changed, by its ctime: some file systems store seconds only."""
+    """Return the latest time at which a file may have changed, by its ctime. Some file systems store seconds only."""
     return changed / _SECOND + (_TICK if changed % _SECOND else 1.0)
-
-
-def _find(known: Known, name: str) -> Unit:
-    """The unit of a service, by a name with or without the suffix."""
-    units = known.units or {}
-    return units.get(name) or units.get(f"{name}.service") or Unit({})
 
 
 def _read_units(text: str) -> Iterator[Unit]:
@@ -209,7 +214,7 @@ def _read_units(text: str) -> Iterator[Unit]:
 
 
 def _read_stamp(text: str) -> float | None:
-    """Seconds since 1970 of ``Thu 2026-11-26 07:33:02 UTC``, which has no fraction."""
+    """Return the seconds since 1970 of ``Thu 2026-11-26 07:33:02 UTC``, which has no fraction; None without a time."""
     try:
         _day, date, clock = text.split()[:3]
         return float(calendar.timegm(time.strptime(f"{date} {clock}", "%Y-%m-%d %H:%M:%S")))

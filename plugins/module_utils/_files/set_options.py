@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets as a user writes them: the options of the module ``file_set``, which the controller checks."""
+"""Define the options of the module ``file_set``, which the controller checks."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def compare_sets(accounts: list[str]) -> list[dict[str, Any]]:
             "owner": account,
             "directory": f"~{account}/.globus",
             "entries": [],
-            "probe": {"path": _NAME},
+            "exists": {"path": _NAME},
         }
         for account in accounts
     ]

@@ -23,7 +23,8 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils._files import engine, run_as
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import accounts
 from ansible_collections.grid.security.tests.support.faults import gate
 
 
@@ -66,15 +67,15 @@ def _child(request: dict[str, Any], address: str, result_start: int) -> None:
 def _converge(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["gate"] == "work":
-            engine.work = gate.work
+            inspectors.work = gate.work
         if request["memory"] is not None:
             resource.setrlimit(resource.RLIMIT_AS, (_size() + request["memory"],) * 2)
         if request["user"]:
             _become(request["user"])
-        run_as.find_account = functools.partial(_at_home, run_as.find_account, request["home"])
+        accounts.find_account = functools.partial(_at_home, accounts.find_account, request["home"])
         if request["gate"] == "engine":
             gate.pass_through()
-        return {"outcomes": engine.converge(request["sets"], request["contents"], False, False)}
+        return {"outcomes": inspectors.converge(request["sets"], request["contents"], False, False)}
     except BaseException:  # what would be the module's traceback
         return {"traceback": traceback.format_exc()}
 
@@ -84,7 +85,7 @@ def _size() -> int:
         return int(stream.read().split()[0]) * resource.getpagesize()
 
 
-def _at_home(find: Callable[[str | None], run_as.Account], home: str, name: str | None) -> run_as.Account:
+def _at_home(find: Callable[[str | None], accounts.Account], home: str, name: str | None) -> accounts.Account:
     """Users live where the test wants them to."""
     return dataclasses.replace(find(name), home=home)
 
@@ -119,7 +120,7 @@ def _listen(request: dict[str, Any], module: int, gate_keeper: socket.socket, re
 
 
 def _open_gate(request: dict[str, Any], module: int, worker: int) -> subprocess.Popen[bytes]:
-    victims = {"engine": module, "steward": _parent(worker)}
+    victims = {"engine": module, "fork server": _parent(worker)}
     for victim in request["kill_at_gate"]:
         os.kill(victims[victim], signal.SIGKILL)
     return subprocess.Popen(["strace", "-p", str(worker), *request["strace"]], stderr=subprocess.DEVNULL)

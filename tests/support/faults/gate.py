@@ -13,7 +13,7 @@ import socket
 import time
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils._files import engine
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
 
 # The name of the abstract socket to which the process id is told: workers have no descriptor but their own.
 ADDRESS = "GRID_SECURITY_TEST_GATE"
@@ -24,7 +24,7 @@ _PR_SET_PTRACER = 0x59616D61  # linux/prctl.h
 _WAIT = 30.0  # seconds
 
 _libc = ctypes.CDLL(None)
-_original = engine.work
+_original = inspectors.work
 
 
 def pass_through() -> None:
@@ -40,7 +40,7 @@ def pass_through() -> None:
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """:func:`engine.work`, under strace; but not while it only looks."""
-    if not argument.get("look"):
+    """:func:`inspectors.work`, under strace; but not in the probe."""
+    if not argument.get("compare_only"):
         pass_through()
     return _original(argument)

@@ -155,7 +155,7 @@ class Engine:
     ) -> tuple[dict[str, Any], list[Call]]:
         """The answer, and the calls of the process that did the work, with ``injections`` (options of strace) there.
 
-        :param how: ``kill_at_gate``, a list of ``engine`` and ``steward``, who are killed before the work begins.
+        :param how: ``kill_at_gate``, a list of ``engine`` and ``fork server``, who are killed before the work begins.
         """
         answer = self.ask(sets, contents, gate="work", strace=self._options("%file,%desc", *injections), **how)
         return answer, parse(self._trace.read_text(encoding="utf-8", errors="replace"))
@@ -163,7 +163,7 @@ class Engine:
     def trace_processes(
         self, sets: list[dict[str, Any]], contents: dict[str, str], *injections: str
     ) -> tuple[dict[str, Any], list[list[Call]]]:
-        """The answer, and the calls by which engine, steward and workers start and talk, with ``injections`` there."""
+        """Return the answer, and the calls that start the engine's processes or send messages, with ``injections``."""
         options = self._options("%process,%network,setgroups,setgid,setuid", *injections)
         answer = self.ask(sets, contents, gate="engine", strace=["--follow-forks", "--output-separately", *options])
         traces = sorted(self._trace.parent.glob(f"{self._trace.name}.*"), key=lambda path: path.stat().st_ctime_ns)

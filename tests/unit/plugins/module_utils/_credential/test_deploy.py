@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, pkcs8, renderers
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._credential import deploy, inspectors, pkcs8, renderers
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.tests.support import pki
 
 DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
@@ -34,7 +34,7 @@ class Node:
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         self.calls.append((len(sets), len(contents)))
-        return engine.converge(sets, contents, self._check, False)
+        return inspectors.converge(sets, contents, self._check, False)
 
 
 def options(home: Path, name: str, **changes: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.grid.security.plugins.module_utils._files import apply, engine, selinux
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import apply, selinux
 from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.tests.support import pki
 
@@ -61,7 +62,7 @@ class Home:
     def send(self, entries: list[dict[str, Any]], contents: list[bytes], check: bool = False) -> dict[str, Any]:
         one = {"name": "test", "directory": str(self.path), "entries": entries}
         sent = {hashlib.sha256(content).hexdigest(): base64.b64encode(content).decode() for content in contents}
-        return engine.converge([one], sent, check, False)[0]
+        return inspectors.converge([one], sent, check, False)[0]
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.path.iterdir())

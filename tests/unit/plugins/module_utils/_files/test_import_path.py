@@ -41,8 +41,8 @@ class Hook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 if gives:
     Hook.get_source = Hook._text
 sys.meta_path.insert(0, Hook())
-from ansible_collections.grid.security.plugins.module_utils._files import engine
-json.dump(engine.converge(**arguments), sys.stdout)
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+json.dump(inspectors.converge(**arguments), sys.stdout)
 """
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import secure_fs, services
+from ansible_collections.grid.security.plugins.module_utils._files import services
+from ansible_collections.grid.security.plugins.module_utils._files.observed import change_times
 from ansible_collections.grid.security.plugins.module_utils._files.services import Clock, Unit
 
 NOW = Clock(real=1_700_000_000.0, monotonic=50_000.0)
@@ -250,6 +251,6 @@ def test_what_is_no_time_of_a_file_asked_for_counts_for_nothing(systemctl: Any, 
 def test_times_of_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "cert").write_text("x")
     (tmp_path / "link").symlink_to("/etc/passwd")
-    times = secure_fs.change_times([str(tmp_path / name) for name in ("cert", "link", "none")] + ["/nowhere/at/all"])
+    times = change_times([str(tmp_path / name) for name in ("cert", "link", "none")] + ["/nowhere/at/all"])
     expected = {str(tmp_path / name): (tmp_path / name).lstat().st_ctime_ns for name in ("cert", "link")}
     assert times == expected

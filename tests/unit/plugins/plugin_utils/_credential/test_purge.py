@@ -14,8 +14,14 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils._common import sandbox
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, policy, renderers, rendering
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._credential import (
+    deploy,
+    inspectors,
+    policy,
+    renderers,
+    rendering,
+)
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
 from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, placed_record
@@ -91,7 +97,7 @@ class Node:
             self.on_send(one)
         owner = "no-such-account" if one["owner"] in self.gone else None
         own = {digest: text for digest, text in contents.items() if digest in {e.get("sha256") for e in one["entries"]}}
-        return engine.converge([{**one, "owner": owner}], own, check, False)[0]
+        return inspectors.converge([{**one, "owner": owner}], own, check, False)[0]
 
     def home(self, owner: str) -> Path:
         return self.root / owner
@@ -313,7 +319,7 @@ def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> 
     def convert(options: dict[str, Any]) -> dict[str, Any]:
         before.append(node.recorded())
         work = deploy.converge([options], Remembering(node.archives), False)
-        result: dict[str, Any] = exchange.run(work, lambda *all_: engine.converge(*strip(*all_), False, False))[0]
+        result: dict[str, Any] = exchange.run(work, lambda *all_: inspectors.converge(*strip(*all_), False, False))[0]
         return result
 
     def strip(sets: list[dict[str, Any]], contents: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:

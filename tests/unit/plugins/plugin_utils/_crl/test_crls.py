@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.grid.security.plugins.module_utils._common import times
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._x509 import ca_certificate, crl, pem
 from ansible_collections.grid.security.plugins.plugin_utils._crl import crl_sources, crl_warnings, crls
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, bounded_fetch
@@ -55,7 +56,7 @@ class Site:
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         self.calls += 1
-        return engine.converge(sets, contents, False, False)
+        return inspectors.converge(sets, contents, False, False)
 
     def place(self, check: bool = False, **options: Any) -> dict[str, Any]:
         action = SimpleNamespace(check_mode=check, diff=True, find=str)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ansible import constants as C
 
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
 from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._action.templates import UNREADABLE
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.tests.support import pki
@@ -41,7 +42,7 @@ class Site:
     def run(self, *credentials: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
         def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
             self.calls += 1
-            return engine.converge(sets, contents, check, False)
+            return inspectors.converge(sets, contents, check, False)
 
         self.calls = 0
         action = self.action(self.register, check_mode=check)
@@ -214,7 +215,7 @@ def test_it_waits_until_the_credentials_of_the_node_are_reviewed(site: Site) -> 
     asking = grid_mapfile.place(action, {"path": str(site.path), "credentials": [alice]})
     site.register.unreviewed = 1
     (first,) = next(asking).sets
-    outcomes = engine.converge([first], {}, False, False)
+    outcomes = inspectors.converge([first], {}, False, False)
     assert asking.send(outcomes).sets == []
     assert asking.send([]).sets == []
     site.register.unreviewed = 0

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils._files import engine, scan
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import scan
 from ansible_collections.grid.security.plugins.plugin_utils._trust import shadows
 
 NAME = pwd.getpwuid(os.geteuid()).pw_name
@@ -22,7 +23,7 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     account = SimpleNamespace(pw_name=NAME, pw_uid=entry.pw_uid, pw_gid=entry.pw_gid, pw_dir=str(home))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: account)
     monkeypatch.setattr(scan, "scan", None)  # nothing is read
-    return engine.converge(shadows.compare_sets([NAME]), {}, False, False)
+    return inspectors.converge(shadows.compare_sets([NAME]), {}, False, False)
 
 
 def test_the_answer_is_yes_or_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import engine
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
 from ansible_collections.grid.security.plugins.plugin_utils._action import places
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_anchors, trust_store
 from ansible_collections.grid.security.tests.support import pki
@@ -33,7 +33,7 @@ def directory(path: Path, wanted: places.Facts) -> places.Place:
 
 
 def compare(place: places.Place) -> dict[str, Any]:
-    (outcome,) = engine.converge([places.compare_set(place)], {}, False, False)
+    (outcome,) = inspectors.converge([places.compare_set(place)], {}, False, False)
     assert not outcome.get("failed"), outcome
     return outcome
 
@@ -43,7 +43,7 @@ def converge(path: Path, wanted: places.Facts) -> list[dict[str, Any]]:
     place = directory(path, wanted)
     update = trust_store.Update(place, compare(place))
     if update.entries:
-        (applied,) = engine.converge([places.update_set(place, update.entries)], update.contents, False, False)
+        (applied,) = inspectors.converge([places.update_set(place, update.entries)], update.contents, False, False)
         assert not applied.get("failed"), applied
     return update.entries
 
@@ -295,7 +295,7 @@ def test_what_the_system_has_not_taken_up_is_missing(store: Path) -> None:
     bundle = store.parent / "bundle.crt"
     place = places.Place("system", str(store), ["*.crt"], wanted, ["..", "."], str(bundle))
     update = trust_store.Update(place, compare(place))
-    engine.converge([places.update_set(place, update.entries)], update.contents, False, False)
+    inspectors.converge([places.update_set(place, update.entries)], update.contents, False, False)
     for content, missing in ((None, ["alice.crt", "bob.crt"]), (BOB.pem, ["alice.crt"]), (BOB.pem + ALICE.pem, [])):
         if content:
             bundle.write_bytes(content)

@@ -17,9 +17,9 @@ from ansible.errors import AnsibleActionFail
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.grid.security.plugins.module_utils._common import sandbox, times
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, renderers
+from ansible_collections.grid.security.plugins.module_utils._credential import deploy, inspectors, renderers
 from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._x509 import chain, pem, signing_policy
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
@@ -111,7 +111,7 @@ class Site:
 
     @staticmethod
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        return engine.converge(sets, contents, False, False)
+        return inspectors.converge(sets, contents, False, False)
 
     def place(self, *items: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         arguments = {"credentials": list(items), "trust_anchors": [str(self.sources)], **options}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._voms import voms
 from ansible_collections.grid.security.tests.support import pki
 
@@ -39,7 +40,7 @@ class Node:
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         self.calls += 1
-        return engine.converge(sets, contents, self.check_mode, self.diff)
+        return inspectors.converge(sets, contents, self.check_mode, self.diff)
 
     def run(self, *vos: Any, **arguments: Any) -> dict[str, Any]:
         """The task's result."""
