@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the unit tests and one playbook with several versions of ansible-core, cryptography and Python.
+"""Run the unit tests and the integration target pkcs12_pem over versions of ansible-core, cryptography and Python.
 
 Each row is a controller (Python, ansible-core, cryptography) and the Python of a node. The node has the same
 cryptography, for ``remote_src``. Interpreters are found on PATH and in pyenv. The tests of nodes with a Python that
