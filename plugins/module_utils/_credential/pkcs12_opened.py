@@ -36,7 +36,6 @@ __all__ = ["Key", "Opened", "from_contents", "may_hold_more_keys", "printable", 
 _MOST_KEYS = 100  # of one archive; each takes time
 _MOST_WARNINGS = 10
 _LONGEST_NAME = 64  # characters
-_CERTIFICATE_BAG = "1.2.840.113549.1.12.10.1.3"
 # The least bytes that parts of an archive take, for may_hold_more_keys
 _CERTIFICATE_OIDS, _HEADERS = 12 + 13, 5  # of the bag of a certificate; the headers are as long as its own
 _NAME = 17  # the attribute of a friendly name without its characters
@@ -147,7 +146,7 @@ def may_hold_more_keys(opened: Opened, pfx: der.Element) -> bool:
     if len(list(structure.key_bags(pfx))) != 1:
         return True
     sealed = [content for kind, content in structure.infos(pfx) if kind == structure.ENCRYPTED_DATA]
-    beside = any(bag.child(0).oid() == _CERTIFICATE_BAG for bag in structure.safe_bags(pfx))
+    beside = any(bag.child(0).oid() == structure.CERTIFICATE_BAG for bag in structure.safe_bags(pfx))
     size = sum(len(content.child(1).child(2).octets()) for content in sealed)
     known = sum(_least(certificate, names) for certificate, names in opened.certificates.items())
     return bool(sealed) and (beside or size - known >= _SMALLEST_KEY)
