@@ -85,7 +85,7 @@ def test_each_owner_gets_a_pair_of_one_archive(site: Any, remote: bool) -> None:
     for name, one in (("alice", ALICE), ("bob", BOB)):
         assert (site.root / name / "usercert.pem").read_bytes() == one.pem
         load(site.root / name)
-    assert "2 private keys with certificates, and the one to place is not clear" in output.stdout
+    assert "2 private keys with certificates, and it is not clear which pair to place" in output.stdout
     assert "no credential in it has the friendly name" in output.stdout
     assert not (site.root / "carol").exists()
     assert not (site.root / "dave").exists()
