@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which errors a function may end in, by what its docstring says: so that the text and the code cannot part."""
+"""Read the possible errors of a function from its docstring, so that tests notice a difference to the code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLLECTION = "ansible_collections.grid.security"
 
 
 def kinds(*functions: Any) -> frozenset[str]:
-    """The kinds of :exc:`GridSecurityError` that the functions document, those of what they refer to included."""
+    """Return the error codes that the functions document, including those of the functions that they refer to."""
     return frozenset(kind for function in functions for kind in _kinds(function))
 
 
@@ -40,7 +40,7 @@ def _of(module: ModuleType, name: str) -> Any:
 
 
 def _resolve(reference: str, module: ModuleType) -> Any:
-    """What a docstring of ``module`` refers to: a name in it, or ``module.name`` of the collection."""
+    """Return the object that a docstring refers to: a name in ``module``, or ``module.name`` of the collection."""
     if hasattr(module, reference):
         return getattr(module, reference)
     head, _dot, rest = reference.partition(".")

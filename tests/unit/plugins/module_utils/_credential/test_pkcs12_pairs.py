@@ -109,13 +109,13 @@ def test_a_friendly_name_that_no_pair_has(alice: pki.Credential, bob: pki.Creden
     [
         (("same", "same"), "friendly_name cannot choose among them"),
         ((None, None), "friendly_name cannot choose among them"),
-        (("bob", None), "Set friendly_name to the name of the right one"),
+        (("bob", None), "Set friendly_name to the name of the right pair"),
     ],
 )
 def test_equal_and_missing_names(alice: pki.Credential, bob: pki.Credential, names: tuple[Any, Any], said: str) -> None:
     error = refusal(pki.bundle((bob, names[0]), (alice, names[1])))
     assert said in error.message
-    assert "xport only the one" in error.message
+    assert "xport only the credential" in error.message
     assert error.message.count("(no name)") == names.count(None)
 
 
