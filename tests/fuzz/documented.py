@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,8 +16,8 @@ __all__ = ["kinds"]
 _RAISES = re.compile(r":raises GridSecurityError:(.*?)(?=:raises |:param |:returns:|\Z)", re.DOTALL)
 _KIND = re.compile(r"``(\w+)``")
 _REFERENCE = re.compile(r":(?:func|mod):`([\w.]+)`")
-_PLACES = ("plugins.plugin_utils", "plugins.module_utils")
-_COLLECTION = "ansible_collections.grid.security"
+_PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+_PACKAGE = "ansible_collections.grid.security.plugins"
 
 
 def kinds(*functions: Any) -> frozenset[str]:
@@ -44,10 +45,8 @@ def _resolve(reference: str, module: ModuleType) -> Any:
     if hasattr(module, reference):
         return getattr(module, reference)
     head, _dot, rest = reference.partition(".")
-    for place in _PLACES:
-        try:
-            other = importlib.import_module(f"{_COLLECTION}.{place}.{head}")
-        except ImportError:
-            continue
-        return getattr(other, rest) if rest else other
-    raise LookupError(f"{module.__name__} refers to {reference}, which does not exist")
+    found = sorted(_PLUGINS.glob(f"*_utils/_*/{head}.py"), key=lambda path: path.parent.name not in module.__name__)
+    if not found:
+        raise LookupError(f"{module.__name__} refers to {reference}, which does not exist")
+    other = importlib.import_module(".".join([_PACKAGE, *found[0].relative_to(_PLUGINS).with_suffix("").parts]))
+    return getattr(other, rest) if rest else other

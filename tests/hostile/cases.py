@@ -72,7 +72,10 @@ class Home:
         self.own(self.path / path)
 
     def flag(self, path: str, attribute: str) -> None:
-        """:raises CalledProcessError: the file system has no such attributes."""
+        """Set an attribute of a file.
+
+        :raises CalledProcessError: the file system has no such attributes.
+        """
         subprocess.run(["chattr", attribute, str(self.path / path)], check=True, capture_output=True)
 
     def socket(self, path: str) -> None:

@@ -77,7 +77,7 @@ class Controller:
         )
 
     def _traced(self, traces: Path) -> Path:
-        """An interpreter for the node's modules whose calls are traced."""
+        """Write an interpreter for the node's modules that traces their calls."""
         path = self.root / "python"
         command = " ".join(syscalls.command(traces / "trace.$$"))
         path.write_text(f'#!/bin/sh\nexec {command} "{sys.executable}" "$@"\n')

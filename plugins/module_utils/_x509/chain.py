@@ -282,7 +282,7 @@ class _Search:
             raise _Untrusted(
                 f"the CRL of its issuer {issuer.dn} expired on {times.iso(current.next_update)}, and with an expired"
                 " CRL grid clients refuse everything that the CA issued",
-                "Put the CA's present CRL into trust_anchors, or remove the expired one",
+                "Put the CA's present CRL into trust_anchors, or remove the expired CRL",
             )
         if current.this_update > self._now:
             raise _Untrusted(
@@ -296,7 +296,9 @@ class _Search:
             entry = parsed.get_revoked_certificate_by_serial_number(child.certificate.serial_number)
             if entry is not None:
                 date = getattr(entry, "revocation_date_utc", None) or entry.revocation_date  # the former since 42
-                raise _Untrusted(f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new one")
+                raise _Untrusted(
+                    f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new certificate"
+                )
 
     def _crls_of(self, issuer: _Certificate) -> list[crl.Crl]:
         """Return the CRLs that this CA signed, the newest last. A CA may divide its CRL into several CRLs.
@@ -364,7 +366,7 @@ def _explained() -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, _Untrusted):
             raise _Untrusted(*cause.args) from None
-        raise _Untrusted(f"it cannot be checked here ({error})", "Ask the CA for another one") from error
+        raise _Untrusted(f"it cannot be checked here ({error})", "Ask the CA for another certificate") from error
 
 
 # --- a single certificate ---------------------------------------------------------------------------------------------
@@ -391,7 +393,9 @@ def _extension_oids(certificate: x509.Certificate) -> set[str]:
 def _check_signature(child: _Certificate, issuer: _Certificate) -> None:
     used = child.certificate.signature_hash_algorithm
     if used is not None and used.name in _FORGEABLE:
-        raise _Untrusted(f"it is signed with {used.name.upper()}, which others can forge", "Ask the CA for a new one")
+        raise _Untrusted(
+            f"it is signed with {used.name.upper()}, which others can forge", "Ask the CA for a new certificate"
+        )
     try:
         _verify_signature(child.certificate, issuer.certificate.public_key())
     except (InvalidSignature, TypeError):  # TypeError: the key is of another type than the signature

@@ -52,7 +52,7 @@ _MOST_DEPTH = 32
 _MOST_ELEMENTS = 20000
 _MOST_TAG_BYTES = 4
 _MOST_LENGTH_BYTES = 4
-_LARGEST_NUMBER = 256  # bytes of an integer or object identifier; larger ones take long to read and to print
+_LARGEST_NUMBER = 256  # bytes of an integer or object identifier; larger numbers take long to read and to print
 
 
 class DerError(ValueError):
