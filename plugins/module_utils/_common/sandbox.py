@@ -176,8 +176,8 @@ def _killed(name: str, seconds: int, overrun: bool) -> GridSecurityError:
     if overrun:
         return GridSecurityError(
             "kdf_limit",
-            f"{name}: it did not open within {seconds} s of processor time. If you trust the file, raise"
-            " max_kdf_iterations, which also raises this limit.",
+            f"{name}: it takes too long to open (the limit is {seconds} s of processor time). If you trust the file,"
+            " raise max_kdf_iterations, which also raises this limit.",
         )
     return GridSecurityError(
         "internal",
