@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole commands, measured in turns: every figure is a ratio to the floor of the same run, never a time to be met.
+"""Measure whole commands in turns. Each figure is a ratio to the floor of the same run. No time is a limit.
 
-Small on purpose: a process that starts another lends it its size, which would be taken for that one's peak.
+This process stays small on purpose. A child process starts with the size of its parent, and the kernel counts this
+size as the peak of the child.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Case:
-    """A command, and those before it that bring about the state it starts from (not measured).
+    """Describe one measured command, and the commands before it that make its initial state (not measured).
 
-    :param changes: whether it has to change something on each host; None if that does not matter.
-    :param about: what a plot wants to know: how many users, for instance.
-    :param probe: gives more figures about the run that has just ended.
-    :param prints: whether the length of its output is a figure.
+    :param changes: whether the command must change something on each host; None: not checked.
+    :param about: values for the plots, for example the number of users.
+    :param probe: returns more figures about the run that has just ended.
+    :param prints: whether the length of the output is a figure.
     """
 
     name: str
@@ -42,24 +43,26 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Cases that are compared with each other and with a floor.
+    """Group the cases that are compared with each other and with a floor.
 
-    :param sequences: the cases of one follow each other, each starting where the one before ended. They take turns.
-    :param rounds: at most so many, for what takes many minutes.
+    :param sequences: each case of a sequence starts in the state that the case before it left. Sequences take turns.
+    :param rounds: the largest number of rounds, for commands that take many minutes.
+    :param iterations: PBKDF2 iterations of the stored keys, for the caption; None: no keys, or several numbers.
     """
 
     title: str
     floor: Case
     sequences: list[list[Case]]
     rounds: int = ALWAYS
+    iterations: int | None = None
 
 
 class Failed(Exception):
-    """A command that failed says nothing about its cost."""
+    """Report a command that failed. Its time says nothing about its cost."""
 
 
 def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
-    """Run all of it so many times: each round begins with another sequence, each sequence follows the floor."""
+    """Run the comparison in rounds. Each round starts with another sequence. The floor runs before each sequence."""
     figures: dict[str, list[Figures]] = {}
     run(comparison.floor.command)  # opens connections
     for number in range(min(rounds, comparison.rounds)):
@@ -70,6 +73,7 @@ def measure(comparison: Comparison, rounds: int) -> dict[str, Any]:
     base = _medians(figures[comparison.floor.name])
     return {
         "title": comparison.title,
+        "iterations": comparison.iterations,
         "floor": comparison.floor.name,
         "cases": {case.name: _summary(figures[case.name], base, case.about) for case in cases},
     }
@@ -93,9 +97,9 @@ def _measure_one(case: Case) -> Figures:
 
 
 def run(command: list[str], changes: bool | None = None) -> Figures:
-    """Seconds by the clock; seconds of all processors, and the largest process, among the command and what it started.
+    """Run a command; return its elapsed time, its processor time and its largest process, with those of its children.
 
-    What it leaves behind does not count: connections that ssh keeps open for the next command.
+    Processes that outlive the command do not count, such as connections that ssh keeps open for the next command.
     """
     with tempfile.TemporaryFile() as output:
         start = time.monotonic()
@@ -115,7 +119,7 @@ def run(command: list[str], changes: bool | None = None) -> Figures:
 
 
 def _worth_reading(said: str) -> str:
-    """Lines as long as a person writes them; results of tasks are longer."""
+    """Return the last lines of the output, each cut to 300 characters: results of tasks are longer."""
     return "\n".join(line[:300] for line in said.splitlines()[-60:])
 
 
@@ -124,7 +128,7 @@ def _medians(runs: list[Figures]) -> Figures:
 
 
 def _summary(runs: list[Figures], base: Figures, about: dict[str, Any]) -> dict[str, Any]:
-    """Medians, and for each figure that the floor has as well, its ratio to the floor's median with the spread."""
+    """Return medians, and the ratio to the floor's median, with lowest and highest, for each figure of the floor."""
     medians = _medians(runs)
     ratios = {
         name: {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it was measured on."""
+"""Describe the machine of the measurements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sites import Site
 
 
 def describe() -> dict[str, Any]:
-    """This machine, which is the controller, and the nodes, which share its processors."""
+    """Describe this machine, which is the controller, and the nodes, which use the same processors."""
     return {
         "processor": _first(r"model name\s*:\s*(.*)", "/proc/cpuinfo"),
         "cores": os.cpu_count(),
@@ -41,7 +41,7 @@ def _collection(name: str) -> str:
 
 
 def _nodes() -> list[str]:
-    """Debian's release and Python's of each."""
+    """Return name, release of Debian and version of Python of each node."""
     said = "echo node: $(hostname), Debian $(cat /etc/debian_version), $(python3 -V)"
     command = Site("machine").shell(said)
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nodes have before anything is measured, and how it goes away again: scripts that run there as root."""
+"""Prepare nodes for measurements, and clean them up, by scripts that run on the nodes as root."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NOTHING = (
     " /etc/grid-security/hostcert.pem /etc/grid-security/hostkey.pem /etc/grid-security/grid-mapfile"
 )
 
-# The distribution's packages come from a repository on the node itself, as the nodes have no way out.
+# The distribution's packages come from a repository on the node itself, because nodes have no access to the network.
 _REPOSITORY = "/var/lib/bench-repository"
 _APT = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --yes"
 NO_PACKAGES = f"{_APT} purge 'igtf-policy-*' >/dev/null; {NO_ANCHORS}"
 
 
 def old_packages() -> str:
-    """The packages of the release before."""
+    """Return the command that installs the packages of the previous release."""
     versions = [f"{_field(path, 'Package')}={_field(path, 'Version')}" for path in workload.packages("old")]
     return f"{_APT} install {' '.join(versions)} >/dev/null"
 
@@ -40,7 +40,7 @@ def run(site: Site, script: str) -> None:
 
 
 def add_repository(site: Site) -> None:
-    """A repository on each node with both releases, known to apt."""
+    """Create a repository with both releases on each node, and add it to apt."""
     archive = _repository()
     run(site, f"mkdir -p {_REPOSITORY}")
     harness.run(site.module("ansible.builtin.unarchive", src=str(archive), dest=_REPOSITORY))
@@ -49,7 +49,7 @@ def add_repository(site: Site) -> None:
 
 
 def remove_repository(site: Site) -> None:
-    """The nodes as they were."""
+    """Remove the packages, the repository and its apt source."""
     run(site, f"{NO_PACKAGES}; rm -rf {_REPOSITORY} /etc/apt/sources.list.d/bench.list")
 
 

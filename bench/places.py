@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are."""
+"""Define the paths that the measurements use."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ BENCH = ROOT / "bench"
 DOCS = ROOT / "docs"
 RESULTS = BENCH / "results"
 PLAYBOOKS = BENCH / "playbooks"
-WORK = ROOT / "build/bench"  # what measurements need: made once, used again
-ANSIBLE_HOME = WORK / "ansible-home"  # apart from the user's: what runs keep there is taken away again
+WORK = ROOT / "build/bench"  # inputs of measurements: made once, used again
+ANSIBLE_HOME = WORK / "ansible-home"  # not the user's own, because measurements remove the cache in it
 SSH_CONFIG = ROOT / "build/cluster/ssh_config"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How cost grows, as SVG in docs/plots: the same results give the same bytes."""
+"""Draw how cost grows, as SVG in docs/plots. The same results give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Line = list[tuple[float, float]]
 
 
 def draw(results: dict[str, Any]) -> None:
-    """All plots that the results suffice for."""
+    """Draw all plots, if the results of the suite ``growth`` exist."""
     if "growth" not in results:
         return
     comparisons = {one["title"]: one for one in results["growth"]["comparisons"]}
@@ -38,7 +38,7 @@ def _by_step(comparison: dict[str, Any], size: str) -> dict[str, Line]:
 
 
 def hosts(growth: dict[str, Any]) -> dict[str, Line]:
-    """Seconds over hosts, by what is done and with how many forks."""
+    """Return seconds over hosts, for each step and number of forks."""
     lines: dict[str, Line] = {}
     for comparison in growth["comparisons"]:
         for case in comparison["cases"].values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the results into docs/performance.md, between its markers, and draw docs/plots: report.py."""
+"""Write the results between the markers of docs/performance.md, and draw docs/plots. Usage: report.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _sections(results: Results) -> dict[str, Callable[[], str]]:
-    """What stands between the markers of each name, for the suites that have been run."""
+    """Return a writer for each pair of markers, for the suites that have results."""
     sections: dict[str, Callable[[], str]] = {
         name: lambda result=result: suite(result)  # type: ignore[misc]
         for name, result in results.items()
@@ -39,22 +39,28 @@ def _sections(results: Results) -> dict[str, Callable[[], str]]:
 
 
 def _between(text: str, name: str, content: str) -> str:
-    """The text with this content between the markers, which a page may lack."""
+    """Return the text with this content between the markers. A page without these markers stays as it is."""
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     return re.sub(f"{start}.*?{end}", lambda _match: f"{start}\n{content}\n{end}", text, flags=re.DOTALL)
 
 
 def suite(result: dict[str, Any]) -> str:
-    """A table for each comparison."""
-    return "\n".join(f"\n**{one['title']}**\n\n{comparison(one)}\n" for one in result["comparisons"])
+    """Return a caption and a table for each comparison."""
+    return "\n".join(f"\n{_caption(found)}\n\n{comparison(found)}\n" for found in result["comparisons"])
 
 
-def comparison(one: dict[str, Any]) -> str:
-    """Ratios to the floor with their spread; and the figures of this machine, to see what the ratios are of."""
-    head = f"| | ratio to {one['floor']} | lowest to highest | runs | s | CPU s | largest process, MiB |"
-    extra = sorted({name for case in one["cases"].values() for name in case["medians"]} - _USUAL)
+def _caption(found: dict[str, Any]) -> str:
+    """Return the title, with the iterations of the stored keys if all cases have the same number."""
+    title, iterations = f"**{found['title']}**", found.get("iterations")
+    return f"{title} (stored keys with {iterations:,} iterations)" if iterations else title
+
+
+def comparison(found: dict[str, Any]) -> str:
+    """Return a table: the ratios to the floor with lowest and highest, and the figures of this machine."""
+    head = f"| | ratio to {found['floor']} | lowest to highest | runs | s | CPU s | largest process, MiB |"
+    extra = sorted({name for case in found["cases"].values() for name in case["medians"]} - _USUAL)
     lines = [head + "".join(f" {name} |" for name in extra), "|---|---|---|---|---|---|---|" + "---|" * len(extra)]
-    return "\n".join([*lines, *(_row(name, case, extra) for name, case in one["cases"].items())])
+    return "\n".join([*lines, *(_row(name, case, extra) for name, case in found["cases"].items())])
 
 
 _USUAL = {"seconds", "cpu", "peak_mib"}
@@ -69,7 +75,7 @@ def _row(name: str, case: dict[str, Any], extra: list[str]) -> str:
 
 
 def machine(described: dict[str, Any]) -> str:
-    """The machine as a list."""
+    """Return the description of the machine as a list."""
     return "\n".join(f"- {name}: {_shown(value)}" for name, value in described.items())
 
 

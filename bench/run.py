@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure suites on the nodes of the cluster, and keep the results: run.py [SUITE...] [--rounds N]."""
+"""Measure suites on the nodes of the cluster, and keep the results. Usage: run.py [SUITE...] [--rounds N]."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SUITES = ("trust", "copy", "credentials", "node", "growth", "vault", "memory", "
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all if none is named")
-    parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured at most")
+    parser.add_argument("--rounds", type=int, default=5, help="the largest number of measurements of each case")
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help="comparisons with this in their title, and keep the others' results"
+        "--only", default="", metavar="TEXT", help="measure comparisons with TEXT in the title; keep the other results"
     )
     chosen = parser.parse_args()
     os.environ["ANSIBLE_HOME"] = str(ANSIBLE_HOME)
@@ -35,15 +35,15 @@ def main() -> None:
 
 
 def _run(name: str, rounds: int, only: str) -> bool:
-    """Whether all of it could be measured. What was measured is kept, as each comparison stands for itself."""
+    """Measure one suite, and return whether it is complete. Each comparison is kept as soon as it is measured."""
     suite = importlib.import_module(f"suites.{name}")
     print(f"== {name}", file=sys.stderr, flush=True)
     path, described = RESULTS / f"{name}.json", machine.describe()
     try:
         comparisons = suite.comparisons()
         found = _found_before(path, described) if only else {}
-        for one in [one for one in comparisons if only in one.title]:
-            found[one.title] = measure(one, rounds)
+        for chosen in [comparison for comparison in comparisons if only in comparison.title]:
+            found[chosen.title] = measure(chosen, rounds)
             known = [found[other.title] for other in comparisons if other.title in found]
             path.write_text(json.dumps({"machine": described, "comparisons": known}, indent=1) + "\n")
     except Failed as error:
@@ -55,7 +55,7 @@ def _run(name: str, rounds: int, only: str) -> bool:
 
 
 def _found_before(path: Path, described: dict[str, Any]) -> dict[str, Any]:
-    """Comparisons by title, if they were measured on the same machine with the same software."""
+    """Return the comparisons by title, if they were measured on the same machine with the same software."""
     known = json.loads(path.read_text()) if path.exists() else {"machine": None}
     return {one["title"]: one for one in known["comparisons"]} if known["machine"] == described else {}
 

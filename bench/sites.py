@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inventories, and the commands that run against them."""
+"""Write inventories, and build the commands that use them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import yaml
 from places import ANSIBLE_HOME, PLAYBOOKS, ROOT, SSH_CONFIG, WORK
 
-_SOCKETS = "/run/grid-security-cluster/ssh"  # where molecule's inventory has them, so that nodes that go close them
+# The directory of the inventory of molecule: a node that is destroyed closes its connections there.
+_SOCKETS = "/run/grid-security-cluster/ssh"
 _REAL = {
     "ansible_user": "admin",
     "ansible_become": True,
     "ansible_python_interpreter": "/usr/bin/python3",
-    # Longer than anything that runs without ssh: opening a connection would count for whoever comes next.
+    # Longer than any command without ssh. Otherwise the next command would open a connection, and be slower for it.
     "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=1800s",
     "ansible_ssh_common_args": f"-F {SSH_CONFIG} -o ControlPath={_SOCKETS}/%C",
 }
@@ -24,25 +25,25 @@ Hosts = dict[str, dict[str, Any]]
 
 
 def nodes() -> Hosts:
-    """The worker nodes of the cluster."""
+    """Return the worker nodes of the cluster."""
     inventory = yaml.safe_load((ROOT / "molecule/inventory/hosts.yml").read_text())
     hosts = inventory["all"]["children"]["workers"]["hosts"]
     return {name: {"ansible_host": host["ansible_host"], **_REAL} for name, host in hosts.items()}
 
 
 def aliases(count: int) -> Hosts:
-    """So many hosts, behind which are the same few nodes, so that the controller's work is apart from theirs."""
+    """Return ``count`` hosts that are the same few nodes, to measure the controller's work for many hosts."""
     real = list(nodes().values())
     return {f"node{number:03}": real[number % len(real)] for number in range(count)}
 
 
 def local(count: int) -> Hosts:
-    """So many hosts that are this machine."""
+    """Return ``count`` hosts that are this machine."""
     return {f"local{number:03}": _LOCAL for number in range(count)}
 
 
 class Site:
-    """An inventory below build/bench: its hosts, and variables that all of them have."""
+    """Hold an inventory below build/bench: its hosts, and the variables of all hosts."""
 
     def __init__(self, name: str, hosts: Hosts | None = None, **variables: Any) -> None:
         self.directory = WORK / "sites" / name
@@ -54,7 +55,7 @@ class Site:
         return self._write(f"group_vars/all/{name}.yml", text)
 
     def beside(self, name: str) -> Path:
-        """A file that belongs to the site, where the inventory does not read it."""
+        """Return the path of a file for the site, outside the inventory's directory."""
         return self.directory.with_name(f"{self.directory.name}-{name}")
 
     def _write(self, name: str, text: str) -> Path:
@@ -64,16 +65,16 @@ class Site:
         return path
 
     def play(self, playbook: str, *options: str, **variables: Any) -> list[str]:
-        """The command that runs a playbook, with variables that are for this command only."""
+        """Return the command that runs a playbook, with variables for this command only."""
         extra = ["--extra-vars", json.dumps(variables)] if variables else []
         return ["ansible-playbook", "-i", str(self.directory), *options, *extra, str(PLAYBOOKS / f"{playbook}.yml")]
 
     def shell(self, script: str) -> list[str]:
-        """The command that runs a script on all hosts, as root."""
+        """Return the command that runs a script on all hosts, as root."""
         return [*self._module("ansible.builtin.raw"), script]
 
     def module(self, name: str, **options: Any) -> list[str]:
-        """The command that runs one module on all hosts, as root."""
+        """Return the command that runs one module on all hosts, as root."""
         return [*self._module(name), json.dumps(options)]
 
     def _module(self, name: str) -> list[str]:
@@ -81,10 +82,10 @@ class Site:
 
 
 def forget() -> list[str]:
-    """The command that makes the controller one that has never rendered anything."""
+    """Return the command that removes the controller's cache."""
     return ["rm", "-rf", str(ANSIBLE_HOME / "grid.security")]
 
 
 def pipelined(command: list[str]) -> list[str]:
-    """The same without temporary files for modules on the node."""
+    """Return the same command with pipelining: no temporary files for modules on the node."""
     return ["env", "ANSIBLE_PIPELINING=1", *command]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run with nothing to do takes on controllers for many nodes, from the processor time that one node costs.
+"""Estimate the time of a run with nothing to do for many nodes, from the processor time that one node costs.
 
-The controller's processors are what runs out first: with enough forks, waiting for nodes happens side by side. So the
-time is hosts × seconds of processor time per host ÷ cores, and as many forks are needed as keep the cores busy.
+The controller's processors are the limit: with enough forks, Ansible waits for many nodes at the same time. So the
+time is hosts × seconds of processor time per host ÷ cores. The forks are the number that keeps all cores busy.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ LIMIT = 600.0  # seconds that a run may take
 
 
 def per_host(growth: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """Processor time of one host, with many hosts, less what one command costs; and an upper bound of its time by the
-    clock, which is that of a whole command; in seconds, by case.
+    """Return, for each case, the processor time of one host and an upper bound of its elapsed time, in seconds.
 
-    What a command costs before its first host is that of the smallest comparison's floor, counted once.
+    The processor time is that of a command with many hosts without the cost of the command itself. This cost is the
+    floor of the smallest comparison, counted once. The upper bound is the elapsed time of a whole command.
     """
     (comparison,) = [one for one in growth["comparisons"] if one["title"].startswith("Controller")]
     users = next(one for one in growth["comparisons"] if one["title"] == "Users")
@@ -32,7 +32,7 @@ def per_host(growth: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def table(growth: dict[str, Any]) -> str:
-    """By number of nodes: seconds, forks, controllers for a run within the limit."""
+    """Return a table of seconds, forks and controllers for each number of nodes."""
     lines = [
         f"| | nodes | s on {CORES} cores | forks at most | controllers for {LIMIT:.0f} s |",
         "|---|---|---|---|---|",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Units and the main integration target over versions of ansible-core, cryptography and Python.
+"""Run the unit tests and the integration target pkcs12_pem over versions of ansible-core, cryptography and Python.
 
-Each row is a controller (its Python, ansible-core, cryptography) and the Python of a node, which has the same
-cryptography for ``remote_src``. Interpreters are found on PATH and in pyenv. Nodes with a Python that is too old are
-tried with each ansible-core as well.
+Each row is a controller (Python, ansible-core, cryptography) and the Python of a node. The node has the same
+cryptography, for ``remote_src``. Interpreters are found on PATH and in pyenv. The tests of nodes with a Python that
+is too old run with each ansible-core except the newest. ``make functional`` runs them with the newest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
 os.environ["PATH"] = os.pathsep.join([*sorted(glob.glob(f"{pyenv}/versions/*/bin")), os.environ["PATH"]])
 nox.options.envdir = str(ROOT / "build/matrix")
 nox.options.reuse_venv = "yes"
-nox.options.error_on_missing_interpreters = True  # a row left out would be a claim not seen
+nox.options.error_on_missing_interpreters = True  # a missing interpreter fails, so that no row is left out
 
 
 def rows() -> list[nox.param]:
@@ -54,9 +54,9 @@ def matrix(session: nox.Session, cryptography: str, node: str) -> None:
     session.run(str(interpreter / "bin/pip"), "install", "--quiet", f"cryptography{cryptography}", external=True)
     session.env["PYTHONPATH"] = session.env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "build/collections")
     session.env["ANSIBLE_ROLES_PATH"] = str(TREE / "tests/integration/targets")
-    if core or cryptography:  # with the newest of both, `make unit` has run them, and nodes are nothing to them
+    if core or cryptography:  # `make unit` runs them with the newest of both; they do not use the Python of the node
         session.run("pytest", "-q", "-n", "auto", "-c", str(ROOT / "pyproject.toml"), str(TREE / "tests/unit"))
-    if core:  # each version of ansible-core stops other old versions of Python; `make functional` tries the newest
+    if core:  # each ansible-core refuses other old versions of Python; `make functional` tests the newest
         test = TREE / "tests/functional/test_old_python.py"
         session.run("pytest", "-q", "-n", "auto", "-c", str(ROOT / "pyproject.toml"), str(test))
     host = f"localhost ansible_connection=local ansible_python_interpreter={interpreter}/bin/python"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notes each opening of an archive, by whatever process of the controller: one line in the file BENCH_OPENED."""
+"""Append a line to the file BENCH_OPENED for each archive that a process of the controller opens."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Python, with a note in /run/bench-peak of how large it became (KiB, largest process)."""
+"""Run Python, and append the peak of its memory to /run/bench-peak (KiB, largest process)."""
 
 import os
 import sys

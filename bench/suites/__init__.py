@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured. Each module has ``comparisons``, which prepares the nodes and says what is compared with what."""
+"""Define the suites. Each module has ``comparisons``, which prepares the nodes and returns the comparisons."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release of IGTF copied file by file, once: it takes eight minutes."""
+"""Measure a release of IGTF that is copied file by file, once, because it takes eight minutes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users' credentials placed by what users would pick: first, again, one renewed, all renewed."""
+"""Compare tools that place users' credentials: first, with nothing to do, with one and with all renewed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sites import Site, forget
 
 STEPS = ("first", "nothing to do", "one renewed", "all renewed")
 _AGAIN = STEPS[:2]
-_ONE_STEP = STEPS[:1]  # of those who rewrite everything each time: the others cost the same
-Chosen = dict[str, tuple[str, ...]]  # which steps of which peer
+_ONE_STEP = STEPS[:1]  # for tools that rewrite everything in each run: the other steps cost the same
+Chosen = dict[str, tuple[str, ...]]  # the steps of each tool
 _ALONE: Chosen = {
     "grid_security": _AGAIN,
     "shell": _ONE_STEP,
@@ -30,7 +30,7 @@ def comparisons() -> list[Comparison]:
         _comparison("1 user", "openssl", 1, _ALONE),
         _comparison("10 users", "openssl", 10, _SEVERAL),
         _comparison("50 users", "openssl", 50, _MANY),
-        _comparison("50 users, 600,000 rounds", "firefox", 50, _FIREFOX),
+        _comparison("50 users, archives with 600,000 iterations", "firefox", 50, _FIREFOX),
     ]
 
 
@@ -40,7 +40,7 @@ def _comparison(title: str, style: str, count: int, chosen: Chosen) -> Compariso
     for peer, steps in chosen.items():
         clear = [sites["first"].shell(nodes.NO_CREDENTIALS), ["rm", "-rf", str(WORK / "converted")], forget()]
         sequences.append([_case(peer, sites[step], step, clear if step == "first" else []) for step in steps])
-    return Comparison(title, Case("ping", sites["first"].play("ping")), sequences)
+    return Comparison(title, Case("ping", sites["first"].play("ping")), sequences, iterations=workload.ITERATIONS)
 
 
 def _case(peer: str, site: Site, step: str, prepare: list[list[str]]) -> Case:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How cost grows with users, trust anchors and hosts; what forks and pipelining do about it."""
+"""Measure how cost grows with users, trust anchors and hosts, and the effect of forks and pipelining."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sites import Site, aliases, forget, local, pipelined
 USERS = (1, 10, 50, 200, 500)
 ANCHORS = (1, 10, 40, ALWAYS)
 HOSTS = (1, 10, 30, 100, 300)
-_FEW_HOSTS = 30  # up to here with few forks as well: with more hosts minutes per run, for what is known by then
+_FEW_HOSTS = 30  # up to this number also with few forks: more hosts would take minutes and show nothing new
 FORKS = (5, 50)
 ALIASES = 30
 
@@ -25,14 +25,14 @@ def comparisons() -> list[Comparison]:
 
 
 def _users() -> Comparison:
-    """The prepared state of one size is that of no other: what is there beyond it stays untouched."""
+    """Measure each number of users. Each first run starts without credentials."""
     site = Site("users")
     sequences = []
     for count in USERS:
         play = Site(f"users-{count}", user_credentials=workload.credentials(count)).play("credentials/grid_security")
         clear = site.shell(nodes.NO_CREDENTIALS)
         sequences.append(_first_and_again(f"{count} users", play, clear, users=count))
-    return Comparison("Users", Case("ping", site.play("ping")), sequences)
+    return Comparison("Users", Case("ping", site.play("ping")), sequences, iterations=workload.ITERATIONS)
 
 
 def _anchors() -> Comparison:
@@ -49,9 +49,9 @@ def _anchors() -> Comparison:
 
 
 def _controller() -> Comparison:
-    """Many hosts with one user and with many, so that the same rendering is shared by many.
+    """Measure many hosts, with one user and with many users, so that all hosts use the same conversions.
 
-    With a fork for each: ansible waits for a free one in a loop, which would count as work of the controller's.
+    There is a fork for each host. Otherwise Ansible waits for a free fork in a loop, which takes processor time.
     """
     hosts = aliases(ALIASES)
     forks = ("--forks", str(ALIASES))
@@ -66,6 +66,7 @@ def _controller() -> Comparison:
         f"Controller, {ALIASES} hosts",
         Case("ping", Site("controller", hosts).play("ping", *forks), about={"hosts": ALIASES}),
         sequences,
+        iterations=workload.ITERATIONS,
     )
 
 
@@ -79,11 +80,11 @@ def _pipelining() -> Comparison:
             "50 users with pipelining", pipelined(play), site.shell(nodes.NO_CREDENTIALS), pipelining=True
         ),
     ]
-    return Comparison("Pipelining", Case("ping", ping), sequences)
+    return Comparison("Pipelining", Case("ping", ping), sequences, iterations=workload.ITERATIONS)
 
 
 def _hosts(count: int) -> Comparison:
-    """Hosts that are this machine, each with a directory for the same user."""
+    """Measure ``count`` hosts that are this machine, each with its own directory for the same user."""
     directory = WORK / "local"
     items = []
     for item in workload.credentials(1):
@@ -104,7 +105,8 @@ def _hosts(count: int) -> Comparison:
     sequences = [[first, again(many)]]
     if count <= _FEW_HOSTS:
         sequences = [[first, again(many), again(few)], [case("ping", "ping", few)]]
-    return Comparison(f"{count} local hosts", case("ping", "ping", many), sequences)
+    ping = case("ping", "ping", many)
+    return Comparison(f"{count} local hosts", ping, sequences, iterations=workload.ITERATIONS)
 
 
 def _first_and_again(name: str, play: list[str], clear: list[str], **about: Any) -> list[Case]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The largest process on the controller and on the node, with 500 users."""
+"""Measure the largest process on the controller and on the node, with 500 users."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import nodes
+import workload
 from harness import Case, Comparison, Figures, run
 from places import BENCH
 from sites import Site, forget
@@ -17,7 +18,7 @@ _PYTHON, _PEAK = "/usr/local/bin/bench-python", "/run/bench-peak"
 
 
 def comparisons() -> list[Comparison]:
-    """The node's Python is started by a program that notes how large it became."""
+    """Start the node's Python by a program that records the peak of its memory."""
     site = whole("memory", 500)
     nodes.run(site, nodes.ACCOUNTS)
     source = str(BENCH / "on_node/note_peak.py")
@@ -41,7 +42,7 @@ def comparisons() -> list[Comparison]:
         case("node with 500 users, first", "role", nodes.NOTHING, role="node"),
         case("node with 500 users, nothing to do", "role", role="node"),
     ]
-    return [Comparison("Largest process", case("ping", "ping"), [users, node])]
+    return [Comparison("Largest process", case("ping", "ping"), [users, node], iterations=workload.ITERATIONS)]
 
 
 def clean() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole node, in one call and role by role: what a site that runs this every half hour pays for."""
+"""Measure a whole node, in one call and role by role: the cost of a site that runs every half hour."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def comparisons() -> list[Comparison]:
         "node, first", site.play("role", bench_role="node"), [site.shell(nodes.NOTHING), forget()], changes=True
     )
     return [
-        Comparison("Nothing to do, by role", ping, [*roles, [_one_by_one(site)]]),
-        Comparison("A whole node", ping, [[first, _role(site, "node")]]),
+        Comparison("Nothing to do, by role", ping, [*roles, [_one_by_one(site)]], iterations=workload.ITERATIONS),
+        Comparison("A whole node", ping, [[first, _role(site, "node")]], iterations=workload.ITERATIONS),
     ]
 
 
 def whole(name: str, users: int) -> Site:
-    """Nodes that have everything."""
+    """Return nodes with all parts."""
     return Site(
         name,
         trust_anchors_sources=[
@@ -48,7 +48,7 @@ def _role(site: Site, role: str) -> Case:
 
 
 def _unchecked(site: Site, role: str) -> Case:
-    """Without the task that ansible puts before a role to check its variables; the action checks them anyway."""
+    """Run a role without Ansible's task that checks the role's variables. The action checks its options anyway."""
     play = site.play("role_unchecked", bench_role=role)
     return Case(f"{role} with rolespec_validate: false", play, about={"role": role}, changes=False)
 

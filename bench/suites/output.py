@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much a run with -v prints: 200 users on each node, one of whom has a renewed certificate."""
+"""Measure the output of a run with -v: 200 users on each node, and one renewed certificate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def comparisons() -> list[Comparison]:
     nodes.run(before, f"{nodes.ACCOUNTS}; {nodes.NOTHING}")
     commands = {f"{role}, one of {USERS} renewed, -v": role for role in ("user_credentials", "node")}
     sequences = [[_case(name, before, after, role)] for name, role in commands.items()]
-    return [Comparison("Bytes of output", Case("ping", before.play("ping", "-v"), prints=True), sequences)]
+    ping = Case("ping", before.play("ping", "-v"), prints=True)
+    return [Comparison("Bytes of output", ping, sequences, iterations=workload.ITERATIONS)]
 
 
 def _case(name: str, before: Site, after: Site, role: str) -> Case:

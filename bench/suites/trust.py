@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release of IGTF placed by what users would pick: first, again, one CA changed, after the release before."""
+"""Compare tools that place a release of IGTF: first, with nothing to do, with one changed CA, as an upgrade."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def clean() -> None:
 
 
 def _on_disk() -> Comparison:
-    """On this machine, as the nodes have their files in memory, where it costs nothing to wait for the disk.
+    """Measure on this machine, because the nodes have their files in memory, where a flush to disk costs nothing.
 
-    What was there before is moved away: ext4 is slow to make files for some time after as many were removed.
+    Old files are moved away and not removed: after many files are removed, ext4 creates files slowly for some time.
     """
     site, path = Site("disk", local(1)), _DISK / "certificates"
     clear = f'mkdir -p {path} && mv {path} "$(mktemp -d {_DISK}/before.XXXXXX)" && mkdir {path} && sync -f {path}'
@@ -56,7 +56,7 @@ def sequence(
     path: str = nodes.TRUST,
     clear: list[str] | None = None,
 ) -> list[Case]:
-    """The steps of one peer, each starting where the one before ended.
+    """Return the steps of one tool. Each step starts in the state that the step before it left.
 
     :param clear: the command that empties the trust directory ``path``.
     """
@@ -80,13 +80,13 @@ def _play(site: Site, peer: str, release: str, path: str) -> list[str]:
 
 
 def _packages(site: Site) -> list[Case]:
-    """The distribution's packages, which cannot differ in one CA."""
+    """Return the steps of the distribution's packages. There is no package with one changed CA."""
     play, clear = site.play("trust/package"), site.shell(nodes.NO_PACKAGES)
     old = site.shell(nodes.old_packages())
     about = {"peer": "package"}
     return [
         Case("package, first", play, [clear], about={**about, "step": "first"}, changes=True),
         Case("package, nothing to do", play, about={**about, "step": "nothing to do"}, changes=False),
-        # Other peers must not find the links that the packages make, nor dpkg what they leave.
+        # The packages' links must not stay for the other tools, and dpkg must not find files of the other tools.
         Case("package, upgrade", play, [clear, old], about={**about, "step": "upgrade"}, changes=True),
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Passphrases in the clear, in a file that is vaulted as a whole, and as inline strings that are vaulted one by one."""
+"""Compare passphrases in the clear, in a file that is vaulted as a whole, and in vaulted inline strings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _comparison(title: str, hosts: Hosts) -> Comparison:
         command = site.play("credentials/grid_security", *forks, "--vault-password-file", str(_PASSWORD))
         sequences.append([Case(f"{way}, nothing to do", command, about={"way": way}, changes=False)])
     ping = Case("ping", Site(f"vault-{len(hosts)}", hosts).play("ping", *forks))
-    return Comparison(f"{USERS} users, {title}", ping, sequences)
+    return Comparison(f"{USERS} users, {title}", ping, sequences, iterations=workload.ITERATIONS)
 
 
 def _clear() -> str:
@@ -48,7 +48,7 @@ def _file() -> str:
 
 
 class _Vaulted(str):
-    """A string that YAML shows with the tag !vault."""
+    """Mark a string that YAML writes with the tag !vault."""
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster program itself: nothing changes twice, nothing is left behind, whatever moment it was killed at."""
+"""Test the cluster program: a second call changes nothing, and nothing stays behind, also after a kill."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NODES = ["wn1", "wn2", "wn3", "se"]
 
 
 class Clone:
-    """A copy of what the program needs, with a ``build`` of its own."""
+    """Hold a copy of the program's files with its own ``build``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -49,7 +49,7 @@ class Clone:
 
 
 def traces(clone: Clone) -> set[str]:
-    """All that a cluster could leave on this machine, where others work at the same time."""
+    """Return everything that a cluster could leave on this machine, where others work at the same time."""
     links = [one["ifname"] for one in json.loads(subprocess.check_output(["ip", "-json", "link"]))]
     groups = [path for pattern in ("grid-*/**", "*/grid-*/**") for path in Path("/sys/fs/cgroup").glob(pattern)]
     files = [path for pattern in ("grid-*", "systemd/**/gs-*") for path in Path("/run").glob(pattern)]
@@ -65,13 +65,13 @@ def traces(clone: Clone) -> set[str]:
 
 
 def _processes(clone: Clone) -> Iterator[str]:
-    """Those that are in a node or in an image, or were called with the name of one."""
+    """Return processes in a node or an image, and processes with such a name in their arguments."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().replace("\0", " ")
             places = [os.readlink(process / name) for name in ("cwd", "root", "exe")]
             groups = (process / "cgroup").read_text()
-        except OSError:  # it has ended, or is about to be reaped
+        except OSError:  # the process has ended, or its parent is about to reap it
             continue
         if any(str(clone.root) in word for word in [words, *places]) or "gs-" in words or "grid-" in groups:
             yield words
@@ -79,7 +79,7 @@ def _processes(clone: Clone) -> Iterator[str]:
 
 @pytest.fixture(name="clone")
 def _clone(tmp_path: Path) -> Iterator[Clone]:
-    """A clone that uses the images of this one."""
+    """Make a clone that uses the images of this clone."""
     clone = Clone(tmp_path / "a clone")
     images = ROOT / "build/images"
     images.mkdir(parents=True, exist_ok=True)

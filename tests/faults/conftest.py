@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories whose changes are interrupted, and how often that was done."""
+"""Provide directories for interrupted changes, and count the interruptions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ansible_collections.grid.security.tests.support.faults.changes import CHANG
 from ansible_collections.grid.security.tests.support.faults.strace import Engine
 
 ROOT = os.geteuid() == 0
-USER = "games" if ROOT else getpass.getuser()  # an account that every machine has, and nothing runs as
+USER = "games" if ROOT else getpass.getuser()  # an account of every machine, without processes
 LONG = bool(os.environ.get("FAULTS_LONG"))
 CREDENTIALS = ["placement", "renewal", "resumption", "renewal with backup", "passphrase", "narrowing", "removal"]
-ROOTS = ["host credential"]  # what only root does, in directories of its own
+ROOTS = ["host credential"]  # changes that only root makes, in its own directories
 STORES = ["first anchors", "upgrade", "downgrade", "VOMS", "VOMS taken over"]
 
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can take another user's rights")
@@ -29,10 +29,10 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 
 def cases(*names: str, by_root: list[str] | None = None) -> list[Any]:
-    """Each change with the rights of the user who owns the directory, and each that root does for them or itself.
+    """Return each change with the rights of the directory's owner, and each change as root.
 
-    :param by_root: those of the latter that short runs have, where other than all credentials: for each of these an
-        interpreter has to start.
+    :param by_root: the changes as root in short runs; None: all credentials. Each takes the start of an
+        interpreter.
     """
     by_root = [*CREDENTIALS, *ROOTS] if by_root is None else by_root
     own = [pytest.param((name, "user"), id=name) for name in names if name not in ROOTS]
@@ -48,7 +48,7 @@ def _engines() -> Iterator[dict[str, Engine]]:
 
 @pytest.fixture(name="room")
 def _room() -> Iterator[Path]:
-    """A directory of that user, in memory where that is possible, so that disks do not slow us down."""
+    """Yield a directory of the user, in memory if possible, so that the disk does not slow down the tests."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="grid-security-", dir=memory) as name:
         base = Path(name).resolve()
@@ -72,7 +72,7 @@ def _count(record_property: Any) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How much was tried."""
+    """Print how much was tested."""
     counts: Counter[str] = Counter()
     for report in [one for reports in terminalreporter.stats.values() for one in reports]:
         for name, number in getattr(report, "user_properties", []) if getattr(report, "when", "") == "call" else []:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-playbook is killed, with all that it started, at each new file in a temporary directory on either side.
+"""Kill ansible-playbook and all its processes at each new file in a temporary directory of controller or node.
 
-Ansible removes those directories when it ends; killed, it cannot. So nothing may lie there that opens a credential, and
-nothing that others may read.
+Ansible removes these directories at its end, but not if it is killed. So they must contain nothing that opens a
+credential, and nothing that others may read.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ansible_collections.grid.security.tests.support import pki
 IMPORT, STORE, VAULT = "planted-import-4711", "planted-store-0815", "planted-vault-1234"
 MARK = "GRID_SECURITY_TEST_RUN"  # in the environment of all processes of a run
 TEMPORARY = ("controller", "node", "tmp")
-MOST = 40  # files that a run may make; it makes about eight
+MOST = 40  # the most files of a run; it makes about eight
 
 
 def start(root: Path, arguments: dict[str, Any], pipelining: bool) -> subprocess.Popen[bytes]:
-    """A run that has just begun."""
+    """Start a run."""
     tasks = [{"grid.security.pkcs12_pem": arguments}]
     (root / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     (root / "hosts").write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
@@ -59,7 +59,7 @@ def files(root: Path) -> set[Path]:
 
 
 def killed_at_file(root: Path, run: subprocess.Popen[bytes], number: int) -> bool:
-    """Kill the run and all that it started when it has made so many files; False if it does not make that many."""
+    """Kill the run and its processes when it has made ``count`` files. Return False if it makes fewer files."""
     seen: set[Path] = set()
     while run.poll() is None and len(seen) < number:
         seen |= files(root)
@@ -73,7 +73,7 @@ def killed_at_file(root: Path, run: subprocess.Popen[bytes], number: int) -> boo
 
 
 def processes_of(root: Path) -> Iterator[int]:
-    """Those that carry the mark of a run and are not dead yet."""
+    """Return the living processes with the mark of a run."""
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if f"{MARK}={root}\0".encode() in path.read_bytes():
@@ -83,7 +83,7 @@ def processes_of(root: Path) -> Iterator[int]:
 
 
 def secrets_of(one: pki.Credential, archive: bytes) -> list[bytes]:
-    """What opens the credential, as it is and in Base64, also of PEM, as contents travel."""
+    """Return the secrets of the credential as text, in Base64, and in the Base64 of PEM, as contents are sent."""
     pem, der = (
         one.key.private_bytes(form, PrivateFormat.PKCS8, NoEncryption()) for form in (Encoding.PEM, Encoding.DER)
     )
@@ -92,7 +92,7 @@ def secrets_of(one: pki.Credential, archive: bytes) -> list[bytes]:
 
 
 def forms(secret: bytes) -> list[bytes]:
-    """Its first bytes, and the same in Base64 wherever that begins."""
+    """Return the first bytes, and their Base64 at each possible offset."""
     return [secret[:40]] + [base64.b64encode(secret[offset:48])[:-4].rstrip(b"=") for offset in range(3)]
 
 
@@ -126,6 +126,6 @@ def test_nothing_that_opens_a_credential_is_left(room: Path, case: str, count: A
 
 
 def is_private(path: Path, root: Path) -> bool:
-    """Whether nobody else comes by."""
+    """Return whether no other account can reach the path."""
     above = [one for one in (path, *path.parents) if one.is_relative_to(root) and one != root]
     return any(not stat.S_IMODE(one.stat().st_mode) & 0o077 for one in above)

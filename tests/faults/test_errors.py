@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every system call of a change fails, once or from then on, as on disks that are full, broken or read-only."""
+"""Let each system call of a change fail, once or from then on, as on disks that are full, broken or read-only."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def errors(call: strace.Call) -> list[str]:
 
 
 def failed(change: Change, injections: list[str], error: str, once: bool) -> Iterator[str]:
-    """What is wrong after a run in which something failed, and after the next run."""
+    """Yield the problems after a run with an error, and after the next run."""
     answer, calls = change.run(*injections)
     if "outcomes" not in answer:
         yield f"a traceback: {answer}"
@@ -60,9 +60,9 @@ def failed(change: Change, injections: list[str], error: str, once: bool) -> Ite
     if outcome.get("failed"):
         yield from unclear(change, outcome, error)
         yield from wrong(change, outcome, once and "unlink" not in [call.kind for call in calls if call.error == error])
-    elif outcome.get("needs") and not change.request.contents:  # a file cannot be read, so it would be written anew
+    elif outcome.get("needs") and not change.request.contents:  # a file cannot be read, so it would be written again
         yield from (f"more is needed, and yet: {problem}" for problem in change.differs_from(change.before))
-    else:  # the lock file stays if it cannot be removed: it holds nothing, and the next run takes it over
+    else:  # the lock file stays if it cannot be removed: it is empty, and the next run uses it
         stuck = {path for call in calls if call.error and call.kind == "unlink" for path in call.paths if is_lock(path)}
         problems = change.differs_from(change.after, but={os.path.relpath(path, change.root) for path in stuck})
         yield from (f"though all went well: {problem}" for problem in problems)
@@ -70,7 +70,7 @@ def failed(change: Change, injections: list[str], error: str, once: bool) -> Ite
 
 
 def wrong(change: Change, outcome: dict[str, Any], undone: bool) -> Iterator[str]:
-    """What is wrong after a failure. :param undone: whether what was begun could be undone."""
+    """Yield the problems after a failure. :param undone: whether the engine could undo the change."""
     tree = snapshot(change.root)
     yield from change.wrong(tree)
     if outcome["error_code"] != "incomplete" and files(tree) != files(change.before):
@@ -82,9 +82,9 @@ def wrong(change: Change, outcome: dict[str, Any], undone: bool) -> Iterator[str
 
 
 def unclear(change: Change, outcome: dict[str, Any], error: str) -> Iterator[str]:
-    """What a message lacks: the thing, the cause, the remedy."""
+    """Yield a message that lacks the thing, the cause or the remedy."""
     message, cause = outcome["msg"], os.strerror(getattr(errno, error))
-    if outcome["error_code"] == "changed_meanwhile":  # so it looks if a file can suddenly not be read
+    if outcome["error_code"] == "changed_meanwhile":  # the engine sees this if a file becomes unreadable
         return
     if outcome["error_code"] not in ("os_error", "incomplete", "no_access"):
         yield f"error code {outcome['error_code']}: {message}"
@@ -93,13 +93,13 @@ def unclear(change: Change, outcome: dict[str, Any], error: str) -> Iterator[str
 
 
 def files(tree: Tree) -> Tree:
-    """Without directories, which may be there already, and what the next run clears; modes as they will be."""
+    """Return files and links without leftovers and backups, and without their modes."""
     kept = {name: item for name, item in tree.items() if item.kind != "directory" and name not in leftovers(tree)}
     return {name: item._replace(mode=0) for name, item in kept.items() if "@" not in name}
 
 
 def chosen_calls(change: Change, calls: list[strace.Call]) -> list[int]:
-    """Those that fail, by index; in short runs all that change something, and some that only look."""
+    """Return the indexes of calls that fail. Short runs have all calls that change something, and some others."""
     concerned = [index for index, call in enumerate(calls) if change.concerns(call)]
     looking = [index for index in concerned if not calls[index].changes]
     changing = [index for index in concerned if calls[index].changes]
@@ -143,7 +143,7 @@ def test_nothing_can_be_changed_from_a_call_on(change: Change, count: Any) -> No
 
 
 def looks(call: strace.Call) -> list[str]:
-    """The errors of a call that only looks; a file that may not be read is one that has to be written anew."""
+    """Return the errors of a call in a comparison, without EACCES for files: such a file is written again."""
     return [error for error in errors(call) if not (reads_file(call) and error == "EACCES")]
 
 
@@ -153,7 +153,7 @@ def reads_file(call: strace.Call) -> bool:
 
 @pytest.mark.parametrize("change", cases("renewal", "upgrade", "VOMS", by_root=["renewal"]), indirect=True)
 def test_comparison_is_right_or_fails(change: Change, count: Any) -> None:
-    """If it said that there is no certificate because it could not read it, the rules of renewal would not be asked."""
+    """Check that a certificate that cannot be read is not reported as missing: that would skip the rules of renewal."""
     good, calls = change.compare()
     chosen = [call for call in calls if change.concerns(call)]
     chosen = [call for number, call in enumerate(chosen) if LONG or number % 3 == 0 or reads_file(call)]

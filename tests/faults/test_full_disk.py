@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File systems that are really full, out of inodes, over quota or read-only."""
+"""Test file systems that are really full, out of inodes, over quota or read-only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.grid.security.tests.support.faults.tree import snapshot
 pytestmark = needs_root
 
 PAGE = 4096
-# How the file system is made, how large the files are that fill it, and what it says when it is full.
+# The command that makes the file system, the size of the files that fill it, and its error when it is full.
 LIMITS = {
     "space": (["-t", "tmpfs", "-o", "size=256k", "tmpfs"], PAGE, "ENOSPC"),
     "inodes": (["-t", "tmpfs", "-o", "size=4m,nr_inodes=64", "tmpfs"], 0, "ENOSPC"),
@@ -37,7 +37,7 @@ LIMITS = {
 
 @contextlib.contextmanager
 def mounted(options: list[str]) -> Iterator[Path]:
-    """A file system of its own."""
+    """Mount a separate file system."""
     with tempfile.TemporaryDirectory(prefix="grid-security-") as name:
         base = Path(name).resolve()
         base.chmod(0o755)
@@ -55,7 +55,7 @@ def mounted(options: list[str]) -> Iterator[Path]:
 
 
 def image(path: Path) -> Path:
-    """A small file system as disks have it."""
+    """Mount a small file system like that of a disk."""
     program = shutil.which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if program is None:
         pytest.skip("mkfs.ext4 is missing")
@@ -65,13 +65,13 @@ def image(path: Path) -> Path:
 
 
 class Filler:
-    """Files of the user that take what there is of space, inodes and quota."""
+    """Fill space, inodes and quota with files of the user."""
 
     def __init__(self, directory: Path, size: int) -> None:
         self._directory, self._size = directory, size
 
     def fill(self, left: int) -> None:
-        """Take everything but what ``left`` such files take."""
+        """Fill the file system, and leave room for ``left`` such files."""
         self._directory.mkdir()
         for number in itertools.count():
             try:
@@ -79,7 +79,7 @@ class Filler:
             except OSError as error:
                 assert error.errno in (errno.ENOSPC, errno.EDQUOT)
                 break
-        for path in sorted(self._directory.iterdir())[: left + (self._size > 0)]:  # one is there in part
+        for path in sorted(self._directory.iterdir())[: left + (self._size > 0)]:  # the last file is incomplete
             path.unlink()
 
     def _write(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class Filler:
 
 
 def interrupted(change: Change, error: str) -> tuple[bool, list[str]]:
-    """Whether the change failed, and what is wrong after it."""
+    """Return whether the change failed, and the problems after it."""
     answer = change.engine.ask(change.request.sets, change.request.contents)
     tree, problems = snapshot(change.root), []
     (outcome,) = answer.get("outcomes", [answer])

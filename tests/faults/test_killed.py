@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine is killed at each single system call of a change."""
+"""Kill the engine at each single system call of a change."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ pytestmark = needs_strace
 
 
 def was_killed(answer: dict[str, Any]) -> bool:
-    """The module's process, or the worker, which the module then reports."""
+    """Return whether the module's process was killed, or the worker, whose end the module reports."""
     told = [one.get("error_code") for one in answer.get("outcomes", [])]
     return answer["status"] == signal.SIGKILL or told == ["killed"]
 
 
 def killed_at(change: Change, call: strace.Call) -> tuple[list[str], bool]:
-    """What is wrong after that, and after the next run, whether it wants the change or takes it back; and whether
+    """Return the problems after the kill and after the next run (with the new or the old target), and whether
     certificate and key did not match in between."""
     answer, calls = change.run(*strace.kill(call))
     assert was_killed(answer), answer
@@ -51,6 +51,6 @@ def test_killed_at_each_call(change: Change, count: Any) -> None:
     seen = {str(call): killed_at(change, call) for call in chosen}
     count("calls killed at", len(chosen))
     assert {call: problems for call, (problems, _mixed) in seen.items() if problems} == {}
-    # Between the two last of these calls, and nowhere else.
+    # Only between the last two of these calls.
     mixed = [call for call, (_problems, is_mixed) in seen.items() if is_mixed]
     assert len(mixed) == len(change.halves(change.before)) // 2, mixed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module may use only so much memory."""
+"""Run the module with limited memory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a trace tells about a power failure, when only what was flushed to disk is sure to be there, and about modes."""
+"""Check in a trace that a power failure would lose nothing, and check modes. Only flushed files are surely on disk."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ALL = cases(*CREDENTIALS, *ROOTS, *STORES, by_root=[*CREDENTIALS, *ROOTS, *STORE
 
 
 class Disk:
-    """What is not on disk yet, as the calls go by: files by path, and directories by what was done in them."""
+    """Follow the calls, and keep what is not on disk yet: files by path, directories by their changes."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()
-        self.links: set[str] = set()  # symbolic ones, which are nothing but a name
+        self.links: set[str] = set()  # symbolic links have no contents
         self.directories: dict[str, set[str]] = {}
 
     def take(self, call: Call) -> Iterator[str]:
-        """Follow one call; what it does too early."""
+        """Follow a call. Return the change that it makes too early, if any."""
         path, pending = call.paths[-1], {kind for kinds in self.directories.values() for kind in kinds}
         if call.kind == "fsync":
             self.files.discard(path)
@@ -47,7 +47,7 @@ class Disk:
         self._note(call)
 
     def _note(self, call: Call) -> None:
-        """What would be missed; temporary names would not."""
+        """Return the paths that would be missed, without temporary names."""
         what = {"rename": "file", "link": "backup", "unlink": "removal", "mkdir": "directory"}.get(call.kind)
         if what and not is_temporary(call.paths[-1]):
             parent = os.path.dirname(call.paths[-1])
@@ -59,12 +59,12 @@ def is_temporary(path: str) -> bool:
 
 
 def changing(change: Change, calls: list[Call]) -> list[Call]:
-    """Those that changed something."""
+    """Return the calls that changed something."""
     return [call for call in calls if change.concerns(call) and call.changes and not call.error]
 
 
 def lasting(change: Change, calls: list[Call]) -> list[Call]:
-    """Those that changed something that matters on disk: the lock file holds nothing."""
+    """Return the calls that changed something that must be on disk. The lock file is empty."""
     return [call for call in changing(change, calls) if not is_lock(call.paths[-1])]
 
 
@@ -79,7 +79,7 @@ def test_all_is_on_disk_in_time(change: Change, count: Any) -> None:
 
 
 def asked(change: Change, path: str) -> int:
-    """The mode that something at a path is to have."""
+    """Return the mode that the file or directory at a path must have."""
     return change.after[str(Path(path).relative_to(change.root))].mode
 
 

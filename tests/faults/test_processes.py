@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes of the engine are killed one by one, and the system refuses to start them or to let them talk."""
+"""Kill the engine's processes one by one, and let the system refuse to start them or to connect them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_worker_finishes_when_the_fork_server_is_killed(change: Change) -> None:
 
 @by_root
 def test_next_run_waits_for_a_worker_that_is_left(change: Change) -> None:
-    """It is slow at each rename, and the run that follows at once neither disturbs it nor is disturbed."""
+    """Delay each rename, and start the next run at once. The runs must not disturb each other."""
     slow = "--inject=renameat,renameat2:delay_enter=300000"
     with strace.Engine() as second, ThreadPoolExecutor() as pool:
         second.home = change.engine.home
@@ -66,7 +66,7 @@ REFUSED = {
 
 @pytest.fixture(name="other")
 def _other(change: Change) -> Path:
-    """Where a second user wants the same."""
+    """Make the same directory for a second user."""
     path = change.root.parent / "other"
     path.mkdir(mode=0o755)
     shutil.chown(path, "daemon")
@@ -74,7 +74,7 @@ def _other(change: Change) -> Path:
 
 
 def converge_two(change: Change, other: Path, *injections: str) -> tuple[dict[str, Any], list[list[strace.Call]]]:
-    """The answer, with faults, to the change together with that of another user; and the calls of each process."""
+    """Return the answer, with faults, to the changes of both users, and the calls of each process."""
     change.reset()
     for path in other.iterdir():
         path.unlink()
@@ -101,7 +101,7 @@ def test_processes_are_refused(change: Change, other: Path, count: Any) -> None:
 
 
 def wrong(answer: dict[str, Any]) -> list[str]:
-    """A traceback, and failures of another kind than there may be."""
+    """Yield tracebacks and unexpected failures."""
     failures = [one for one in answer.get("outcomes", []) if one.get("failed")]
     kinds = ("os_error", "killed", "no_memory", "no_process")
     return [str(one) for one in failures if one["error_code"] not in kinds] + (

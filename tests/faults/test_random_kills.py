@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cross-check without strace: real SIGKILLs from outside, at moments of chance, to all processes of the engine."""
+"""Send real SIGKILLs at random moments to all processes of the engine: a cross-check without strace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = 1000 if LONG else 60
 
 
 def duration(change: Change) -> float:
-    """Seconds that the change takes when nothing disturbs it, as seen from here."""
+    """Return the seconds of an undisturbed change."""
     change.reset()
     start = time.monotonic()
     change.engine.ask(change.request.sets, change.request.contents)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs of ansible-playbook on this machine, in a directory of their own."""
+"""Run ansible-playbook on this machine, each run in its own directory."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _MODULE = re.compile(r"PUT \S+ TO \S+AnsiballZ_(\w+)\.py")
 
 
 def executed(output: str) -> list[str]:
-    """The modules that a run executed on the node, by the files that ansible sent there."""
+    """Return the modules that a run executed on the node, by the files that Ansible sent there."""
     return _MODULE.findall(output)
 
 
 @dataclass
 class Site:
-    """A controller's directory, and where its runs leave their traces.
+    """Hold a controller's directory, and the places of the traces of its runs.
 
-    :param prefix: what runs are started by.
+    :param prefix: the words before the command of a run.
     """
 
     root: Path
     prefix: list[str] = field(default_factory=list)
 
     def play(self, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the tasks; see :meth:`run_play`."""
+        """Run tasks; see :meth:`run_play`."""
         return self.run_play({"tasks": tasks}, *options, **environment)
 
     def run_play(self, play: dict[str, Any], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a play with all that ansible can print; both temporary directories lie below the root."""
+        """Run a play with the most output of Ansible. Both temporary directories are below the root."""
         play = play if "import_playbook" in play else {"hosts": "all", "gather_facts": False, **play}
         (self.root / "play.json").write_text(json.dumps([play]))
         settings = {

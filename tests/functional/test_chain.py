@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose certificates are placed: whole runs with CAs of a site's own, and real CAs with their signing policies."""
+"""Check chains in whole runs with a site's own CAs, and with real CAs and their signing policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILTERS: dict[str, Any] = {"profiles": [], "include": [], "exclude": [], "exclud
 
 @pytest.fixture(name="authority")
 def _authority(site: Any) -> pki.Credential:
-    """The CA of a site, whose users alice and bob are."""
+    """Make the CA of a site with the users alice and bob."""
     authority = pki.issue("CA", authority=True)
     (site.root / "ca.pem").write_bytes(authority.pem)
     for name in ("alice", "bob"):
@@ -53,7 +53,7 @@ def certificate(site: Any, name: str) -> bytes:
 def test_a_self_signed_namesake_is_refused(
     site: Any, authority: pki.Credential, executed: Callable[[str], list[str]]
 ) -> None:
-    """Anybody can make a certificate with bob's name. Without the check, it is placed in bob's home."""
+    """Make a certificate with bob's name, as anybody can. Without the check, it is placed in bob's home."""
     (site.root / "node").mkdir()
     play = {"roles": ["grid.security.node"], "vars": variables(site)}
     first = site.run_play(play)
@@ -105,7 +105,7 @@ def test_without_the_sources_the_task_says_so_for_each(site: Any, authority: pki
 
 @needs_apt
 def test_real_cas(tmp_path: Path) -> None:
-    """Each CA of IGTF that is no root leads to one by our rules, as it does by openssl's."""
+    """Check that each intermediate CA of IGTF leads to a root by our rules and by openssl's rules."""
     release = igtf.release("bookworm", tmp_path)
     action: Any = SimpleNamespace(find=str)
     trusted = ca_material.collect(action, [read_source(str(release), "")], FILTERS)
@@ -122,7 +122,7 @@ def test_real_cas(tmp_path: Path) -> None:
         strict = [{**one, "patterns": ["/C=XX/*"]} for one in roots + others if one is not ca]
         with pytest.raises(GridSecurityError, match="the signing policy of .* does not let it issue to"):
             _verify(ca, {**trusted, "cas": strict})
-        forged = [{**one, "pem": forger} for one in others + roots]  # another key under the name of each CA
+        forged = [{**one, "pem": forger} for one in others + roots]  # another key with the name of each CA
         with pytest.raises(GridSecurityError, match="is not signed with that CA's key"):
             _verify(ca, {**trusted, "cas": forged})
     _compare_with_openssl(tmp_path, roots, others)
@@ -134,7 +134,7 @@ def _is_root(ca: dict[str, Any]) -> bool:
 
 
 def _verify(ca: dict[str, Any], trusted: dict[str, Any]) -> None:
-    """In the middle of its life: whether it is valid today changes with the years."""
+    """Return the middle of a certificate's validity, so that the result does not depend on the date."""
     one = safe_x509.load(ca["pem"].encode())
     start, end = certificates.start(one), certificates.expiry(one)
     chain.verify(ca["alias"], [one], trusted, start + (end - start) / 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role crl_updates where nodes fetch, on this machine in check mode; what it changes is seen on real nodes."""
+"""Test the role crl_updates with nodes that fetch, on this machine in check mode. Real nodes show its changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(os.path.exists("/usr/sbin/fetch-crl"), reason="f
 
 
 def test_check_mode_without_fetch_crl(site: Any) -> None:
-    """Nothing is asked of the package manager, whose modules may lack their library."""
+    """Check that the role does not use the package manager, whose modules may lack their library."""
     role = {"role": "grid.security.crl_updates", "crl_updates_path": str(site.root / "nowhere")}
     shown = site.run_play({"roles": [role]}, "--check", "--diff")
     assert shown.returncode == 0, shown.stdout

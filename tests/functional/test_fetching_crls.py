@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetch from real servers of this machine: slow, large, gone, redirecting, encrypted; and whole runs over CRLs."""
+"""Fetch from real servers of this machine: slow, large, gone, redirecting, encrypted. Run whole plays with CRLs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _write(self, data: bytes) -> None:
         try:
             self.wfile.write(data)
-        except OSError:  # whoever asked has seen enough
+        except OSError:  # the client has closed the connection
             self.wfile.close()
 
     def _drip(self, data: bytes) -> None:
@@ -86,7 +86,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(name="servers")
 def _servers(tmp_path: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """The URLs of an http and an https server, and what both were asked for."""
+    """Hold the URLs of an http and an https server, and the requests to both."""
     certificate, requests = tmp_path / "server.pem", []
     certificate.write_bytes(HOST.pem + HOST.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (tmp_path / "authority.pem").write_bytes(HOST.pem)
@@ -203,14 +203,14 @@ def test_https_only(servers: tuple[str, str, list[str]], monkeypatch: pytest.Mon
 
 # --- redirects to this machine ----------------------------------------------------------------------------------------
 
-PUBLIC = "127.0.0.2"  # of a server that is taken for one elsewhere
+PUBLIC = "127.0.0.2"  # of a server that the test treats as a server elsewhere
 
 
 @pytest.fixture(name="internet")
 def _internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A server elsewhere, a port of this machine to which nobody should connect, and names for both.
+    """Hold a server elsewhere, a port of this machine to which nobody should connect, and names for both.
 
-    A name is resolved to the first of its addresses that is left, so that it can change from one time to the next.
+    Each lookup of a name uses up its first address, so the address can change between two lookups.
     """
     resolve, is_local = socket.getaddrinfo, bounded_fetch._is_local
     known = {"elsewhere.example": [PUBLIC] * 9, "inside.example": ["127.0.0.1"] * 9, "rebound.example": [PUBLIC, "::1"]}
@@ -264,7 +264,7 @@ def test_redirects_elsewhere_are_followed(internet: Any) -> None:
     assert fetch(url, **LIMITS) == GOOD
     resolved = internet.known["rebound.example"] = [PUBLIC]
     assert fetch(f"http://rebound.example:{internet.port}/root.crl", **LIMITS) == GOOD
-    assert resolved == []  # asked once, so that there is no second answer
+    assert resolved == []  # looked up once, so that there is no second answer
 
 
 @pytest.mark.parametrize("first", ["127.0.0.1", "localhost", "inside.example"])
@@ -272,7 +272,7 @@ def test_what_the_url_itself_names_is_allowed(internet: Any, servers: tuple[str,
     port = servers[0].rpartition(":")[2]
     assert fetch(f"http://{first}:{port}/to?http://127.0.0.1:{port}/root.crl", **LIMITS) == GOOD
     back = f"http://elsewhere.example:{internet.port}/to%3Fhttp://127.0.0.1:{port}/root.crl"
-    with pytest.raises(FetchError, match="no redirect is followed"):  # by then it is somebody else who says where
+    with pytest.raises(FetchError, match="no redirect is followed"):  # now the answer of another server decides
         fetch(f"http://{first}:{port}/to?{back}", **LIMITS)
 
 
@@ -358,7 +358,10 @@ def test_many_silent_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_runs(site: Any, servers: tuple[str, str, list[str]], executed: Callable[[str], list[str]]) -> None:
-    """Three nodes and two CRLs, one of which drips: each fetched once per run; two executions on a node, then one."""
+    """Run with three nodes and two CRLs, one of them slow.
+
+    Each CRL is fetched once per run. A node executes two modules in the first run, and one module in the next run.
+    """
     plain, _encrypted, requests = servers
     sources = site.root / "sources"
     sources.mkdir()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Globus reads the grid-mapfiles that are written here: its own library says who is mapped."""
+"""Compare with Globus: its library reads the grid-mapfiles of this collection and returns the account."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ansible_collections.grid.security.plugins.plugin_utils._mapfile.gridmap imp
 
 
 class Globus:
-    """Debian's libglobus-gss-assist3, which GridFTP asks, too."""
+    """Load Debian's libglobus-gss-assist3, which GridFTP uses, too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._library = ctypes.CDLL("libglobus_gss_assist.so.3")
 
     def account(self, text: str, dn: str) -> str | None:
-        """Whom a file maps a certificate to. :param dn: as X509_NAME_oneline prints it."""
+        """Return the account to which a file maps a certificate. :param dn: in the form of X509_NAME_oneline."""
         self._path.write_text(text)
         os.environ["GRIDMAP"] = str(self._path)
         found = ctypes.c_char_p()
@@ -32,7 +32,7 @@ class Globus:
 
 @pytest.fixture(name="globus")
 def _globus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Globus:
-    monkeypatch.setenv("GRIDMAP", "")  # so that it is put back
+    monkeypatch.setenv("GRIDMAP", "")  # so that monkeypatch restores it
     return Globus(tmp_path / "grid-mapfile")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pairs that TLS libraries load, and archives with several pairs."""
+"""Test pairs that TLS libraries load, and archives with several pairs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _pss(request: Any) -> pki.Credential:
 
 
 def place_as_0_1_0_did(one: pki.Credential, home: Path, encrypted: bool) -> None:
-    """An ordinary RSA key below an RSA-PSS certificate."""
+    """Make an archive with an ordinary RSA key and an RSA-PSS certificate."""
     info = one.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     key = pkcs8.encrypt(info, "store", 1000) if encrypted else pem.encode("PRIVATE KEY", info)
     home.mkdir(mode=0o700)
@@ -40,7 +40,7 @@ def place_as_0_1_0_did(one: pki.Credential, home: Path, encrypted: bool) -> None
 
 
 def load(home: Path, passphrase: str = "store") -> None:
-    """Load the pair as a TLS client does."""
+    """Load the pair like a TLS client."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_cert_chain(home / "usercert.pem", home / "userkey.pem", lambda: passphrase)
 
@@ -85,14 +85,14 @@ def test_each_owner_gets_a_pair_of_one_archive(site: Any, remote: bool) -> None:
     for name, one in (("alice", ALICE), ("bob", BOB)):
         assert (site.root / name / "usercert.pem").read_bytes() == one.pem
         load(site.root / name)
-    assert "2 private keys with certificates, and the one to place is not clear" in output.stdout
+    assert "2 private keys with certificates, and it is not clear which pair to place" in output.stdout
     assert "no credential in it has the friendly name" in output.stdout
     assert not (site.root / "carol").exists()
     assert not (site.root / "dave").exists()
 
 
 def test_another_friendly_name_is_another_credential(site: Any) -> None:
-    """The cache of earlier runs knows the difference."""
+    """Check that the persistent cache has an entry for each friendly name."""
     (site.root / "all.p12").write_bytes(pki.bundle((ALICE, "alice"), (BOB, "bob")))
     options = {"src": "all.p12", "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
     for name, one in (("alice", ALICE), ("bob", BOB)):
@@ -111,7 +111,7 @@ def test_a_host_s_pair_in_a_java_keystore(site: Any) -> None:
         "host_credential_directory": str(site.root / "host"),
     }
     play = {"roles": ["grid.security.host_credential"], "vars": variables}
-    assert "Set host_credential_friendly_name to the name of the right one" in site.run_play(play).stdout
+    assert "Set host_credential_friendly_name to the name of the right pair" in site.run_play(play).stdout
     variables["host_credential_friendly_name"] = "se"
     output = site.run_play(play)
     assert output.returncode == 0, output.stdout

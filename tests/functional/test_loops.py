@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Passphrases of a list of users, one of whom has a wrong passphrase: in one task, and in a loop."""
+"""Search the passphrases of a list of users in the output of one task, and of a loop. One passphrase is wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _users(site: Any) -> list[dict[str, Any]]:
 
 
 def run(site: Any, users: list[dict[str, Any]], task: dict[str, Any]) -> str:
-    """The output of a run that fails for bob only."""
+    """Return the output of a run that fails for bob only."""
     play = {"vars": {"users": users}, "tasks": [task]}
     output = site.run_play(play)
     assert output.returncode != 0
@@ -49,7 +49,7 @@ def test_a_list_in_one_task_shows_no_passphrase(site: Any, users: list[dict[str,
 
 
 def test_a_loop_shows_no_passphrase_with_no_log_only(site: Any, users: list[dict[str, Any]]) -> None:
-    """What the pages say about ansible: a label does not hide items."""
+    """Check the documentation about Ansible: a label does not hide items."""
     assert seen(run(site, users, loop())) == set(SECRETS)
     assert seen(run(site, users, loop(loop_control={"label": "{{ item.src }}"}))) == set(SECRETS)
     assert seen(run(site, users, loop(no_log=True))) == set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs with Mitogen, which serves modules by an import hook in processes that outlive a task."""
+"""Run with Mitogen, which serves modules by an import hook in processes that live longer than a task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.grid.security.tests.support import pki
 
 AUTHORITY = pki.issue("CA", authority=True)
-OWNERS = ("daemon", "games", "mail")  # accounts that every Debian has
+OWNERS = ("daemon", "games", "mail")  # accounts of every Debian system
 PASSPHRASE = "import-4711"
 OPTIONS = {"passphrase": PASSPHRASE, "privatekey_passphrase": "store-0815", "kdf_iterations": 1000}
 LIMIT_OF_CORES = {"ansible.builtin.shell": "prlimit --pid $PPID --core --raw --noheadings --output SOFT,HARD"}
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root places file
 
 @pytest.fixture(name="homes")
 def _homes() -> Iterator[Path]:
-    """A directory that everybody can reach, unlike those of pytest."""
+    """Make a directory that everybody can reach, unlike the directories of pytest."""
     with tempfile.TemporaryDirectory(prefix="gridtest-", dir="/var/lib") as path:
         Path(path).chmod(0o755)
         yield Path(path)
@@ -37,7 +37,7 @@ def _homes() -> Iterator[Path]:
 
 @pytest.fixture(name="users")
 def _users(site: Any, homes: Path) -> list[dict[str, Any]]:
-    """Credentials of three owners, in directories that do not exist yet."""
+    """Make credentials of three owners, for directories that do not exist yet."""
     users = []
     for name in OWNERS:
         (site.root / f"{name}.p12").write_bytes(pki.issue(name, issuer=AUTHORITY).archive(PASSPHRASE))
@@ -112,7 +112,7 @@ def test_a_whole_node(site: Any, users: list[dict[str, Any]]) -> None:
 
 
 def test_nothing_of_a_module_stays_in_mitogen_s_process(site: Any, users: list[dict[str, Any]]) -> None:
-    """A module forbids core dumps of its process. Mitogen's own process still allows them, so it was another one."""
+    """Check that modules run in another process: Mitogen's own process still allows core dumps."""
     site.prefix.extend(["prlimit", "--core=4711:4711"])
     done = play(site, [{"grid.security.pkcs12_pem": users[0]}, LIMIT_OF_CORES])
     assert "changed=2 " in done.stdout, done.stdout + done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole node in one call, compared with the roles one by one."""
+"""Converge a whole node in one call, and compare with the separate roles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROLES = [f"grid.security.{part.role}" for part in node.PARTS]
 
 @pytest.fixture(name="variables")
 def _variables(site: Any) -> dict[str, Any]:
-    """What an inventory says of a node that wants everything, all of it below the site's directory."""
+    """Return the variables of a node with all parts, all below the site's directory."""
     host = pki.issue("se.example.org", issuer=AUTHORITY)
     (site.root / "ca.pem").write_bytes(AUTHORITY.pem)
     (site.root / "host.p12").write_bytes(host.archive())
@@ -118,12 +118,12 @@ def test_files_lie_beside_the_inventory_if_the_playbook_is_the_collection_s(
 # --- a site's day -----------------------------------------------------------------------------------------------------
 
 DN = "/DC=org/DC=example/CN="
-OWNERS = ("daemon", "bin", "games", "mail")  # accounts that every Debian has
+OWNERS = ("daemon", "bin", "games", "mail")  # accounts of every Debian system
 
 
 @pytest.fixture(name="day")
 def _day(site: Any, variables: dict[str, Any]) -> dict[str, Any]:
-    """A node on which four owners have credentials and are mapped, after a first run."""
+    """Make a node after a first run, with credentials and mappings of four owners."""
     if os.geteuid() != 0:
         pytest.skip("only root places files for other accounts")
     site.root.chmod(0o755)
@@ -167,7 +167,7 @@ def test_one_user_s_mistake_is_that_user_s(site: Any, day: dict[str, Any], mista
     assert output.returncode != 0
     assert said in output.stdout
     assert "1 of 3 credentials failed" in output.stdout
-    assert mapped(site) == ["daemon", "mail"]  # games is no longer in the list
+    assert mapped(site) == ["daemon", "mail"]  # the list no longer has games
     assert not (site.root / "node/bin/usercert.pem").exists()
     assert (site.root / "node/host/hostcert.pem").read_bytes() != before
     assert (site.root / "node/daemon/usercert.pem").exists()
@@ -254,7 +254,7 @@ def test_bob_s_archive_under_dave_s_name_is_placed_for_nobody(site: Any, day: di
 
 
 def verify(site: Any, day: dict[str, Any], **variables: Any) -> str:
-    """The output of the role's verify, which must change nothing."""
+    """Return the output of the role's verify. It must change nothing."""
     before = listing(site.root / "node")
     role = {"name": "grid.security.node", "tasks_from": "verify"}
     output = site.run_play({"tasks": [{"ansible.builtin.include_role": role}], "vars": {**day, **variables}})
@@ -332,7 +332,7 @@ def test_verify_tells_a_wrong_number_of_days_and_all_else(site: Any, day: dict[s
 
 @pytest.mark.parametrize("reason", ["remote_src", "create_account"])
 def test_what_is_refused_late_is_not_mapped_either(site: Any, day: dict[str, Any], reason: str) -> None:
-    """Archives on the node, and accounts that are to be created, have credentials refused later in the run."""
+    """Use archives on the node and new accounts, whose credentials are refused later in the run."""
     (site.root / "daemon.p12").write_bytes(pki.issue("Mallory", issuer=AUTHORITY).archive())
     other = {**day["user_credentials"][3], "owner": "uucp", "directory": str(site.root / "node/uucp")}
     if reason == "remote_src":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes whose Python is older than the collection supports.
+"""Test nodes with a Python that is older than the supported versions.
 
-Some versions of ansible-core stop such a Python before any code of a module runs, and others do not. The interpreters
+Some versions of ansible-core refuse such a Python before any code of a module runs, and others do not. The interpreters
 are real. They are found in pyenv and in /usr/bin.
 """
 
@@ -38,7 +38,7 @@ def task(module: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def tasks(root: Path) -> list[dict[str, Any]]:
-    """Return a task for each module, all below ``root``, and a last one that writes what they said."""
+    """Return a task for each module, all below ``root``, and a last task that writes their messages."""
     (root / "cas").mkdir()
     (root / "cas/CA.pem").write_bytes(pki.issue("CA", authority=True).pem)
     (root / "cas/CA.crl_url").write_text("http://127.0.0.1:1/ca.crl")

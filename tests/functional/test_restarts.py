@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No restart is lost: whatever fails in a run, the services that owe a restart get it, in that run or in the next."""
+"""Check that no restart is lost. After any failure, services that owe a restart get it, in this run or the next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXECUTIONS = ["systemd_service", "systemd_service"]
 
 
 class Node:
-    """A node with a host credential, a copy, a user, and two services that ran before any of that was there."""
+    """Hold a node with a host credential, a copy, a user, and two services that started before the first placement."""
 
     def __init__(self, site: Any, executed: Callable[[str], list[str]]) -> None:
         self._site, self._executed = site, executed
@@ -31,11 +31,11 @@ class Node:
         self.output = ""
 
     def issue(self, name: str) -> None:
-        """Another archive of the same subject."""
+        """Write another archive with the same subject."""
         (self._site.root / f"{name}.p12").write_bytes(pki.issue(name).archive())
 
     def run(self, role: str = "node", *options: str, **variables: Any) -> list[str]:
-        """What was executed on the node in a run.
+        """Return the modules that a run executed on the node.
 
         :param role: its name, a name with the file of its tasks (``node:verify``), or ``site`` for the playbook.
         """
@@ -68,7 +68,7 @@ def _node(site: Any, executed: Callable[[str], list[str]]) -> Node:
 
 @pytest.fixture(name="settled")
 def _settled(node: Node) -> Node:
-    """All is in place, and the services know it."""
+    """Converge the node, so that no service owes a restart."""
     node.run()
     assert node.is_good, node.output
     node.systemd.calls()
@@ -131,7 +131,7 @@ def test_a_restart_that_fails_is_told_and_made_again(settled: Node) -> None:
     assert settled.systemd.calls() == BOTH
     assert settled.run() == ["file_set", *EXECUTIONS]
     assert not settled.is_good
-    assert settled.systemd.calls() == ["start xrootd@clustered", "reload gridftp"]  # as ansible starts what has failed
+    assert settled.systemd.calls() == ["start xrootd@clustered", "reload gridftp"]  # Ansible starts a failed service
     assert settled.run() == ["file_set", "systemd_service"]
     assert settled.is_good
     assert settled.run() == ["file_set"]

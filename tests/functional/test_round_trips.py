@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many modules a run executes on a node."""
+"""Count the modules that a run executes on a node."""
 
 from __future__ import annotations
 

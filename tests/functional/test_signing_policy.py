@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Globus reads the signing policies that are written here: its own library says whom a CA may sign."""
+"""Compare with Globus: its library reads the signing policies of this collection and returns what a CA may sign."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ANSWERS = {0: "yes", 1: "no", -1: "no"}
 
 
 class Globus:
-    """Debian's libglobus_oldgaa, which GridFTP asks, too."""
+    """Load Debian's libglobus_oldgaa, which GridFTP uses, too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._library = ctypes.CDLL("libglobus_oldgaa.so.0")
 
     def answer(self, text: str, ca: str, subject: str) -> str:
-        """Whether a policy lets a CA sign a subject. :return: yes, no, other CA, or unreadable."""
+        """Ask whether a policy allows a CA to sign a subject. :return: yes, no, other CA, or unreadable."""
         self._path.write_text(text, newline="")
         context, rights, options, database, policy, details = (ctypes.c_void_p() for _number in range(6))
         status = ctypes.c_uint32()
@@ -44,7 +44,7 @@ def _globus(tmp_path: Path) -> Globus:
 
 
 def ours(text: str, ca: str, subject: str) -> str:
-    """The same answer of this collection."""
+    """Return the answer of this collection."""
     try:
         patterns = signing_policy.patterns_of(signing_policy.parse(text), ca)
     except signing_policy.PolicyError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two real releases of IGTF: placed, compared with openssl's own work, upgraded and downgraded under a reader."""
+"""Place two real releases of IGTF, compare with openssl, upgrade and downgrade while a reader uses them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def place(site: Any, release: Path | str) -> subprocess.CompletedProcess[str]:
 
 
 def links(directory: Path) -> dict[str, str]:
-    """The links to certificates by hash."""
+    """Return the hash links and their certificates."""
     return {
         one.name: str(one.readlink()) for one in directory.iterdir() if one.is_symlink() and one.suffix[1:].isdigit()
     }
 
 
 def listing(directory: Path) -> dict[str, bytes]:
-    """What the files below a directory hold, and where the links lead to."""
+    """Return the contents of the files below a directory, and the targets of the links."""
     found = (path for path in directory.rglob("*") if path.is_symlink() or path.is_file())
     return {path.name: bytes(path.readlink()) if path.is_symlink() else path.read_bytes() for path in found}
 
@@ -70,7 +70,7 @@ def compare_with_openssl(store: Path, scratch: Path, count: int) -> None:
 
 
 def compare_copies(root: Path, count: int) -> None:
-    """keytool opens the truststore with the password that everybody uses, another, and none."""
+    """Open the truststore by keytool with the usual password, another password, and none."""
     assert (root / "copies/ca.pem").read_text().count("-----BEGIN CERTIFICATE-----") == count
     for password in (["-storepass", "changeit"], ["-storepass", "another"], []):
         command = ["keytool", "-list", "-keystore", root / "copies/ca.p12", *password]
@@ -86,7 +86,7 @@ def test_releases(site: Any, releases: dict[str, Path], executed: Callable[[str]
     assert executed(first.stdout) == ["file_set", "file_set"]
     assert executed(second.stdout) == ["file_set"]
     assert "changed=0" in second.stdout
-    assert "serial number" not in first.stderr  # cryptography's warnings of real roots are nothing a user can act on
+    assert "serial number" not in first.stderr  # users can do nothing about cryptography's warnings about real roots
     assert listing(store) == {
         name: what for name, what in listing(releases["bookworm"]).items() if not name.startswith("policy-")
     }
@@ -142,7 +142,7 @@ def test_broken_sources_never_reach_the_node(site: Any, executed: Callable[[str]
 
 @pytest.fixture(name="server")
 def _server(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
-    """An https server of this machine: its URL, the CA that certifies it, and what it was asked for."""
+    """Run an https server on this machine. Yield its URL, the CA of its certificate, and the requests to it."""
     host, requests = pki.issue("localhost", authority=True, host="localhost"), []
     certificate = tmp_path / "server.pem"
     key = host.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -187,7 +187,7 @@ def test_url_is_fetched_once_per_run_and_checked(
         output = site.play([task], SSL_CERT_FILE=str(authority))
         assert message in output.stdout
         assert executed(output.stdout) == []
-    # Nobody said that this authority is to be trusted, and no earlier run knows what it would answer.
+    # No option trusts this CA, and no earlier run has cached its answer.
     output = site.play(tasks[:1], ANSIBLE_HOME=str(site.root / "other-home"))
     assert "certificate verify failed" in output.stdout
     assert executed(output.stdout) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives that are vaulted as whole files."""
+"""Test archives that are vaulted as whole files."""
 
 from __future__ import annotations
 

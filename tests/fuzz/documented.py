@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which errors a function may end in, by what its docstring says: so that the text and the code cannot part."""
+"""Read the possible errors of a function from its docstring, so that tests notice a difference to the code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,12 +16,12 @@ __all__ = ["kinds"]
 _RAISES = re.compile(r":raises GridSecurityError:(.*?)(?=:raises |:param |:returns:|\Z)", re.DOTALL)
 _KIND = re.compile(r"``(\w+)``")
 _REFERENCE = re.compile(r":(?:func|mod):`([\w.]+)`")
-_PLACES = ("plugins.plugin_utils", "plugins.module_utils")
-_COLLECTION = "ansible_collections.grid.security"
+_PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+_PACKAGE = "ansible_collections.grid.security.plugins"
 
 
 def kinds(*functions: Any) -> frozenset[str]:
-    """The kinds of :exc:`GridSecurityError` that the functions document, those of what they refer to included."""
+    """Return the error codes that the functions document, including those of the functions that they refer to."""
     return frozenset(kind for function in functions for kind in _kinds(function))
 
 
@@ -40,14 +41,12 @@ def _of(module: ModuleType, name: str) -> Any:
 
 
 def _resolve(reference: str, module: ModuleType) -> Any:
-    """What a docstring of ``module`` refers to: a name in it, or ``module.name`` of the collection."""
+    """Return the object that a docstring refers to: a name in ``module``, or ``module.name`` of the collection."""
     if hasattr(module, reference):
         return getattr(module, reference)
     head, _dot, rest = reference.partition(".")
-    for place in _PLACES:
-        try:
-            other = importlib.import_module(f"{_COLLECTION}.{place}.{head}")
-        except ImportError:
-            continue
-        return getattr(other, rest) if rest else other
-    raise LookupError(f"{module.__name__} refers to {reference}, which does not exist")
+    found = sorted(_PLUGINS.glob(f"*_utils/_*/{head}.py"), key=lambda path: path.parent.name not in module.__name__)
+    if not found:
+        raise LookupError(f"{module.__name__} refers to {reference}, which does not exist")
+    other = importlib.import_module(".".join([_PACKAGE, *found[0].relative_to(_PLUGINS).with_suffix("").parts]))
+    return getattr(other, rest) if rest else other

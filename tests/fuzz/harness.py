@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The property that every input has to keep, and a jail for those that would not.
+"""Check a property for every input, in a child process with limits.
 
-An input is read, or ends in an error that is documented; in bounded time and memory; with a message that a person can
-read and that holds nothing secret.
+The property: an input is read, or gives a documented error, in bounded time and memory. The message is readable and
+contains no secret.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from ansible_collections.grid.security.plugins.module_utils._common.errors impor
 
 __all__ = ["Broken", "Target", "check", "jailed"]
 
-MOST_SECONDS = 2.0  # of processor time for one input; usual ones take a millisecond
+MOST_SECONDS = 2.0  # of processor time for one input; usual inputs take a millisecond
 SECONDS_PER_BYTE = 5 / (1 << 20)
-MOST_MEMORY = 512 << 20  # bytes that one input may add; a source may unpack to 64 MiB
-MOST_MESSAGE = 50_000  # characters, of which a tenth may have been quoted
+MOST_MEMORY = 512 << 20  # bytes for one input; a source may unpack to 64 MiB
+MOST_MESSAGE = 50_000  # characters; a tenth of the text may be quoted from the input
 _PEEK = Path("/proc/self/clear_refs")
 
 
 class Broken(AssertionError):
-    """The property does not hold."""
+    """Report that the property is not true."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads what others wrote.
+    """Describe a reader of untrusted data.
 
-    :param run: reads one input, and returns what of it a person is shown. :param mutate: a new input from an old one.
-    :param kinds: of :exc:`GridSecurityError` that are documented for it. :param errors: what else it may raise.
-    :param secrets: what no text may hold, for an input.
+    :param run: reads one input, and returns the texts for users. :param mutate: makes a new input from an old one.
+    :param kinds: the documented error codes. :param errors: other exceptions that it may raise.
+    :param secrets: returns the secrets of an input, which no text may contain.
     """
 
     name: str
@@ -53,22 +53,22 @@ class Target:
 def check(target: Target, data: bytes) -> str | None:
     """Read one input.
 
-    :returns: the kind of the error that it ended in, if any.
-    :raises Broken: the property does not hold; what else is raised is a finding as well.
+    :returns: the error code, if there was an error.
+    :raises Broken: the property is not true. Any other exception is a finding, too.
     """
     before, start = _memory("VmRSS"), time.process_time()
     with contextlib.suppress(OSError):
-        _PEEK.write_text("5")  # sets the peak back to what is in use
+        _PEEK.write_text("5")  # resets the peak to the present use
     kind = None
     try:
         for text in target.run(data):
-            _check_message(target, data, readable(text))  # as all actions show it
+            _check_message(target, data, readable(text))  # in the form of all actions
     except GridSecurityError as error:
         kind = error.error_code
         if kind not in target.kinds:
             raise Broken(f"{kind} is not documented: {error.message[:200]}") from error
         _check_message(target, data, error.message)
-    except target.errors as error:  # whoever catches them makes a message of it
+    except target.errors as error:  # the code that catches these errors makes a message of them
         kind = type(error).__name__
     _check_cost(len(data), time.process_time() - start, _memory("VmHWM") - before)
     return kind
@@ -98,9 +98,9 @@ def _memory(field_name: str) -> int:
 
 
 def jailed(target: Target, inputs: Iterator[tuple[str, bytes]], seconds: float, scratch: Path) -> tuple[int, list[str]]:
-    """Check inputs in a child process until they or ``seconds`` are used up.
+    """Check inputs in a child process until the inputs or the ``seconds`` end.
 
-    :param inputs: with a name each. :returns: how many were read, and what was found, with names.
+    :param inputs: each with a name. :returns: the number of inputs, and the findings with their names.
     """
     current, findings, count = scratch / "current", scratch / "findings", scratch / "count"
     current.write_text("the first", encoding="utf-8")
@@ -119,7 +119,7 @@ def jailed(target: Target, inputs: Iterator[tuple[str, bytes]], seconds: float, 
 
 
 def _described(error: BaseException) -> str:
-    """What was raised, and where."""
+    """Return the exception and its place."""
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
     return f"{type(error).__name__}: {str(error)[:300]!r} at {where}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The long run: python -m ...fuzz.long DIRECTORY SECONDS [TARGET...], guided by coverage (atheris, that is libFuzzer).
+"""Fuzz with coverage (atheris with libFuzzer): python -m ...fuzz.long DIRECTORY SECONDS [TARGET...].
 
-Inputs that reach something new are kept in DIRECTORY/TARGET, and findings beside it; both are to be looked at by a
-person, who adds what is worth it to the corpus.
+Inputs that reach new code are kept in DIRECTORY/TARGET, and findings beside it. A person checks both, and adds useful
+inputs to the corpus.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ with atheris.instrument_imports(include=["ansible_collections.grid.security.plug
     from ansible_collections.grid.security.tests.fuzz import harness, test_corpus
     from ansible_collections.grid.security.tests.fuzz.targets import TARGETS
 
-_OWN_MUTATIONS = 0.7  # of all; the others are libFuzzer's
+_OWN_MUTATIONS = 0.7  # our mutations among all; the others are from libFuzzer
 _LARGEST = 1 << 16  # bytes
 _TIMEOUT = 30  # seconds for one input
 _MEMORY = 3000  # MiB
 
 
 def main(directory: str, seconds: str, *names: str) -> None:
-    """Fuzz the targets, all of them if none is named, each in a process of its own, which libFuzzer ends."""
+    """Fuzz the named targets, or all targets, each in its own process. libFuzzer ends the process."""
     if len(names) == 1:
         _fuzz(names[0], Path(directory), seconds)
     command = [sys.executable, *sys.orig_argv[1 : -len(sys.argv[1:])], directory, seconds]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New inputs from old ones, by somebody who knows the formats: most random flips would end at the first length."""
+"""Make new inputs from old inputs with knowledge of the formats: most random changes would fail at the first length."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RARELY = 0.005
 
 
 def anything(data: bytes, rng: random.Random) -> bytes:
-    """One change that knows of no format."""
+    """Make a change without knowledge of the format."""
     start = rng.randrange(len(data) + 1)
     end = min(len(data), start + rng.choice((0, 1, 1, 2, 4, 16, 64, 512)))
     part = data[start:end]
@@ -55,7 +55,7 @@ _CONTENTS = [*_INTERESTING, _OID, b"\x81" * 3000 + b"\1", b"\x7f" + b"\xff" * 20
 
 
 class _Node:
-    """An element that can be changed; an octet string that holds another element is taken for constructed."""
+    """Hold an element that can be changed. An octet string with an element in it is treated as constructed."""
 
     def __init__(self, element: der.Element) -> None:
         self.tag, self.content = element.tag, element.content
@@ -74,7 +74,7 @@ class _Node:
 
 
 def asn1(data: bytes, rng: random.Random) -> bytes:
-    """A change of one element, with all lengths around it made right again."""
+    """Change an element, and correct all lengths around it."""
     try:
         root = _Node(der.read(data))
     except der.DerError:
@@ -116,7 +116,7 @@ def _change_node(node: _Node, other: _Node, rng: random.Random) -> None:
 
 
 def pem_text(data: bytes, rng: random.Random) -> bytes:
-    """A change of one block's content, of a label, or of the text."""
+    """Change the content of a block, a label, or the text."""
     blocks = list(pem.blocks(data))
     if not blocks or rng.random() < 0.2:
         return rng.choice((text, anything))(data, rng)
@@ -126,12 +126,12 @@ def pem_text(data: bytes, rng: random.Random) -> bytes:
 
 
 def either(first: Mutate, second: Mutate) -> Mutate:
-    """One or the other."""
+    """Change DER or PEM."""
     return lambda data, rng: rng.choice((first, second))(data, rng)
 
 
 def text(data: bytes, rng: random.Random) -> bytes:
-    """A change of lines and words."""
+    """Change lines and words."""
     lines = data.splitlines(keepends=True) or [b""]
     at = rng.randrange(len(lines))
     words = re.split(rb"(\s+|[\"'=:,/])", lines[at])
@@ -159,19 +159,19 @@ _HEADER = re.compile(rb"^==> (.*) <==\n", re.MULTILINE)
 
 
 def join(files: dict[str, bytes]) -> bytes:
-    """Several files as one input, as ``head`` and ``tail`` print them."""
+    """Join several files to an input, in the form that ``head`` and ``tail`` print."""
     return b"".join(b"==> %s <==\n%s" % (name.encode(), data) for name, data in files.items())
 
 
 def split(data: bytes) -> dict[str, bytes]:
-    """The files of an input that :func:`join` made, or that was once one."""
+    """Return the files of an input that :func:`join` made, also after mutations."""
     _start, *parts = _HEADER.split(data)
     names = [name.decode("utf-8", "replace").replace("\0", "") for name in parts[::2]]
     return dict(zip(names, parts[1::2]))
 
 
 def sections(mutate: Mutate) -> Mutate:
-    """A change of one file of several; of what they are called, at times."""
+    """Change one of several files, or sometimes its name."""
 
     def changed(data: bytes, rng: random.Random) -> bytes:
         files = split(data)
@@ -193,7 +193,7 @@ _PACK: list[Callable[[bytes], bytes]] = [gzip.compress, bz2.compress, lambda dat
 
 
 def tarball(data: bytes, rng: random.Random) -> bytes:
-    """A change of one header, with its checksum made right again; or of a part of the file, compressed or not."""
+    """Change a header and correct its checksum, or change a part of the file, compressed or not."""
     if rng.random() < 0.2:
         return anything(data, rng)
     plain = _unpacked(data)
@@ -205,7 +205,7 @@ def tarball(data: bytes, rng: random.Random) -> bytes:
 
 
 def _unpacked(data: bytes) -> bytes:
-    """The beginning: some unpack to more than there is memory."""
+    """Return the first bytes of the unpacked data: some tarballs unpack to more than the memory."""
     for opened in (gzip.open, bz2.open, lzma.open):
         try:
             with opened(io.BytesIO(data)) as stream:
@@ -228,7 +228,7 @@ def _change_header(plain: bytes, at: int, rng: random.Random) -> bytes:
 
 
 def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **more: object) -> bytes:
-    """A member of a tarball, with any ``size`` it claims to have."""
+    """Return a member of a tarball, with any ``size`` in its header."""
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, len(data)
     for key, value in more.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What fuzzing starts from: inputs as they are met every day, in every form."""
+"""Make the first inputs of fuzzing: usual inputs in every form."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _LSC = b"/DC=org/CN=voms\n/DC=org/CN=CA\n"
 
 
 def archives() -> Iterator[bytes]:
-    """PKCS#12, in the clear as well, where mutations reach everything."""
+    """Make PKCS#12 archives, some unencrypted, in which mutations reach everything."""
     for path in sorted((_VECTORS / "pkcs12").glob("*.p12")):
         yield path.read_bytes()
     for path in sorted((_VECTORS / "x509/PKITS_data/pkcs12").glob("*.p12"))[::40]:
@@ -71,7 +71,7 @@ def archives() -> Iterator[bytes]:
 
 
 def unusual_archives() -> Iterator[bytes]:
-    """PKCS#12 of every cipher and MAC that is read here, and some in the clear, with a MAC or without one."""
+    """Make PKCS#12 archives of every supported cipher and MAC, and unencrypted archives with and without a MAC."""
     key = ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     certificate = writer.certificate_bag(ALICE.certificate.public_bytes(Encoding.DER))
     passphrase = IMPORT.encode()
@@ -97,7 +97,7 @@ def _credentials() -> Iterator[pki.Credential]:
 
 
 def key_pairs() -> Iterator[bytes]:
-    """Certificate and private key, in every form of key that there is for its type."""
+    """Make certificates with private keys, in every form of each type of key."""
     for one in _credentials():
         for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
             for encryption in (NoEncryption(), BestAvailableEncryption(IMPORT.encode())):
@@ -109,7 +109,7 @@ def key_pairs() -> Iterator[bytes]:
 
 
 def certificates() -> Iterator[bytes]:
-    """Single ones, unusual ones among them."""
+    """Make single certificates, some of them unusual."""
     yield ALICE.pem
     for directory in ("x509", "x509/custom"):
         for path in sorted((_VECTORS / directory).glob("*.pem")):
@@ -117,7 +117,7 @@ def certificates() -> Iterator[bytes]:
 
 
 def chains() -> Iterator[bytes]:
-    """A credential's certificates, and the CAs of a site with what lies beside them."""
+    """Make a credential's certificates, and the CAs of a site with their CRLs and policies."""
     middle = pki.issue("Middle", authority=True, issuer=AUTHORITY)
     bob = pki.issue("Bob", issuer=middle)
     policy = signing_policy.compose("/DC=org/DC=example/CN=CA", ["/DC=org/*"]).encode()
@@ -130,12 +130,12 @@ def chains() -> Iterator[bytes]:
 
 
 def private_key() -> bytes:
-    """Alice's, in PEM."""
+    """Make alice's certificate in PEM."""
     return ALICE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def files_in_place() -> Iterator[bytes]:
-    """What users keep under the name of their certificate."""
+    """Make files that users may have under the name of their certificate."""
     key, der_key = private_key(), ALICE.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     der_certificate = ALICE.certificate.public_bytes(Encoding.DER)
     yield from (ALICE.pem, ALICE.pem + key, key + ALICE.pem, key, b"mine")
@@ -145,7 +145,7 @@ def files_in_place() -> Iterator[bytes]:
 
 
 def answers() -> Iterator[bytes]:
-    """What a process that worked for a user says."""
+    """Make answers of a worker process."""
     found = {"ca.pem": {"kind": "file", "mode": 420, "own": True, "certificate": None}, "\udcff": {"target": "\x1b"}}
     for one in (
         {"changed": False, "entries": [], "exists": True},
@@ -157,7 +157,7 @@ def answers() -> Iterator[bytes]:
 
 
 def stored_keys() -> Iterator[bytes]:
-    """Key files as this collection, other programs and users leave them."""
+    """Make key files of this collection, of other programs and of users."""
     for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
         for protection in (NoEncryption(), BestAvailableEncryption(STORE.encode())):
             yield ALICE.key.private_bytes(Encoding.PEM, form, protection)
@@ -166,7 +166,7 @@ def stored_keys() -> Iterator[bytes]:
 
 
 def records() -> Iterator[bytes]:
-    """Records of placed credentials."""
+    """Make records of placed credentials."""
     options = {"directory": "", "cert_path": "c.pem", "privatekey_path": "k.pem", "other_certs_path": None}
     placements = [placed_record.Placement.of({**options, "owner": owner}) for owner in ("alice", "bob")]
     yield placed_record.encode({})
@@ -174,14 +174,14 @@ def records() -> Iterator[bytes]:
 
 
 def anchors() -> Iterator[bytes]:
-    """The files of a directory with CAs."""
+    """Make the files of a directory with CAs."""
     yield from map(mutations.join, _anchor_files())
     for certificate in certificates():
         yield mutations.join({"ca.pem": certificate})
 
 
 def ca_certificates() -> Iterator[bytes]:
-    """CAs in DER: a usual one, one that cryptography does not read, and one with an RSA key."""
+    """Make CAs in DER: a usual CA, a CA that cryptography does not read, and a CA with an RSA key."""
     yield AUTHORITY.facts.der
     yield pki.without_seconds(AUTHORITY)
     yield pki.issue("RSA", authority=True, key=pki.KEYS["rsa"]()).facts.der
@@ -203,7 +203,7 @@ def _anchor_files() -> Iterator[dict[str, bytes]]:
 
 
 def certificate_files() -> Iterator[bytes]:
-    """CA certificates in every form, and what is given in their place."""
+    """Make CA certificates in every form, and wrong files in their place."""
     encoded = AUTHORITY.certificate.public_bytes(Encoding.DER)
     yield from (encoded, AUTHORITY.pem * 2, ALICE.archive(""))
     for indefinite in (False, True):
@@ -217,7 +217,7 @@ def certificate_files() -> Iterator[bytes]:
 
 
 def directories() -> Iterator[bytes]:
-    """A tree of directories, with files in every form."""
+    """Make a tree of directories with files in every form."""
     encoded = AUTHORITY.certificate.public_bytes(Encoding.DER)
     middle = pki.issue("Middle", authority=True, issuer=AUTHORITY)
     for files in _anchor_files():
@@ -228,7 +228,7 @@ def directories() -> Iterator[bytes]:
 
 
 def trust_directories() -> Iterator[bytes]:
-    """The same on a node, with the system's bundle and CRLs."""
+    """Make the same directory on a node, with the system's bundle and CRLs."""
     in_pem, *_others = crls()
     lists = {f"{digest}.r0": in_pem for digest in AUTHORITY.facts.hashes}
     for files in _anchor_files():
@@ -236,7 +236,7 @@ def trust_directories() -> Iterator[bytes]:
 
 
 def crls() -> Iterator[bytes]:
-    """In PEM, and in DER."""
+    """Make CRLs in PEM and DER."""
     text = pki.revoke(AUTHORITY, [1, 2, 3])
     yield text
     (block,) = pem.blocks(text)
@@ -244,7 +244,7 @@ def crls() -> Iterator[bytes]:
 
 
 def tarballs() -> Iterator[bytes]:
-    """The same in a tarball, of every format and compression."""
+    """Make tarballs of the same files, in every format and compression."""
     for files in _anchor_files():
         for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
             yield _packed(files, form)
@@ -285,7 +285,7 @@ def vomses_files() -> Iterator[bytes]:
 
 
 def vo_directories() -> Iterator[bytes]:
-    """vomses as a file and as a directory, with the LSC files that belong to it."""
+    """Make vomses as a file and as a directory, with the LSC files of its VOs."""
     yield mutations.join({"vomses": _VOMSES % (b"vo", b"vo"), "vomsdir/vo/voms.example.org.lsc": _LSC})
     files = {f"vomses/{name}": _VOMSES % (name.encode(), name.encode()) for name in ("a", "b")}
     yield mutations.join({**files, **{f"vomsdir/{name}/voms.example.org.lsc": _LSC for name in ("a", "b")}})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is fuzzed: each reader of what others wrote, with the whole way that its result takes.
+"""Define the fuzz targets: each reader of untrusted data, with all further steps of its result.
 
-To add one, write a function that reads an input and returns the texts that a person is shown of it, and a line in
+To add a target, write a function that reads an input and returns the texts for users, and add a line in
 :data:`TARGETS`.
 """
 
@@ -81,7 +81,7 @@ from ansible_collections.grid.security.tests.support import pkcs12_writer as wri
 
 __all__ = ["TARGETS"]
 
-_MOST_ITERATIONS = 20_000  # that one input may ask for
+_MOST_ITERATIONS = 20_000  # the most for one input
 _MOST_FILES = 20
 
 
@@ -98,7 +98,7 @@ _FACTS = certificates.describe(seeds.ALICE.certificate)
 
 
 def _pkcs12(data: bytes) -> Iterator[str]:
-    """Opened with each passphrase that a seed has; what opens is rendered in every form."""
+    """Open an archive with each passphrase of the seeds, and write the result in every form."""
     for passphrase in (seeds.IMPORT, "password", "cryptography"):
         for form in _FORMS:
             try:
@@ -110,7 +110,7 @@ def _pkcs12(data: bytes) -> Iterator[str]:
 
 
 def _pkcs12_parts(data: bytes) -> Iterator[str]:
-    """What is read of an archive that cryptography does not open; and the same contents behind a MAC that fits."""
+    """Read an archive that cryptography does not open, and the same contents with a correct MAC."""
     yield file_kinds.describe(data)
     pfx = der.read(data)
     kdf.refuse_bombs(structure.derivations(pfx), _MOST_ITERATIONS, "alice.p12")
@@ -147,7 +147,7 @@ def _pem_pair(data: bytes) -> Iterator[str]:
 
 
 def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
-    """In this process, where coverage is seen, and nothing that is unexpected is turned into an error."""
+    """Convert in this process, so that coverage is measured and unexpected exceptions are not hidden."""
     given = {**_OPTIONS, **options}
     guessing.iterations(renderers.Source(given, data, privatekey))
     rendered = rendering._render(data, given, "alice.p12", privatekey)
@@ -159,14 +159,14 @@ def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> l
 
 
 def _certificate_in_place(data: bytes) -> Iterator[str]:
-    """What the owner of a home has put there; nothing it is may disturb the run."""
+    """Read a certificate file in a home. No content may disturb the run."""
     before = certificates.present(data)
     yield reasons.of_certificate(_FACTS, before, check=True)
     policy.review(_FACTS, before, _OPTIONS, "alice.p12")
 
 
 def _file_in_place(data: bytes) -> Iterator[str]:
-    """What leaves the owner's process of a file that is replaced, and what is told of it in a directory of root's."""
+    """Read the parts of a replaced file that leave the worker, and the facts of a file in a directory of root."""
     entry = entries.Entry("/home/alice/.globus/usercert.pem", observe=True)
     step = entries.Step(entry, observed.Observed("file", content=data), ["content replaced"], rewrite=True)
     yield report.diff(step, {}, for_other_user=True, inspectors=INSPECTORS)["prepared"]
@@ -179,7 +179,7 @@ def _lines_in_place(data: bytes) -> list[str]:
 
 
 def _answer(data: bytes) -> Iterator[str]:
-    """Whatever passes the door, passes it unchanged again, and ansible takes it."""
+    """Check that a cleaned answer is the same after a second cleaning, and that Ansible accepts it."""
     passed = answers.decode(data, answers.USUAL)
     if answers.checked(passed, answers.LARGEST) != passed:
         raise ValueError("it is changed once more")
@@ -187,7 +187,7 @@ def _answer(data: bytes) -> Iterator[str]:
 
 
 def _key_in_place(data: bytes) -> Iterator[str]:
-    """The same for the key, of which a run says what protected it."""
+    """Read a key file in place, whose protection a run reports."""
     found = key_files.describe(data)
     for wanted in ({"kind": "plain"}, {"kind": "encrypted", "salt": "00" * 16, "iterations": 600_000}):
         yield reasons.of_privatekey(wanted, found, same_certificate=True, check=False)
@@ -195,7 +195,7 @@ def _key_in_place(data: bytes) -> Iterator[str]:
 
 
 def _placed_record(data: bytes) -> Iterator[str]:
-    """What a node says was placed there; a good record can be written and read again."""
+    """Read a node's record of placed credentials. A valid record can be written and read again."""
     record = placed_record.decode(data)
     assert placed_record.decode(placed_record.encode(record)) == record
     for placement, fingerprints in record.items():
@@ -243,7 +243,7 @@ def _anchors(data: bytes) -> list[str]:
 
 
 def _certificate_file(data: bytes) -> Iterator[str]:
-    """A file that is a source of its own."""
+    """Read a file that is a source of CAs."""
     for one in certificate_files.complete(data):
         if one.der:
             (again,) = certificate_files.read(one.text)
@@ -254,7 +254,7 @@ def _certificate_file(data: bytes) -> Iterator[str]:
 
 
 def _directory(root: Path) -> list[str]:
-    """A tree of files, and the stamp of it."""
+    """Read a tree of files, and its stamp."""
     source = {**_SOURCE, "src": str(root)}
     source_stamps.take(SimpleNamespace(find=str), [source])
     return _placed(anchor_sources.read(source, str, lambda _url: b"", crls=True))
@@ -284,7 +284,7 @@ def _ca_certificate(data: bytes) -> list[str]:
 
 
 def _chain(data: bytes) -> Iterator[str]:
-    """What an archive holds, checked by what the sources of a site hold."""
+    """Check the certificates of an archive with the CAs of a site."""
     files = mutations.split(data)
     blocks = [block for block in pem.blocks(files.pop("chain", b"")) if block.label == "CERTIFICATE"]
     crls = {name: content for name, content in files.items() if source_files.is_crl(name)}
@@ -292,14 +292,14 @@ def _chain(data: bytes) -> Iterator[str]:
     trusted = ca_material.from_groups([anchor_sources.Group("bundle", "classic", rest, crls=crls)], _ANY)
     try:
         leaf, *others = [safe_x509.load(block.data) for block in blocks]
-    except (safe_x509.CertificateError, ValueError):  # no such archive comes that far
+    except (safe_x509.CertificateError, ValueError):  # such an archive is refused before
         return
     chain.verify("alice", [leaf, *rendering._possible_issuers(leaf, tuple(others))], trusted, times.now())
     yield from (one["problem"] for one in [*trusted["cas"], *trusted["crls"]] if one["problem"])
 
 
 def _trust_directory(root: Path) -> Iterable[str]:
-    """What a node answers about its trust directory, and what the controller makes of it."""
+    """Read a node's answer about its trust directory, as the controller does."""
     found = scan.scan(str(root), trust_store.PATTERNS, INSPECTORS, observe=True)
     manifest.digest(found)
     scan.missing(found, str(root / "bundle"), INSPECTORS)
@@ -330,7 +330,7 @@ def _signing_policy(data: bytes) -> Iterable[str]:
 def _dn(data: bytes) -> Iterable[str]:
     dn = one_line_dn.read(data.decode(errors="replace"))
     assert dn.startswith("/")
-    # A backslash of a value before a slash cannot be told from one that OpenSSL 3 prints.
+    # A backslash before a slash in a value looks like a backslash that OpenSSL 3 prints.
     assert "\\" in dn or one_line_dn.plain(one_line_dn.spellings(dn)[-1]) == dn
     return ()
 
@@ -343,7 +343,7 @@ def _gridmap(data: bytes) -> Iterable[str]:
 
 
 def _vomses(data: bytes) -> Iterator[str]:
-    """Files of others on a node, looked through for managed VOs; lines are judged as clients do."""
+    """Search other files on a node for managed VOs, and read the lines as clients do."""
     vo = vomses.Vo("vo", [vomses.Server("voms.example.org", 443, "/CN=voms", "/CN=CA", "vo")])
     wanted = voms_files.layout([vo], "/etc/vomses", "/etc/grid-security/vomsdir")
     found = [{name: voms_files.file_facts(content) for name, content in mutations.split(data).items()}, {}]
@@ -364,7 +364,7 @@ def _vo_import(root: Path) -> list[str]:
 
 
 def _in_directory(read: Callable[[Path], Iterable[str]]) -> Callable[[bytes], Iterable[str]]:
-    """A reader of files, given those of an input in a fresh directory."""
+    """Wrap a reader of files: write the files of an input to a new directory, and read this directory."""
 
     def run(data: bytes) -> Iterable[str]:
         fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -383,7 +383,7 @@ def _write(root: Path, name: str, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    except OSError:  # a name that is too long, or a directory already
+    except OSError:  # the name is too long, or is a directory already
         return
 
 

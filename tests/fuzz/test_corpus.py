@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The short run: what was found once, what is read every day, large things, and some fresh mutations."""
+"""Fuzz for a short time: inputs that once failed, usual inputs, large inputs, and some new mutations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ansible_collections.grid.security.tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
-SEED = os.environ.get("FUZZ_SEED")  # of the mutations; without it each run tries others
+SEED = os.environ.get("FUZZ_SEED")  # of the mutations; without a seed, each run makes other mutations
 
 
 def kept(name: str) -> Iterator[tuple[str, bytes]]:
-    """What was found once. Large inputs, and those that editors might spoil, are kept packed by xz."""
+    """Return the inputs that once failed. Large inputs, and inputs that editors may change, are packed by xz."""
     for path in sorted((CORPUS / name).glob("*")):
         data = path.read_bytes()
         yield path.name, lzma.decompress(data) if path.suffix == ".packed" else data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The harness itself: whatever breaks the property is found, and nothing else."""
+"""Test the harness: it finds each violation of the property, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Homes as a hostile user prepares them, and what has to come of them."""
+"""Define homes that a hostile user prepares, and the expected outcome of each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["CASES", "CERTIFICATE", "ENORMOUS", "KEY", "Case", "Home"]
 
 CERTIFICATE, KEY = "usercert.pem", "userkey.pem"
 LEFTOVER, LOCK = ".grid-security-0123456789abcdef.tmp", ".grid-security-lock.tmp"
-MADE = {"leftover": LEFTOVER, "lock": LOCK}  # by the engine, on its way
+MADE = {"leftover": LEFTOVER, "lock": LOCK}  # by the engine, during its work
 
 
 @dataclass(frozen=True)
 class Home:
-    """A directory that serves as the attacker's home, and those whom it attacks.
+    """Hold a directory that is the attacker's home, and the targets of the attacks.
 
-    :param roots: a tree of root's files.
+    :param roots: a tree of files that belong to root.
     """
 
     path: Path
@@ -41,11 +41,11 @@ class Home:
 
     @property
     def elsewhere(self) -> Path:
-        """The other user's ``.globus``."""
+        """Return the other user's ``.globus``."""
         return Path(self.other.pw_dir, ".globus")
 
     def own(self, path: Path, account: pwd.struct_passwd | None = None) -> Path:
-        """Give a path to the attacker or to somebody else."""
+        """Change the owner of a path to the attacker or to another account."""
         account = account or self.attacker
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
         return path
@@ -67,18 +67,21 @@ class Home:
         self.own(self.path / path)
 
     def special(self, path: str, kind: int, device: tuple[int, int] = (0, 0)) -> None:
-        """A FIFO or a device."""
+        """Make a FIFO or a device."""
         os.mknod(self.path / path, kind | 0o666, os.makedev(*device))
         self.own(self.path / path)
 
     def flag(self, path: str, attribute: str) -> None:
-        """:raises CalledProcessError: the file system has no such attributes."""
+        """Set an attribute of a file.
+
+        :raises CalledProcessError: the file system has no such attributes.
+        """
         subprocess.run(["chattr", attribute, str(self.path / path)], check=True, capture_output=True)
 
     def socket(self, path: str) -> None:
         with socket.socket(socket.AF_UNIX) as server:
             place = os.open(self.path / os.path.dirname(path), os.O_PATH)
-            server.bind(f"/proc/self/fd/{place}/{os.path.basename(path)}")  # whatever the length of the path
+            server.bind(f"/proc/self/fd/{place}/{os.path.basename(path)}")  # for any length of the path
             os.close(place)
         self.own(self.path / path)
 
@@ -88,10 +91,10 @@ Prepare = Callable[[Home], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """What is prepared, and the outcome of placing and of removing a credential there.
+    """Hold the preparation, and the expected outcome of placing and of removing a credential.
 
-    :param directory: the home itself, below that of the account, as bytes because it may be no text.
-    :param backed_up: the outcome of placing if the file that is replaced is kept, where that is another.
+    :param directory: the home, below the home of the account; as bytes, because it may be no text.
+    :param backed_up: the outcome of placing with a backup, if it is another outcome.
     """
 
     prepare: Prepare
@@ -102,7 +105,7 @@ class Case:
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """What has to come of each kind of run."""
+        """Return the expected outcome of each kind of run."""
         return {"placed": self.placed, "backed up": self.backed_up or self.placed, "removed": self.removed}
 
 
@@ -126,7 +129,7 @@ def _nothing(home: Home) -> None:
 
 
 def _targets(home: Home, name: str) -> dict[str, str | Path]:
-    """Where links point to. :param name: of a file, or of the directory."""
+    """Return the target of links. :param name: of a file, or of the directory."""
     file = "" if name == ".globus" else f"/{name}"
     return {
         "to etc": f"/etc{file and '/passwd'}",
@@ -357,7 +360,7 @@ def _every_bit(home: Home) -> None:
 
 @case(
     "certificate of another user", backed_up="os_error"
-)  # the kernel lets nobody link what they cannot read and write
+)  # the kernel allows links only to files that the user can read and write
 def _anothers_certificate(home: Home) -> None:
     home.directory()
     home.file(f".globus/{CERTIFICATE}", account=home.other)
@@ -423,7 +426,7 @@ def _made_cases() -> Iterator[tuple[str, Case]]:
             home.directory()
             home.file(f".globus/{name}", account=home.other)
 
-        # A leftover that is a link is cleared, the link, that is; a lock file that is none counts for nothing.
+        # If a leftover is a link, the link is removed. If the lock file is no file, it is ignored.
         removed = "unchanged" if name == LOCK else "changed"
         yield f"{what} is a link to another user's key", Case(linked, removed=removed)
         yield f"{what} is a hard link to root's secret", Case(hard_linked, removed="unchanged")
@@ -441,12 +444,12 @@ def _many_leftovers(home: Home) -> None:
         home.file(f".globus/.grid-security-{number:016x}.tmp")
 
 
-ENORMOUS = 15_000_000  # bytes of a file with many names
+ENORMOUS = 15_000_000  # bytes of the file with many names
 
 
 @case("two dozen names of an enormous CRL")
 def _enormous(home: Home) -> None:
-    """In PEM, with a key identifier without end. One file has the names of leftovers, CRLs and the certificate."""
+    """Make an endless key identifier in PEM. One file has the names of leftovers, CRLs and the certificate."""
     home.directory()
     home.directory(".globus/certificates")
     text = pem.encode("X509 CRL", pki.extended_list(1, b"k" * (ENORMOUS * 3 // 4))).decode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small world to attack: two users, somebody else's files, and a tree that belongs to root alone."""
+"""Set up the targets of attacks: two users, files of another account, and a tree that belongs to root."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ansible_collections.grid.security.tests.support import accounts
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only root can create accounts; elsewhere these tests are skipped, visibly."""
+    """Skip these tests with a message if they do not run as root, because only root can create accounts."""
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="only root can create accounts to attack with"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What was counted, over all tests and processes."""
+    """Return the counts of all tests and processes."""
     totals: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []):
         totals.update({name: value for name, value in report.user_properties if isinstance(value, int)})
@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @dataclass(frozen=True)
 class World:
-    """Where everything lies. Mallory attacks, alice's credential is placed in the same calls, bob is not concerned.
+    """Hold all paths. Mallory attacks. Alice's credential is placed in the same calls. Bob has no credential.
 
     :param root: belongs to root, like everything above it.
     """
@@ -54,19 +54,19 @@ class World:
 
     @property
     def roots(self) -> Path:
-        """Root's own files, as in /etc and /root."""
+        """Return files of root, as in /etc and /root."""
         return self.root / "roots"
 
     def home(self, account: pwd.struct_passwd) -> Path:
         return Path(account.pw_dir)
 
     def own(self, account: pwd.struct_passwd, *paths: Path) -> None:
-        """Give paths to an account, links themselves included."""
+        """Change the owner of paths, without following links."""
         for path in paths:
             os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
     def reset(self) -> None:
-        """Fresh homes and fresh baits."""
+        """Make new homes and new baits."""
         for tree in (self.homes, self.roots):
             remove(tree)
             tree.mkdir()
@@ -86,7 +86,7 @@ def _all(top: Path) -> list[Path]:
 
 
 def _fill(top: Path, text: str) -> None:
-    """Files as attackers would like to read or replace them."""
+    """Make files that attackers would like to read or replace."""
     (top / ".globus").mkdir(parents=True)
     for path, mode in ((".globus/usercert.pem", 0o644), (".globus/userkey.pem", 0o600), ("secret", 0o600)):
         (top / path).write_text(f"{text} {path}")
@@ -96,7 +96,7 @@ def _fill(top: Path, text: str) -> None:
 
 
 def remove(tree: Path) -> None:
-    """Remove a tree whatever attributes its files have."""
+    """Remove a tree, also if its files have attributes."""
     if tree.exists():
         subprocess.run(["chattr", "-f", "-R", "-i", "-a", str(tree)], capture_output=True, check=False)
         shutil.rmtree(os.fsencode(tree))
@@ -104,7 +104,7 @@ def remove(tree: Path) -> None:
 
 @pytest.fixture(scope="session", name="emptied_world")
 def _emptied_world() -> Iterator[World]:
-    root = Path(tempfile.mkdtemp(prefix="gridtest-", dir="/var/lib"))  # root's up to /
+    root = Path(tempfile.mkdtemp(prefix="gridtest-", dir="/var/lib"))  # each directory up to / belongs to root
     root.chmod(0o755)
     try:
         with contextlib.ExitStack() as stack:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every home of :mod:`cases` in one run each of placing, placing with backups, and removing.
 
-One trace of all system calls and one snapshot of everybody else's files stand for all cases of a run.
+All cases of a run share a trace of all system calls, and a snapshot of the files of all other accounts.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ansible_collections.grid.security.tests.support.engine import Engine, Run, 
 
 TEXTS = ("certificate of mallory", "key of mallory")
 BYSTANDERS = ("certificate of alice", "key of alice")
-SHARED = ("usercert.pem", "secret")  # files that cases have hard links to
+SHARED = ("usercert.pem", "secret")  # targets of the hard links of cases
 REAL = ("/etc", "/etc/passwd", "/root", "/proc/self/fd", "/dev/zero")
 RUNS = ("placed", "backed up", "removed")
 
 
 @dataclass
 class Trial:
-    """One run over all cases, and a second one that should find nothing to do."""
+    """Run all cases, and a second time, when there should be nothing to do."""
 
     first: Run
     again: Run
@@ -58,7 +58,7 @@ def _trial(
 
 
 def prepared(world: Any) -> tuple[dict[str, Home], list[str]]:
-    """All cases below the attacker's home, and those that this file system does not know."""
+    """Prepare all cases below the attacker's home. Return the cases that this file system does not support, too."""
     homes, impossible = {}, []
     for number, (name, case) in enumerate(CASES.items()):
         directory = os.fsdecode(case.directory) if case.directory else f"case{number}"
@@ -109,7 +109,7 @@ def test_others_in_the_same_run_are_done(trial: Trial, emptied_world: Any) -> No
 
 
 def test_what_others_have_is_as_before(trial: Trial) -> None:
-    """A file's count and change time show that a hard link to it is gone, which users may remove from their home."""
+    """Ignore link count and change time: users may remove a hard link from their home."""
     unlinked = tuple(f"{name}': {fact} changed" for name in SHARED for fact in ("nlink", "ctime_ns"))
     assert [line for line in trial.differences if not line.endswith(unlinked)] == []
     for place in ("/etc", "/root"):
@@ -131,11 +131,11 @@ def test_each_home_is_touched_with_its_owner_s_rights_only(trial: Trial, emptied
         calls = [call for call in trial.calls if call.touches(account.pw_dir)]
         assert {call.uid for call in calls} == {account.pw_uid}
         seen += len(calls)
-    assert seen > 5 * len(CASES)  # the trace is not blind
+    assert seen > 5 * len(CASES)  # the trace has calls
 
 
 def test_ten_thousand_files(world: Any) -> None:
-    """Half of them are called like the engine's own."""
+    """Give half of the files the names of the engine's temporary files."""
     place = world.home(world.mallory) / ".globus"
     place.mkdir()
     world.own(world.mallory, place)
@@ -148,7 +148,7 @@ def test_ten_thousand_files(world: Any) -> None:
 
 
 def _fill(place: Path, count: int) -> None:
-    """With names of one file, which is made faster than files."""
+    """Use many names of one file, because links are made faster than files."""
     (place / "0.pem").touch()
     for number in range(1, count):
         name = f"{number}.pem" if number % 2 == 0 else f".grid-security-{number:016x}.tmp"
@@ -157,7 +157,7 @@ def _fill(place: Path, count: int) -> None:
 
 @pytest.mark.parametrize("home", [b"/", b"/etc", b"/proc/self", b"/dev/fd/3", b"/dev/null"])
 def test_homes_that_are_none(world: Any, home: bytes) -> None:
-    """What the password database says of a home is not always one; an account of its own has each of these."""
+    """Test homes in the password database that are no usable home. Each has its own account."""
     with accounts.created("odd", home) as odd:
         sets = [
             credential_set("odd", odd.pw_name, "~/.globus", TEXTS),

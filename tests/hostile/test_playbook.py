@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same as a user of the collection has it: pkcs12_pem in a run of ansible-playbook."""
+"""Repeat the attacks in runs of ansible-playbook with pkcs12_pem."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ CHOSEN = {
     "names that are no text": None,
     "two dozen names of an enormous CRL": None,
 }
-PYTHON = "/usr/bin/python3"  # what everybody may read: workers import from there, too
+PYTHON = "/usr/bin/python3"  # readable for everybody, because workers import from there, too
 WORDS = {name: (f"import of {name} 4711", f"storing for {name} 0815") for name in ("mallory", "alice")}
 
 
 @dataclass
 class Controller:
-    """A directory with archives, and a node that is this machine."""
+    """Hold a directory with archives, and a node that is this machine."""
 
     root: Path
 
     def play(self, credentials: list[dict[str, Any]], traces: Path | None = None) -> subprocess.Popen[str]:
-        """Start a run that leaves its results in a file. :param traces: where system calls are to be written."""
+        """Start a run that writes its results to a file. :param traces: the directory for traces of system calls."""
         placed = {"grid.security.pkcs12_pem": {"credentials": credentials}, "register": "result", "ignore_errors": True}
         return self.start([placed, self.kept("result.credentials")], self._traced(traces) if traces else None)
 
     def kept(self, expression: str) -> dict[str, Any]:
-        """A task that writes what :meth:`results` reads."""
+        """Return a task that writes the file for :meth:`results`."""
         content = f"{{{{ {expression} }}}}"
         return {"ansible.builtin.copy": {"content": content, "dest": str(self.root / "result.json")}}
 
@@ -77,7 +77,7 @@ class Controller:
         )
 
     def _traced(self, traces: Path) -> Path:
-        """An interpreter for the node's modules whose calls are traced."""
+        """Write an interpreter for the node's modules that traces their calls."""
         path = self.root / "python"
         command = " ".join(syscalls.command(traces / "trace.$$"))
         path.write_text(f'#!/bin/sh\nexec {command} "{sys.executable}" "$@"\n')
@@ -127,7 +127,7 @@ def test_hostile_homes(
     for number in set(range(len(CHOSEN))) - set(failed):
         assert (world.home(world.mallory) / f"case{number}/.globus/userkey.pem").read_bytes(), number
     assert (world.home(world.alice) / ".globus/userkey.pem").exists()
-    unlinked = ("nlink", "ctime_ns")  # of the secret that there was a hard link to
+    unlinked = ("nlink", "ctime_ns")  # the secret with a hard link
     assert snapshot.differences(before, snapshot.take(world.home(world.bob), world.roots), unlinked) == []
     calls = [call for trace in traces.iterdir() for call in syscalls.read(trace)]
     below = [call for call in calls if call.touches(world.homes)]
@@ -147,7 +147,7 @@ def _idle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 def test_one_user_s_odd_files_cost_only_that_user(
     world: Any, controller: Controller, name: str, idle: dict[str, int], record_property: Callable[[str, int], None]
 ) -> None:
-    """Trust anchors and everybody's credentials are placed, and no process grows much beyond those of a ping."""
+    """Check that everything is placed, and that no process is much larger than the processes of a ping."""
     CASES[name].prepare(Home(world.home(world.mallory), world.mallory, world.bob, world.roots))
     (controller.root / "ca.pem").write_bytes(pki.issue("CA", authority=True).pem)
     names = [account.pw_name for account in (world.mallory, world.alice)]
@@ -170,7 +170,7 @@ def test_one_user_s_odd_files_cost_only_that_user(
 
 
 def peaks(controller: Controller, tasks: list[dict[str, Any]]) -> dict[str, int]:
-    """KiB of the largest process of each side of a run."""
+    """Return the KiB of the largest process of controller and node."""
     notes = {side: controller.root / f"{side}.peaks" for side in ("controller", "node")}
     for one in notes.values():
         one.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ def peaks(controller: Controller, tasks: list[dict[str, Any]]) -> dict[str, int]
 
 
 def test_archives_in_hostile_homes(world: Any, controller: Controller, tmp_path: Path) -> None:
-    """The archive lies on the node, in the user's hands: what it is must be read with the user's rights."""
+    """Check that an archive in a user's home is read with the user's rights."""
     mine, hers = world.home(world.mallory), world.home(world.alice)
     (hers / "alice.p12").write_bytes(Path(controller.archive("alice")).read_bytes())
     world.own(world.alice, hers / "alice.p12")
@@ -219,7 +219,7 @@ def hanging(place: Path, world: Any) -> Iterator[None]:
 @pytest.mark.skipif(not fuse.available(), reason="needs FUSE and root")
 @pytest.mark.parametrize("where", ["archive", "target"])
 def test_workers_of_a_conversion_hold_nobody_else_s_secrets(world: Any, controller: Controller, where: str) -> None:
-    """When archives are converted on the node, the module holds everybody's passphrases and keys."""
+    """Check the process that converts archives on the node: it holds the passphrases and keys of all users."""
     mine, hers = world.home(world.mallory), world.home(world.alice)
     place = mine / ("archives" if where == "archive" else ".globus")
     place.mkdir()
@@ -244,7 +244,7 @@ def test_workers_of_a_conversion_hold_nobody_else_s_secrets(world: Any, controll
 
 
 def parent_of(held: dict[int, list[bytes]]) -> int:
-    """The engine, which comes last."""
+    """Return the process id of the engine, which starts last."""
     return list(held)[-1]
 
 
@@ -253,7 +253,7 @@ def parent(pid: int) -> int:
 
 
 def until_it_hangs(world: Any, known: tuple[int, ...]) -> int:
-    """The worker that waits for the file system; those that only pass do not count."""
+    """Return the process id of the worker that waits for the file system. Short-lived workers are ignored."""
     while True:
         pid = prying.wait_for_worker(world.mallory.pw_uid, 60, known)
         time.sleep(0.3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A user exchanges what lies in their home for something else, thousands of times, while the engine works there."""
+"""Exchange files in a user's home thousands of times while the engine works there."""
 
 from __future__ import annotations
 
@@ -99,12 +99,12 @@ def _hard_links(home: Path, world: Any) -> list[tuple[Path, Path]]:
     place = globus(home)
     for name in ("usercert.pem", "userkey.pem"):
         (place / name).write_text("mine")
-        os.link(world.roots / "secret", place / f"trap.{name}")  # as where the kernel does not protect against it
+        os.link(world.roots / "secret", place / f"trap.{name}")  # as on a kernel without this protection
     return [(place / name, place / f"trap.{name}") for name in ("usercert.pem", "userkey.pem")]
 
 
 def sets_for(world: Any, directory: str, count: int = SETS) -> list[dict[str, Any]]:
-    """Placing two pairs in turn, with backups and removals in between, and at last a bystander's."""
+    """Return sets that place two pairs in turn, with backups and removals, and then a bystander's pair."""
     owner = world.mallory.pw_name
     kinds = [
         lambda name: credential_set(name, owner, directory, PAIRS[0]),
@@ -134,11 +134,11 @@ def test_race(world: Any, tmp_path: Path, record_property: Callable[[str, int], 
         runs = [Engine(sets_for(world, "~/home/.globus"), CONTENTS).result() for _round in range(ROUNDS)]
         traced = syscalls.command(tmp_path / "trace")
         runs.append(Engine(sets_for(world, "~/home/.globus", 10), CONTENTS, prefix=traced).result())
-    ignored = ("nlink", "ctime_ns") if "hard" in name else ()  # removing a link of one's own changes these
+    ignored = ("nlink", "ctime_ns") if "hard" in name else ()  # a user who removes an own link changes these
     assert snapshot.differences(before, others(world), ignored) == []
     assert [run.kinds()["bystander"] for run in runs] == ["changed"] + ["unchanged"] * ROUNDS
     check_clear(runs)
-    assert len({told(outcome) for run in runs for outcome in run.outcomes.values()}) > 5  # the race is on
+    assert len({told(outcome) for run in runs for outcome in run.outcomes.values()}) > 5  # the race has started
     calls = syscalls.read(tmp_path / "trace")
     assert [call for call in calls if call.uid == 0 and call.touches(world.homes)] == []
     assert counter.value() > 1000
@@ -151,7 +151,7 @@ def told(outcome: dict[str, Any]) -> str:
 
 
 def check_clear(runs: list[Run]) -> None:
-    """Each set converged, or there is one error of a known kind."""
+    """Check that each set converged, or that there is one error of a known kind."""
     outcomes = [outcome for run in runs for outcome in run.outcomes.values()]
     assert [one for one in outcomes if one.get("failed") and (one["error_code"] not in CLEAR or not one["msg"])] == []
 
@@ -160,12 +160,12 @@ def others(world: Any) -> snapshot.Tree:
     return snapshot.take(world.home(world.bob), world.roots)
 
 
-# --- what the engine makes on its way ---------------------------------------------------------------------------------
+# --- temporary files of the engine ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ["another user's", "root's"])
 def test_temporaries_and_backups_are_exchanged(world: Any, target: str) -> None:
-    """Mallory looks for what the engine makes, and puts links in its place, opens it to everybody, or writes to it."""
+    """Replace the engine's temporary files by links, open them to everybody, or write to them."""
     place = globus(world.home(world.mallory))
     own_everything(world, place)
     before = others(world)
@@ -180,7 +180,7 @@ def test_temporaries_and_backups_are_exchanged(world: Any, target: str) -> None:
 
 
 def _meddle(place: Path, victim: Path, counter: Counter) -> None:
-    """Until killed."""
+    """Run until killed."""
     os.chdir(place)
     while True:
         for name in os.listdir("."):
@@ -205,7 +205,7 @@ def _write_to(name: str, _victim: Path) -> None:
 
 
 def test_home_that_comes_and_goes(world: Any) -> None:
-    """The directory is removed and made anew, with whatever is in it."""
+    """Remove the directory with its contents, and make it again."""
     own_everything(world, globus(world.home(world.mallory)))
     before = others(world)
     counter = Counter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where only root can change anything root places files for others. Whoever can change something abuses that."""
+"""Attack directories of root in which root places files for other accounts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHANGES = ("mkdir", "rename", "unlink", "chmod", "fchmod", "chown", "fchown", "l
 
 @pytest.fixture(name="shared")
 def _shared(world: Any) -> Path:
-    """A directory of root, as /srv/service."""
+    """Make a directory of root, like /srv/service."""
     path: Path = world.root / "shared"
     if path.exists():
         os.rename(path, world.root / "homes" / "old")  # removed with the next reset
@@ -38,19 +38,19 @@ def _shared(world: Any) -> Path:
 
 
 def acl(uid: int, rights: int) -> bytes:
-    """A POSIX ACL with an entry for one user: version, then tag, rights and id of each."""
+    """Return a POSIX ACL with an entry for one user: the version, then tag, rights and id of each entry."""
     entries = ((1, 7, -1), (2, rights, uid), (4, 5, -1), (16, rights | 5, -1), (32, 5, -1))
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", t, r, i & 0xFFFFFFFF) for t, r, i in entries)
 
 
-# --- as it is found ---------------------------------------------------------------------------------------------------
+# --- prepared directories ---------------------------------------------------------------------------------------------
 
 Prepare = Callable[[Path, Any], None]
 PLACES: dict[str, tuple[str, bool, Prepare]] = {}
 
 
 def place(name: str, path: str, is_roots: bool = False) -> Callable[[Prepare], Prepare]:
-    """A way to prepare ``shared``. :param path: the directory to be used, below it. :param is_roots: if root works."""
+    """Hold a way to prepare ``shared``. :param path: the directory below it. :param is_roots: whether root works."""
 
     def register(prepare: Prepare) -> Prepare:
         PLACES[name] = (path, is_roots, prepare)
@@ -183,11 +183,11 @@ def test_without_an_owner_root_refuses_to_work_there(world: Any, shared: Path, n
     assert Engine([one], encoded(*TEXTS)).result().kinds() == {"service": "not_roots"}
 
 
-# --- in motion --------------------------------------------------------------------------------------------------------
+# --- races ------------------------------------------------------------------------------------------------------------
 
 
 def test_mode_of_a_file_that_is_exchanged(world: Any, shared: Path) -> None:
-    """A file that only lacks a mode is exchanged with root's secret, which must not get that mode."""
+    """Exchange a file that needs another mode with root's secret. The secret must not get this mode."""
     os.chown(shared, 0, world.mallory.pw_gid)
     shared.chmod(0o775)
     (shared / "secret").write_text("root's")
@@ -214,7 +214,7 @@ KINDS = {"changed", "unchanged", "not_a_directory", "no_access", "os_error", "no
 
 @pytest.mark.parametrize("mode", [0o775, 0o1777])
 def test_directory_that_is_exchanged(world: Any, shared: Path, mode: int) -> None:
-    """Mallory's directory takes turns with one of root and with a link, while root finds out whose it is."""
+    """Exchange mallory's directory with a directory of root and with a link, while root finds out its owner."""
     os.chown(shared, 0, world.mallory.pw_gid)
     for name in ("inner", "mine"):
         (shared / name).mkdir()
@@ -239,18 +239,18 @@ def test_directory_that_is_exchanged(world: Any, shared: Path, mode: int) -> Non
 
 
 def contents(tree: snapshot.Tree) -> dict[int, dict[str, Any]]:
-    """By inode, because names are exchanged; without the change time of directories, which that sets."""
+    """Compare by inode, because names are exchanged. Ignore the change time of directories for the same reason."""
     return {
         facts["ino"]: {n: v for n, v in facts.items() if n != "ctime_ns" or "content" in facts}
         for facts in tree.values()
     }
 
 
-# --- file systems that lie, or hang -----------------------------------------------------------------------------------
+# --- file systems with false answers, or without answers --------------------------------------------------------------
 
 
 def lying(world: Any) -> fuse.Served:
-    """All belongs to root, it says, and the way leads on through a link of root."""
+    """Serve a file system that reports root as the owner of everything, with a link of root in the path."""
     directory = stat.S_IFDIR | 0o755
     link = fuse.Node(stat.S_IFLNK | 0o777, 0, target=os.fsencode(world.roots))
     return fuse.Served(
@@ -302,7 +302,7 @@ def test_archive_in_a_file_system_that_does_not_answer(world: Any) -> None:
     with fuse.mounted(home, world.mallory, served, "allow_other"):
         command = [sys.executable, "-c", READ, str(home / "archives/mallory.p12"), world.mallory.pw_name]
         reader = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        _out, errors = reader.communicate(timeout=30)  # not run(), which after a timeout waits until it is dead
+        _out, errors = reader.communicate(timeout=30)  # run() would wait after a timeout until the process is dead
     assert "did not finish in 1.5 s" in errors
 
 
@@ -311,7 +311,7 @@ def test_archive_in_a_file_system_that_does_not_answer(world: Any) -> None:
 
 @pytest.mark.parametrize("how", [fcntl.LOCK_SH, fcntl.LOCK_EX])
 def test_a_reader_cannot_lock_others_out(world: Any, how: int) -> None:
-    """Whoever may read a directory may lock it: that must hinder nobody who works in it."""
+    """Check that a lock on a directory by a user who may read it has no effect on others."""
     globus = world.home(world.alice) / ".globus"
     globus.mkdir()
     world.own(world.alice, globus)
@@ -331,7 +331,7 @@ def test_a_reader_cannot_lock_others_out(world: Any, how: int) -> None:
 
 
 def test_a_lock_file_that_is_somebody_else_s(world: Any, shared: Path) -> None:
-    """Where everybody may make files, as in /tmp, mallory makes the one that would be the lock."""
+    """Let mallory make the lock file in a directory in which everybody may make files, like /tmp."""
     shared.chmod(0o1777)
     (shared / LOCK).touch(0o600)
     world.own(world.mallory, shared / LOCK)

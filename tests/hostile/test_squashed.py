@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Root is nobody in the homes, as on NFS that squashes root."""
+"""Run as root on homes where root has the rights of nobody, as on NFS with root_squash."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def converge(*sets: dict[str, Any]) -> Run:
 
 
 def test_root_has_lost_its_power_over_files(world: Any) -> None:
-    """Otherwise the tests below show nothing."""
+    """Check the set-up. Without it the tests below show nothing."""
     secret = world.home(world.alice) / "secret"
     for act in (f"open({str(secret)!r})", f"__import__('os').chmod({str(secret)!r}, 0o600)"):
         command = [*SQUASHED, sys.executable, "-c", act]
@@ -69,7 +69,7 @@ def test_hostile_homes(world: Any) -> None:
         home.directory("")
         try:
             CASES[name].prepare(home)
-        except subprocess.CalledProcessError:  # no such attributes in this file system
+        except subprocess.CalledProcessError:  # this file system has no such attributes
             continue
         homes[name] = home
     sets = [
@@ -82,7 +82,7 @@ def test_hostile_homes(world: Any) -> None:
 
 
 def test_root_s_own_places(world: Any) -> None:
-    """What belongs to root it may change; giving files away it may not, and says so."""
+    """Check that root changes its own files, and reports that it cannot change the owner of files."""
     place = world.root / "homes" / "service"
     place.mkdir()
     own = credential_set("own", None, str(place), PAIRS[0])
@@ -95,7 +95,7 @@ def test_root_s_own_places(world: Any) -> None:
 
 @contextmanager
 def kept_from_root(world: Any) -> Iterator[Path]:
-    """The home of alice in a file system that nobody but she may enter, not even root; yields what lies behind it."""
+    """Mount alice's home as a file system that only alice may enter, not even root. Yield the real directory."""
     home, behind = world.home(world.alice), world.homes / "behind"
     os.rename(home, behind)
     home.mkdir()
@@ -112,7 +112,7 @@ def kept_from_root(world: Any) -> Iterator[Path]:
 
 
 def _mount_for(account: Any) -> None:
-    """FUSE lets the real user in, and the effective one may mount, whatever the mode of the device."""
+    """Mount with the effective user id of root. FUSE then admits the real user."""
     os.setgroups([])
     os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
     os.setresuid(account.pw_uid, 0, 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two runs with different content at the same time: what is there afterwards is what one of them wanted, whole."""
+"""Check that two runs at the same time with different content leave the complete content of one run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def texts_of(place: Path) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("owner", ["alice", None])
 def test_one_home(world: Any, owner: str | None, record_property: Callable[[str, int], None]) -> None:
-    """Each process places the same pair many times, so that the two are at every point of it at the same time."""
+    """Place the same pair many times in both processes, so that they meet at every point of the work."""
     place = world.home(world.alice) / ".globus" if owner else world.roots / ".globus"
     directory = "~/.globus" if owner else str(place)
     name = world.alice.pw_name if owner else None
@@ -85,7 +85,7 @@ def _read(place: Path, seen: Counter, odd: Counter) -> None:
 
 
 def layout(path: Path, *authorities: str) -> Place:
-    """A trust directory with these authorities; all have the same name, so they share a hash."""
+    """Make a trust directory with CAs that all have the same name, and so the same hash."""
     wanted = {f"{name}.pem": file_facts(f"certificate of {name}".encode()) for name in authorities}
     wanted.update({f"{name}.signing_policy": file_facts(f"policy of {name}".encode()) for name in authorities})
     wanted.update({f"01234567.{number}": link_facts(f"{name}.pem") for number, name in enumerate(authorities)})
@@ -134,14 +134,14 @@ def wanted_state(place: Place) -> str:
 
 @pytest.fixture(name="trust")
 def _trust(world: Any) -> tuple[Place, Place]:
-    """Two wishes for one directory, which has a third so far."""
+    """Return two different targets for a directory, which has a third content at first."""
     path = world.roots / "certificates"
     assert exchange.run(TrustDirectory(layout(path, "old", "common")), send) == "changed"
     return layout(path, "common", "first"), layout(path, "second", "common", "third")
 
 
 def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place]) -> None:
-    """Both look, then both change: the second learns that what it looked at is no more."""
+    """Let both compare, then both change. The second run finds that the directory has changed since."""
     exchanges = [TrustDirectory(place) for place in trust]
     requests = supplies(*exchanges)
     results = [one.result(answer(request), send) for one, request in zip(exchanges, requests)]
@@ -152,7 +152,7 @@ def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place])
 
 
 def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
-    """Both look, then both change, but they want the same: as on a directory that many nodes share."""
+    """Let both compare, then both change, with the same target, as in a directory that many nodes share."""
     exchanges = [TrustDirectory(trust[0]), TrustDirectory(trust[0])]
     requests = supplies(*exchanges)
     assert [one.result(answer(request), send) for one, request in zip(exchanges, requests)] == ["changed"] * 2
@@ -160,7 +160,7 @@ def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
 
 
 def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place, Place]) -> None:
-    """Both have seen that there is something to do, and wait for the lock that a third one holds."""
+    """Let both find something to do, and wait for the lock of a third process."""
     (request,) = supplies(TrustDirectory(trust[0]))
     with open(Path(trust[0].directory, LOCK), "w") as lock:
         os.fchmod(lock.fileno(), 0o600)
@@ -186,7 +186,7 @@ def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
 
 @contextmanager
 def turning(place: Place, counter: Counter) -> Iterator[None]:
-    """Another process of root that wants something else, again and again."""
+    """Run another process of root that sets another target, again and again."""
     pid = os.fork()
     if pid == 0:
         while True:

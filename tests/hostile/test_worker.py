@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that works for a user is in that user's hands: what can they make of it?"""
+"""Attack the worker process, which runs with the user's rights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OWN = [text.encode() for text in encoded(*TEXTS).values()]
 
 
 def sets(world: Any, count: int = 1) -> list[dict[str, Any]]:
-    """For mallory as often as asked, and then once for alice."""
+    """Return ``count`` sets for mallory, and then one for alice."""
     attacked = [
         credential_set(f"attacked {number}", world.mallory.pw_name, "~/.globus", TEXTS) for number in range(count)
     ]
@@ -43,7 +43,7 @@ def sets(world: Any, count: int = 1) -> list[dict[str, Any]]:
 
 
 def make_globus(world: Any) -> Path:
-    """An empty ``.globus`` of mallory."""
+    """Make an empty ``.globus`` of mallory."""
     path: Path = world.home(world.mallory) / ".globus"
     path.mkdir(mode=0o700)
     world.own(world.mallory, path)
@@ -61,7 +61,7 @@ def directory(uid: int, **children: int) -> fuse.Node:
 
 @pytest.fixture(name="stopped", params=["compare", "place"])
 def _stopped(world: Any, request: pytest.FixtureRequest) -> Iterator[tuple[Engine, int]]:
-    """An engine and its worker for mallory, whom a hanging file system and a signal keep from going on."""
+    """Start an engine whose worker for mallory is stopped by a hanging file system and a signal."""
     served = fuse.Served({1: directory(world.mallory.pw_uid)}, {fuse.LOOKUP: fuse.HANG})
     with fuse.mounted(make_globus(world), world.mallory, served):
         known = tuple(accounts.processes_of(world.mallory.pw_uid))
@@ -92,7 +92,7 @@ def test_prying_works_where_nothing_forbids_it(world: Any, tmp_path: Path) -> No
 
 
 def report(world: Any, tmp_path: Path, pid: int) -> str:
-    """What mallory finds that she can do to a process."""
+    """Return the attacks of mallory on a process that succeed."""
     path = tmp_path / "report"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     with accounts.acting_as(world.mallory, _pry, pid, descriptor) as prying_pid:
@@ -122,7 +122,7 @@ def test_worker_and_fork_server_hold_nobody_else_s_bytes(
 
 
 def test_groups_of_the_engine_are_given_up(world: Any) -> None:
-    """Root may be in groups that let it in where the user must not go."""
+    """Check that a worker loses root's groups, which may give access to other directories."""
     place = world.homes / "of a group"
     place.mkdir()
     os.chown(place, 0, world.bob.pw_gid)
@@ -138,7 +138,7 @@ def test_groups_of_the_engine_are_given_up(world: Any) -> None:
 
 @pytest.mark.skipif(not fuse.available(), reason="needs FUSE and root")
 def test_a_look_for_anchors_that_fails_is_told_and_others_go_on(world: Any) -> None:
-    """Whether ~/.globus/certificates exists: one home hangs, one is closed, one answers."""
+    """Look for ~/.globus/certificates in a home that hangs, a home without access, and a usual home."""
     closed = world.home(world.bob) / ".globus"
     os.chown(closed, world.alice.pw_uid, -1)
     closed.chmod(0o700)
@@ -174,7 +174,9 @@ def test_signals(world: Any, name: str) -> None:
     assert set(run.kinds().values()) <= {"changed", "unchanged", "killed", "timeout"}
     assert run.seconds < count * limit + SLACK
     assert counter.value() > 3
-    assert accounts.processes_of(world.mallory.pw_uid) == []  # nobody goes on after the run has said that it did not
+    assert (
+        accounts.processes_of(world.mallory.pw_uid) == []
+    )  # no process continues after the run has reported its failure
     calm = Engine(sets(world), ALL).result()
     assert set(calm.kinds().values()) <= {"changed", "unchanged"}
     names = os.listdir(world.home(world.mallory) / ".globus")
@@ -185,7 +187,7 @@ def test_signals(world: Any, name: str) -> None:
 def _send_signals(choice: list[signal.Signals], pause: float, counter: Counter) -> None:
     while True:
         try:
-            os.kill(-1, random.choice(choice))  # whomever mallory may signal, but herself
+            os.kill(-1, random.choice(choice))  # all processes that mallory may signal, except her own
             counter.add()
         except ProcessLookupError:
             pass
@@ -196,7 +198,7 @@ def _send_signals(choice: list[signal.Signals], pause: float, counter: Counter) 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-_MOST_RUNS = 20  # in which mallory has to find a process
+_MOST_RUNS = 20  # the time in which mallory has to find a process
 LIMITS: dict[str, tuple[int, int]] = {
     "file size": (resource.RLIMIT_FSIZE, 0),
     "descriptors": (resource.RLIMIT_NOFILE, 3),
@@ -224,7 +226,7 @@ def test_limits_that_a_user_sets(world: Any, name: str) -> None:
 
 
 def _run_beside(world: Any, *new: str) -> None:
-    """Replace mallory's credential in many sets, and a bystander's, who must not notice anything."""
+    """Replace mallory's credential in many sets, and a bystander's, which must not be affected."""
     attacked = [credential_set(f"attacked {n}", world.mallory.pw_name, "~/.globus", new) for n in range(20)]
     bystander = credential_set("bystander", world.alice.pw_name, "~/.globus", new)
     run = Engine([*attacked, bystander], encoded(*new)).result()
@@ -235,7 +237,7 @@ def _run_beside(world: Any, *new: str) -> None:
 def _set_limits(which: int, value: int, counter: Counter) -> None:
     own = os.getpid()
     pid = own
-    while True:  # ids grow, so the next process is one of the next numbers
+    while True:  # ids grow, so the next process has one of the next numbers
         pid = pid + 1 if pid < own + 3000 else own
         try:
             resource.prlimit(pid, which, (value, value))
@@ -294,7 +296,7 @@ def test_directories_without_end_fill_no_memory(world: Any, kind: str, comparing
 
 
 def _sizes(pid: int) -> Iterator[int]:
-    """The resident memory of a process in bytes, as long as it runs."""
+    """Yield the resident memory of a process in bytes, as long as it runs."""
     deadline = time.monotonic() + 30
     try:
         while time.monotonic() < deadline:
@@ -352,7 +354,7 @@ def _fill(place: Path) -> None:
 
 
 def hold(act: Callable[..., Any], *arguments: Any) -> Any:
-    """Do something and keep it until killed."""
+    """Run an action and keep its effect until killed."""
     kept = act(*arguments)
     time.sleep(300)
     return kept
@@ -366,7 +368,7 @@ def _lease(path: Path) -> int:
 
 
 def test_lease_on_a_file(world: Any) -> None:
-    """Opening a file with a lease waits for its holder, up to 45 seconds, unless one asks not to."""
+    """Take a lease on a file. To open it then waits for the holder, up to 45 seconds, unless it is non-blocking."""
     path = make_globus(world) / "usercert.pem"
     path.write_text("mine")
     world.own(world.mallory, path)

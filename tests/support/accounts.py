@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Throw-away accounts for tests that need somebody else's rights. Root only."""
+"""Create temporary accounts for tests that need the rights of another user. This needs root."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["PREFIX", "acting_as", "created", "processes_of"]
 PREFIX = "gridtest"
 _NAME = re.compile(rf"{PREFIX}(\d+)-\w+")
 _STATUS = re.compile(r"^State:\t(?P<state>\w).*^Uid:\t(?P<uid>\d+)", re.MULTILINE | re.DOTALL)
-_BUSY = 10.0  # seconds; the password files may be locked by others
+_BUSY = 10.0  # seconds; other processes may lock the password files
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
 def created(role: str, home: Path | bytes | str) -> Iterator[pwd.struct_passwd]:
-    """An account with a group of its own, named after its role; the home is not created. Removed whatever happens."""
+    """Create an account with its own group, named after its role, without a home. Remove it in any case."""
     remove_stale()
     name = f"{PREFIX}{os.getpid()}-{role}"
     options: list[str | bytes] = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
@@ -38,7 +38,7 @@ def created(role: str, home: Path | bytes | str) -> Iterator[pwd.struct_passwd]:
 
 
 def remove_stale() -> None:
-    """Accounts of test runs that were killed themselves."""
+    """Remove accounts of killed test runs."""
     for entry in pwd.getpwall():
         match = _NAME.fullmatch(entry.pw_name)
         if match and not Path(f"/proc/{match[1]}").exists():
@@ -64,7 +64,7 @@ def _persist(command: list[str | bytes]) -> None:
 
 
 def processes_of(uid: int) -> list[int]:
-    """The processes that run with this real user id now, not counting those that have ended and are still listed."""
+    """Return the processes with this real user id, without processes that have ended and are still listed."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
@@ -76,13 +76,13 @@ def processes_of(uid: int) -> list[int]:
 
 @contextlib.contextmanager
 def acting_as(account: pwd.struct_passwd, act: Callable[..., Any], *arguments: Any) -> Iterator[int]:
-    """A process of that user that runs ``act`` until it returns or the context ends; its id."""
+    """Run ``act`` in a process of a user until it returns or the context ends. Yield the id of the process."""
     ready, done = os.pipe()
     pid = os.fork()
     if pid == 0:
         _act(account, act, arguments, done)
     os.close(done)
-    os.read(ready, 1)  # until it is that user's
+    os.read(ready, 1)  # until the process has the user's id
     os.close(ready)
     try:
         yield pid

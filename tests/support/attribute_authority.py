@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands for a VOMS server, which needs a database: hands out attribute certificates that were made beforehand.
+"""Replace a VOMS server, which needs a database, by a server that sends prepared attribute certificates.
 
 Runs on a node, with its host credential: ``attribute_authority.py PORT HOSTCERT HOSTKEY CA ATTRIBUTES``. ATTRIBUTES is
-a directory with a file ``<common name>.pem`` for each user, as ``voms-proxy-fake -separate`` writes it. The clients'
-request and the answer they take are those of VOMS's ``vomsd-rest.cc`` and ``vomsdata::ContactRESTRaw``.
+a directory with a file ``<common name>.pem`` for each user, in the form of ``voms-proxy-fake -separate``. The
+clients' request and the answer follow VOMS's ``vomsd-rest.cc`` and ``vomsdata::ContactRESTRaw``.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _ALLOW_PROXY_CERTS = 0x40  # X509_V_FLAG_ALLOW_PROXY_CERTS, openssl/x509_vfy.h
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers ``GET /generate-ac``, whatever is asked for."""
+    """Answer each ``GET /generate-ac`` with the user's attributes. The parameters are ignored."""
 
-    protocol_version = "HTTP/1.1"  # C clients take no other answer
+    protocol_version = "HTTP/1.1"  # C clients accept no other answer
     attributes: Path
 
     def parse_request(self) -> bool:
-        self.raw_requestline = self.raw_requestline.removeprefix(b"0")  # C clients decline a delegation by this byte
+        self.raw_requestline = self.raw_requestline.removeprefix(b"0")  # C clients refuse a delegation with this byte
         return super().parse_request()
 
     def do_GET(self) -> None:
-        """The attributes of whoever proved by TLS who they are."""
+        """Return the attributes of the user whom TLS has authenticated."""
         status, body = self._attributes()
         self.send_response(status)
         self.send_header("Connection", "close")
@@ -51,7 +51,7 @@ def _answer(content: str) -> bytes:
 
 
 def _common_names(certificate: Any) -> list[str]:
-    """Of a proxy certificate, whose subject has another one behind the user's."""
+    """Return the user's common name from a proxy certificate. The subject of a proxy has one more name at its end."""
     return [value for rdn in certificate["subject"] for key, value in rdn if key == "commonName"]
 
 

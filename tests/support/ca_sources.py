@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sources of trust anchors for tests, and what the collection reads in them."""
+"""Make sources of trust anchors for tests, and read them with the collection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OLD = pki.issue("Old", authority=True, start=-100, days=50)
 
 
 def collected(content: Any, **more: Any) -> anchors.Found:
-    """What is in inline PEM, or in a path. :param more: options of the source."""
+    """Read a source: inline PEM, or a path. :param more: options of the source."""
     source = {**SOURCE, **more}
     source["src" if isinstance(content, Path) else "content"] = (
         str(content) if isinstance(content, Path) else content.decode()
@@ -43,20 +43,20 @@ def collected(content: Any, **more: Any) -> anchors.Found:
 
 
 def read(content: Any, **more: Any) -> list[anchors.Anchor]:
-    """The anchors, if nothing is wrong."""
+    """Return the anchors of a source without problems."""
     found = collected(content, **more)
     anchor_selection.refuse(found.unusable, FILTERS)
     return found.anchors
 
 
 def merged(sources: list[dict[str, Any]]) -> list[anchors.Anchor]:
-    """The anchors of several sources."""
+    """Return the anchors of several sources."""
     groups = [group for one in sources for group in anchor_sources.read({**SOURCE, **one}, str, verified.fetch)]
     return anchor_reading.collect(groups).anchors
 
 
 def kind(content: Any, **more: Any) -> str:
-    """The kind of the error."""
+    """Return the code of the error."""
     with pytest.raises(GridSecurityError) as caught:
         read(content, **more)
     return caught.value.error_code
@@ -67,12 +67,12 @@ def aliases(found: list[anchors.Anchor]) -> list[str]:
 
 
 def twins(number: int) -> list[pki.Credential]:
-    """CAs of one name, the oldest first."""
+    """Make CAs with the same name, the oldest first."""
     return [pki.issue("Twin", authority=True, start=-number + age) for age in range(number)]
 
 
 def write_release(directory: Path) -> Path:
-    """A directory as IGTF lays it out, one directory for each profile."""
+    """Make a directory with the layout of IGTF: one directory for each profile."""
     for profile, alias, one in (("classic", "root", ROOT), ("mics", "middle", MIDDLE), ("classic", "old", OLD)):
         base = directory / profile
         base.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers that forked processes share."""
+"""Share numbers between forked processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Counter"]
 
 
 class Counter:
-    """One number, or several; each has one process that adds to it."""
+    """Hold one number or several. Only one process adds to each number."""
 
     def __init__(self, size: int = 1) -> None:
         self._memory = mmap.mmap(-1, 8 * size)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine in a process of its own, as the module runs it, with pipes as ansible has them."""
+"""Run the engine in its own process, like the module, with the pipes of Ansible."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _PATIENCE = 60.0  # seconds for any run
 
 @dataclass(frozen=True)
 class Run:
-    """What became of one run. :param outcomes: of each set, by its name."""
+    """Hold the result of a run. :param outcomes: the outcome of each set, by its name."""
 
     outcomes: dict[str, dict[str, Any]]
     seconds: float
 
     def kinds(self) -> dict[str, str]:
-        """In one word for each set: the kind of the failure, or whether something changed."""
+        """Return one word for each set: the error code, or whether something changed."""
         return {
             name: one["error_code"] if one.get("failed") else "changed" if one["changed"] else "unchanged"
             for name, one in self.outcomes.items()
@@ -38,7 +38,7 @@ class Run:
 
 
 class Engine:
-    """One run, that can be watched while it goes on."""
+    """Run the engine, and allow the test to watch it."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Engine:
         check: bool = False,
         prefix: tuple[str, ...] = (),
     ) -> None:
-        """:param prefix: a command that runs the engine, such as ``strace``."""
+        """Start the engine. :param prefix: a command that runs the engine, such as ``strace``."""
         self._started = time.monotonic()
         self._sets = sets
         arguments = {"sets": sets, "contents": contents or {}, "check": check, "diff": True, "limit": limit}
@@ -61,18 +61,18 @@ class Engine:
         self.process.stdin = None
 
     def result(self) -> Run:
-        """Wait for the end of the output, as ansible does; one JSON document and nothing else."""
+        """Wait for the end of the output, like Ansible. The output must be one JSON document and nothing else."""
         out, err = self.process.communicate(timeout=_PATIENCE)
         assert self.process.returncode == 0, err
         assert not err, err
         outcomes = json.loads(out)
-        # Ansible refuses the whole answer for one string that is no valid Unicode.
+        # Ansible refuses the whole answer if one string is no valid Unicode.
         json.dumps(outcomes, ensure_ascii=False).encode()
         return Run({one["name"]: result for one, result in zip(self._sets, outcomes)}, time.monotonic() - self._started)
 
 
 def encoded(*texts: str) -> dict[str, str]:
-    """Contents by their digests, as the engine takes them."""
+    """Return contents by their digests, in the form of the engine."""
     return {_digest(text): base64.b64encode(text.encode()).decode() for text in texts}
 
 
@@ -81,14 +81,14 @@ def _digest(text: str) -> str:
 
 
 def file_entry(path: str, text: str, **fields: Any) -> dict[str, Any]:
-    """An entry for a file with this content."""
+    """Return an entry for a file with this content."""
     return {"path": path, "state": "file", "sha256": _digest(text), "size": len(text), "mode": "0600", **fields}
 
 
 def credential_set(
     name: str, owner: str | None, directory: str, texts: tuple[str, str], **fields: Any
 ) -> dict[str, Any]:
-    """What the controller sends for a credential. :param texts: certificate and key. :param fields: of both files."""
+    """Return the controller's set for a credential. :param texts: certificate and key. :param fields: of both files."""
     certificate = file_entry("usercert.pem", texts[0], observe=True, **fields)
     key = file_entry("userkey.pem", texts[1], secret=True, **fields)
     entries = [certificate, key, {"path": ".", "state": "directory", "mode": "0700"}]
@@ -96,6 +96,6 @@ def credential_set(
 
 
 def removal_set(name: str, owner: str | None, directory: str, **fields: Any) -> dict[str, Any]:
-    """The removal of a credential."""
+    """Return the set that removes a credential."""
     entries = [{"path": path, "state": "absent", **fields} for path in ("usercert.pem", "userkey.pem")]
     return {"name": name, "owner": owner, "directory": directory, "entries": entries}

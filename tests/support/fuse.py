@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file system that its user serves, without libfuse: it answers some requests, lies to others, lets the rest hang.
+"""Serve a file system as a user, without libfuse. It answers some requests, some falsely, and some never.
 
-Root mounts it, as fusermount does for a user; a process of the user answers. Who asks for something that is not
-answered waits, and once the request was read, not even SIGKILL ends that.
+Root mounts it, like fusermount for a user. A process of the user answers. A process whose request is not answered
+waits. After the request has been read, not even SIGKILL ends this wait.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _EMPTY = (READ, RELEASE, RELEASEDIR, FLUSH, FSYNCDIR)  # done, with no data
 
 @dataclass(frozen=True)
 class Node:
-    """A file that is pretended. :param children: of a directory: node numbers by name."""
+    """Hold a file of the file system. :param children: of a directory: node numbers by name."""
 
     mode: int
     uid: int
@@ -48,9 +48,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Served:
-    """What is served. :param nodes: by number; 1 is the root. :param answers: an error number, or HANG, by request.
+    """Hold the file system. :param nodes: by number; 1 is the root. :param answers: an error number or HANG by request.
 
-    :param endless: directories have entries without end, all called like leftovers if that is true.
+    :param endless: whether directories have endless entries, all with names of leftovers.
     """
 
     nodes: dict[int, Node]
@@ -59,13 +59,13 @@ class Served:
 
 
 def available() -> bool:
-    """Whether this kernel has FUSE and this process may mount."""
+    """Return whether this kernel has FUSE and this process may mount."""
     return os.geteuid() == 0 and os.path.exists("/dev/fuse")
 
 
 @contextlib.contextmanager
 def mounted(place: Path, account: pwd.struct_passwd, served: Served, *options: str) -> Iterator[None]:
-    """A mount of the user at ``place``. :param options: such as ``allow_other``."""
+    """Mount the user's file system at ``place``. :param options: such as ``allow_other``."""
     device = os.open("/dev/fuse", os.O_RDWR)
     data = [f"fd={device}", "rootmode=40000", f"user_id={account.pw_uid}", f"group_id={account.pw_gid}", *options]
     _check(ctypes.CDLL(None, use_errno=True).mount(b"deaf", os.fsencode(place), b"fuse", 6, ",".join(data).encode()))
@@ -74,7 +74,7 @@ def mounted(place: Path, account: pwd.struct_passwd, served: Served, *options: s
             os.close(device)
             device = -1
             yield
-    finally:  # nobody serves any more, so whoever waits gets an error
+    finally:  # no process serves any more, so each waiting process gets an error
         if device >= 0:
             os.close(device)
         _check(ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(place), _MNT_DETACH))
@@ -94,12 +94,12 @@ def _serve(device: int, served: Served) -> None:
         error, data = _answer(served, operation, number, request[_IN_HEADER.size :])
         if error is HANG:
             continue
-        with contextlib.suppress(FileNotFoundError):  # who asked was interrupted
+        with contextlib.suppress(FileNotFoundError):  # the requesting process was interrupted
             os.write(device, _OUT_HEADER.pack(_OUT_HEADER.size + len(data), -error, unique) + data)
 
 
 def _answer(served: Served, operation: int, number: int, body: bytes) -> tuple[int | None, bytes]:
-    """An error number, and what follows the header."""
+    """Return an error number, and the data after the header."""
     if operation in served.answers:
         return served.answers[operation], b""
     node = served.nodes.get(number)
@@ -133,7 +133,7 @@ def _attributes(number: int, node: Node) -> bytes:
 
 
 def _entries(served: Served, offset: int, size: int) -> bytes:
-    """As many entries as fit, or none: who asks again gets the same number again, for ever."""
+    """Return as many entries as fit, or none. Each further request gets the same number of entries, without end."""
     if served.endless is None:
         return b""
     data = b""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real trust anchors: Debian's packages of IGTF releases, fetched and checked by apt from the machine's own mirror."""
+"""Fetch real trust anchors: Debian's packages of IGTF releases, from the machine's mirror. apt checks them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROFILES = ("classic", "mics", "slcs", "iota", "experimental", "unaccredited")
 
 
 def release(suite: str, directory: Path) -> Path:
-    """The anchors that ``suite`` has, one directory for each profile, unpacked below ``directory``."""
+    """Unpack the anchors of ``suite`` below ``directory``, in one directory for each profile."""
     for part in ("lists/partial", "cache/archives/partial", "unpacked"):
         (directory / part).mkdir(parents=True)
     sources = directory / "sources.list"

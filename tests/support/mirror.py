@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Debian archive that this machine is set up for."""
+"""Find the Debian archive of this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def debian() -> str:
-    """The archive's address in apt's sources, whether or not apt has ever fetched its lists.
+    """Return the archive's address in apt's sources. apt need not have fetched its lists.
 
-    :raises StopIteration: if they name none.
+    :raises StopIteration: the sources name no archive.
     """
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     lines = [line for path in files if path.suffix in (".list", ".sources") for line in _lines(path)]

@@ -2,8 +2,8 @@
 """Plant small faults into the plugins, one at a time, and list those that the unit tests do not notice.
 
 ``mutants.py TREE [PART ...]``: TREE is the installed collection; PART is the start of a path below ``plugins``. The
-environment may have ``MUTANTS`` (how many faults, 500) and ``SEED`` (which ones, 1). The exit status is 0, whatever
-survives: a person judges each fault. Some change nothing that can be observed.
+environment may have ``MUTANTS`` (the number of faults, 500) and ``SEED`` (the choice of faults, 1). The exit status is
+always 0: a person judges each fault that survives. Some faults have no visible effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_SECONDS = 300  # for the tests of one fault. A fault may make an endless loop
+_SECONDS = 300  # seconds for the tests of one fault, because a fault may make an endless loop
 _NAMESPACE = Path("ansible_collections/grid/security")
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",
@@ -41,7 +41,7 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A place in a file, and the text that replaces it."""
+    """Hold a place in a file, and the text that replaces it."""
 
     path: Path
     line: int
@@ -94,7 +94,7 @@ def _is_none(value: ast.expr) -> bool:
 
 
 class Tests:
-    """The unit tests of each module: those of its own name, then all that have its name in their text, or else all."""
+    """Return the unit tests of each module: by the name of the file, then by its name in their text, or else all."""
 
     def __init__(self, tree: Path) -> None:
         self._texts = {path: path.read_text() for path in sorted((tree / "tests/unit").rglob("test_*.py"))}

@@ -17,19 +17,19 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def command(notes: Path) -> tuple[str, ...]:
-    """Return the words to put before a command, so that the memory of its largest process is noted."""
+    """Return the words before a command that record the memory of its largest process."""
     return sys.executable, "-I", "-S", __file__, str(notes)
 
 
 def interpreter(path: Path, notes: Path, python: str) -> Path:
-    """An interpreter for the node's modules, written to ``path``, that notes how large each of them became."""
+    """Write an interpreter for the node's modules to ``path``. It records the largest memory of each module."""
     path.write_text(f'#!/bin/sh\nexec {" ".join(command(notes))} {python} "$@"\n')
     path.chmod(0o755)
     return path
 
 
 def largest(notes: Path) -> int:
-    """Return the KiB of the largest process noted so far."""
+    """Return the KiB of the largest recorded process."""
     return max(int(line) for line in notes.read_text().splitlines())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write PKCS#12 archives that no program would write: of any key, certificate, cipher and MAC."""
+"""Write PKCS#12 archives that no program would write, with any key, certificate, cipher and MAC."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _explicit(content: bytes) -> bytes:
 
 
 def _pbes2(data: bytes, passphrase: bytes, cipher: str) -> tuple[bytes, bytes]:
-    """The AlgorithmIdentifier and the encrypted data: AES-256-CBC, whatever cipher the identifier names."""
+    """Return the AlgorithmIdentifier of any cipher, and data that are always encrypted with AES-256-CBC."""
     key = hashlib.pbkdf2_hmac("sha256", passphrase, _SALT, _ITERATIONS, 32)
     missing = 16 - len(data) % 16
     encryptor = Cipher(algorithms.AES(key), modes.CBC(_IV)).encryptor()
@@ -60,7 +60,7 @@ def _pbkdf2(length: int | None, iterations: int = _ITERATIONS, prf: str = HMAC_S
 
 
 def key_bag(info: bytes, passphrase: bytes | None = None, cipher: str = AES_256) -> bytes:
-    """A bag with a PrivateKeyInfo, encrypted if there is a passphrase."""
+    """Return a bag with a PrivateKeyInfo, encrypted if there is a passphrase."""
     if passphrase is None:
         return der.encode_sequence(der.encode_oid(f"{_BAGS}1"), _explicit(info))
     how, data = _pbes2(info, passphrase, cipher)
@@ -79,7 +79,7 @@ def content_info(content: bytes, kind: str = DATA) -> bytes:
 
 
 def plain(*bags: bytes) -> bytes:
-    """A part that is not encrypted as a whole."""
+    """Return a part that is not encrypted as a whole."""
     return content_info(der.encode_octet_string(der.encode_sequence(*bags)))
 
 
@@ -91,7 +91,7 @@ def encrypted(*bags: bytes, passphrase: bytes, cipher: str = AES_256) -> bytes:
 
 @dataclass(frozen=True)
 class Pbmac1:
-    """A MAC as of RFC 9579, right or wrong. :param used: the length of the key in fact, if another than is written."""
+    """Hold a MAC of RFC 9579, correct or wrong. :param used: the real length of the key, if another one is written."""
 
     length: int | None = 32
     prf: str = HMAC_SHA_256
@@ -122,7 +122,7 @@ def _rfc_7292(content: bytes, characters: bytes, oid: str) -> bytes:
 
 
 def archive(*parts: bytes, mac: bytes | None = None, form: Pbmac1 | str = SHA_256, version: int = 3) -> bytes:
-    """An archive of these parts.
+    """Return an archive of these parts.
 
     :param mac: the passphrase of the MAC, without which there is none: for PBMAC1 its bytes, for a hash the two bytes
         of each character. :param form: of the MAC: a hash by its object identifier, as of RFC 7292, or :class:`Pbmac1`.
@@ -131,7 +131,7 @@ def archive(*parts: bytes, mac: bytes | None = None, form: Pbmac1 | str = SHA_25
 
 
 def sealed(content: bytes, mac: bytes | None, form: Pbmac1 | str = SHA_256, version: int = 3) -> bytes:
-    """The same of any bytes as content."""
+    """Return an archive with any bytes as its content."""
     macs = []
     if mac is not None:
         macs.append(form.data(content, mac) if isinstance(form, Pbmac1) else _rfc_7292(content, mac, form))

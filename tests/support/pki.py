@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small authority for tests: credentials with any validity, as archives."""
+"""Provide a small CA for tests: credentials with any validity, as archives."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEYS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class Credential:
-    """A private key and its certificate."""
+    """Hold a private key and its certificate."""
 
     key: Any
     certificate: x509.Certificate
@@ -48,16 +48,16 @@ class Credential:
 
     @property
     def pem(self) -> bytes:
-        """The certificate alone."""
+        """Return the certificate in PEM."""
         return self.certificate.public_bytes(Encoding.PEM)
 
     @property
     def facts(self) -> ca_certificate.CaCertificate:
-        """The facts about the certificate that trust anchors need."""
+        """Return the facts about the certificate that trust anchors need."""
         return ca_certificate.read(self.certificate.public_bytes(Encoding.DER))
 
     def archive(self, passphrase: str = "import", iterations: int | None = None) -> bytes:
-        """The PKCS#12 archive; without encryption if the passphrase is empty.
+        """Return a PKCS#12 archive, without encryption if the passphrase is empty.
 
         :param iterations: of its encryption, by PBES2; the default is cryptography's, as is all before cryptography 38.
         """
@@ -71,7 +71,7 @@ class Credential:
 
 
 def bundle(*parts: tuple[Credential, str | None], passphrase: str = "import") -> bytes:
-    """An archive with several private keys, as Firefox and Java write them.
+    """Make an archive with several private keys, as Firefox and Java do.
 
     :param parts: credentials with their friendly names. A credential may lack its key or its certificate.
     """
@@ -85,7 +85,7 @@ def bundle(*parts: tuple[Credential, str | None], passphrase: str = "import") ->
 
 
 def archive_of(infos: list[der.Element], passphrase: str) -> bytes:
-    """An archive with these contents, and an integrity check."""
+    """Make an archive with these contents and an integrity check."""
     safe = der.encode_sequence(*(info.encoded() for info in infos))
     data, sha1 = der.encode_oid("1.2.840.113549.1.7.1"), der.encode_oid("1.3.14.3.2.26")
     content = der.encode_sequence(data, der.encode(der.CONTEXT_0, der.encode_octet_string(safe)))
@@ -99,7 +99,7 @@ _SALT = bytes(8)
 
 
 def _mac_key(passphrase: str) -> bytes:
-    """RFC 7292, appendix B.2, for SHA-1 and two iterations."""
+    """Derive a key as in RFC 7292, appendix B.2, with SHA-1 and two iterations."""
     secret = passphrase.encode("utf-16-be") + bytes(2)
     secret = (secret * 64)[: -(-len(secret) // 64) * 64]
     return hashlib.sha1(hashlib.sha1(bytes([3]) * 64 + _SALT * 8 + secret).digest()).digest()
@@ -123,10 +123,10 @@ def issue(
     extensions: tuple[x509.ExtensionType, ...] = (),
     digest: Any = None,
 ) -> Credential:
-    """A credential valid from ``start`` days from now for ``days`` days; signed by itself without an issuer.
+    """Issue a credential that is valid from ``start`` days from now for ``days`` days; self-signed without an issuer.
 
-    :param authority: whether it may sign others, and says so. :param host: the DNS name of a server it is for.
-    :param extensions: further ones, critical. :param digest: of the signature, if it is not to be SHA-256.
+    :param authority: whether it is a CA. :param host: the DNS name of its server.
+    :param extensions: further extensions, critical. :param digest: of the signature, if it is not SHA-256.
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = distinguished_name(common_name)
@@ -147,7 +147,7 @@ def issue(
 
 
 def version_1(one: Credential, issuer: Credential | None = None) -> Credential:
-    """The same certificate of an elliptic curve key as X.509 version 1, which has no extensions."""
+    """Return the certificate of an elliptic curve key as X.509 version 1, which has no extensions."""
     read = der.read(one.certificate.tbs_certificate_bytes).children
     fields = [field.encoded() for field in read[1:7]]  # from the serial number to the public key
     body = der.encode_sequence(*fields)
@@ -160,7 +160,7 @@ _FIELDS = ("serial_number", "algorithm", "issuer", "validity", "subject", "publi
 
 
 def altered(one: Credential, **fields: bytes) -> bytes:
-    """The certificate (DER) with other fields, each encoded in DER. Its signature does not match any more.
+    """Return the certificate (DER) with other fields, each encoded in DER. Its signature does not match any more.
 
     :param fields: by their names in ``_FIELDS``, or ``extensions``.
     """
@@ -172,12 +172,12 @@ def altered(one: Credential, **fields: bytes) -> bytes:
 
 
 def validity(start: bytes, end: bytes) -> bytes:
-    """A validity as DER. :param start: as UTCTime, as :param end:."""
+    """Return a validity as DER. :param start: and :param end: are UTCTimes."""
     return der.encode_sequence(der.encode(0x17, start), der.encode(0x17, end))
 
 
 def without_seconds(one: Credential) -> bytes:
-    """The certificate (DER) with dates without seconds, which OpenSSL reads and cryptography does not."""
+    """Return the certificate (DER) with dates without seconds, which OpenSSL reads and cryptography does not."""
     return altered(one, validity=validity(b"2001010000Z", b"4901010000Z"))
 
 
@@ -189,7 +189,7 @@ PSS_SHA256 = bytes.fromhex(
 
 
 def rsa_pss(one: Credential, parameters: bytes = b"") -> Credential:
-    """The same certificate of an RSA key with an AlgorithmIdentifier that allows RSA-PSS signatures only."""
+    """Return the certificate of an RSA key with an AlgorithmIdentifier for RSA-PSS signatures only."""
     fields = der.read(one.certificate.tbs_certificate_bytes).children
     encoded = [field.encoded() for field in fields]
     number = der.encode(0x03, fields[6].children[1].content)
@@ -201,12 +201,12 @@ def rsa_pss(one: Credential, parameters: bytes = b"") -> Credential:
 
 
 def loose(one: Credential) -> Credential:
-    """The same, for an archive with an RSA key and an RSA-PSS certificate: some writers see no pair in them."""
+    """Write an archive with an RSA key and an RSA-PSS certificate, because some writers refuse this pair."""
     return Credential(one.key, None, (one.certificate, *one.others))
 
 
 def load_in_tls(certificate: str, privatekey: str, directory: Path, passphrase: str = "") -> None:
-    """Load a pair in PEM as TLS clients and servers do.
+    """Load a pair in PEM like TLS clients and servers.
 
     :raises ssl.SSLError: it is no pair.
     """
@@ -225,9 +225,9 @@ def revoke(
     days: int = 30,
     signed_by: Credential | None = None,
 ) -> bytes:
-    """A CRL of ``authority`` in PEM, valid from ``start`` days from now for ``days`` days.
+    """Return a CRL of ``authority`` in PEM, valid from ``start`` days from now for ``days`` days.
 
-    :param signed_by: somebody else, who has no right to.
+    :param signed_by: another CA, which may not sign this CRL.
     """
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject)
     builder = builder.last_update(NOW + start * DAY).next_update(NOW + (start + days) * DAY)
@@ -240,7 +240,7 @@ def revoke(
 
 
 def extended_list(number: int, key_id: bytes) -> bytes:
-    """A CRL in DER with these fields of any length, as a user would make it to fill somebody's memory; not signed."""
+    """Return an unsigned CRL in DER with fields of any length, like that of a user who wants to fill the memory."""
     key = der.encode_sequence(der.encode(0x80, key_id))
     listed = [("2.5.29.20", der.encode_integer(number)), ("2.5.29.35", key)]
     extensions = [der.encode_sequence(der.encode_oid(oid), der.encode_octet_string(value)) for oid, value in listed]
@@ -251,9 +251,9 @@ def extended_list(number: int, key_id: bytes) -> bytes:
 
 
 def certificates_only(*certificates: x509.Certificate, indefinite: bool = False, message: bytes = b"") -> bytes:
-    """PKCS#7 with certificates only (RFC 2315), in DER or with indefinite lengths.
+    """Return PKCS#7 with certificates only (RFC 2315), in DER or with indefinite lengths.
 
-    cryptography 36 cannot write it. :param message: what would be signed; there is no signature.
+    cryptography 36 cannot write it. :param message: the content, without a signature.
     """
 
     def enclose(tag: int, *parts: bytes) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user can try against a process that runs with their user id."""
+"""Try the attacks of a user on a process with the same user id."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ATTEMPTS = len(_FILES) + len(_LINKS) + len(_WRITABLE) + 6
 
 
 def pry(pid: int) -> list[str]:
-    """Try everything, and return what worked."""
+    """Try all attacks, and return the successful attacks."""
     return [name for name, attempt in _attempts(pid) if attempt()]
 
 
@@ -67,7 +67,7 @@ def _open_for_writing(path: str) -> None:
 
 
 def _attach(pid: int, how: int) -> bool:
-    """By a process of its own, whose end lets the other one go."""
+    """Attach by ptrace in a child process. Its end releases the attacked process."""
     child = os.fork()
     if child == 0:
         os._exit(_LIBC.ptrace(how, pid, 0, 0) != 0)
@@ -75,7 +75,7 @@ def _attach(pid: int, how: int) -> bool:
 
 
 def _read_memory(pid: int) -> bool:
-    """Whether it was not the right that lacked; a wrong address is another error."""
+    """Return whether the call was permitted. A wrong address is another error."""
     piece = (ctypes.c_size_t * 2)(ctypes.addressof(ctypes.create_string_buffer(8)), 8)
     nowhere = (ctypes.c_size_t * 2)(4096, 8)
     done = _LIBC.process_vm_readv(pid, piece, 1, nowhere, 1, 0)
@@ -90,7 +90,7 @@ def _take_descriptor(pid: int) -> bool:
 
 
 def wait_for_worker(uid: int, patience: float = 20.0, known: tuple[int, ...] = ()) -> int:
-    """The id of a process with this user id, other than those known, as soon as there is one."""
+    """Return the id of a new process with this user id, as soon as there is one. :param known: old processes."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         for pid in processes_of(uid):
@@ -100,7 +100,7 @@ def wait_for_worker(uid: int, patience: float = 20.0, known: tuple[int, ...] = (
 
 
 def memory_holds(pid: int, words: list[bytes]) -> list[bytes]:
-    """Which of the words are anywhere in the memory of a process; for root."""
+    """Return the words that are in the memory of a process. This needs root."""
     found: set[bytes] = set()
     lines = Path(f"/proc/{pid}/maps").read_text("utf-8").splitlines()
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests of scenarios do: run the site's playbook, and use grid clients on the nodes as users do."""
+"""Run the site's playbook, and use grid clients on the nodes like users, for tests of scenarios."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RECAP = re.compile(r"^(\w+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+fa
 
 @dataclass(frozen=True)
 class Run:
-    """A run of ansible-playbook: what it printed, and for each host how many tasks changed something or failed."""
+    """Hold the output of a run of ansible-playbook, and the changed and failed tasks of each host."""
 
     output: str
     changed: dict[str, int]
@@ -50,12 +50,12 @@ class Run:
 
 
 def site(*options: str) -> Run:
-    """The playbook grid.security.site, on all nodes unless options limit it."""
+    """Run the playbook grid.security.site on all nodes, unless options limit it."""
     return play("grid.security.site", *options)
 
 
 def play(playbook: str, *options: str) -> Run:
-    """Any playbook of the scenarios or of the collection."""
+    """Run a playbook of the scenarios or of the collection."""
     command = ["ansible-playbook", "--inventory", str(INVENTORY), *options, playbook]
     plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
     done = subprocess.run(command, cwd=ROOT / "molecule", env=plain, capture_output=True, text=True, check=False)
@@ -69,23 +69,23 @@ def play(playbook: str, *options: str) -> Run:
 
 
 def authority(*arguments: str) -> None:
-    """Have the test authority issue or revoke something; see its own words."""
+    """Issue or revoke a certificate with the test CA. See the script for its arguments."""
     subprocess.run([AUTHORITY, PKI, *arguments], check=True)
 
 
 def as_user(host: Host, user: str, command: str, given: str = "") -> str:
-    """What a command prints when the user runs it with ``given`` as its input; it must succeed."""
+    """Run a command as the user with ``given`` as its input. Return its output. It must succeed."""
     return host.check_output("printf %%s %s | sudo --user %s --set-home sh -c %s", given, user, f"{command} 2>&1")
 
 
 def as_user_fails(host: Host, user: str, command: str, given: str = "") -> str:
-    """What a command prints when the user runs it; it must fail."""
+    """Run a command as the user. Return its output. It must fail."""
     done = host.run("printf %%s %s | sudo --user %s --set-home sh -c %s", given, user, f"{command} 2>&1")
     assert done.rc != 0, f"succeeded, and should not: {command}\n{done.stdout}"
     return str(done.stdout)
 
 
 def facts(host: Host, path: str) -> str:
-    """Type, owner and mode of a file, as root sees them."""
+    """Return type, owner and mode of a file, as root sees them."""
     with host.sudo():
         return host.check_output("stat --format '%%F %%U %%a' %s", path)

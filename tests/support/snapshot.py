@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trees as they are, to be compared later: every inode with its owner, mode, times, attributes and content."""
+"""Record trees for later comparisons: each inode with owner, mode, times, attributes and content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Tree = dict[str, dict[str, Any]]
 
 
 def take(*roots: Path) -> Tree:
-    """All that lies at and below the roots, by path; nothing is followed."""
+    """Return everything at and below the roots by path, without following links."""
     return {os.fsdecode(path): _facts(path) for root in roots for path in _below(os.fsencode(root))}
 
 
@@ -43,7 +43,7 @@ def _facts(path: bytes) -> dict[str, Any]:
 
 
 def differences(before: Tree, after: Tree, ignore: Iterable[str] = ()) -> list[str]:
-    """What changed, a line for each. :param ignore: facts that may differ."""
+    """Return a line for each change. :param ignore: facts that may differ."""
     lines = [f"{path!r} is {'gone' if path in before else 'new'}" for path in sorted(set(before) ^ set(after))]
     for path in sorted(set(before) & set(after)):
         changed = [name for name, value in before[path].items() if after[path].get(name) != value]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A user who exchanges names with each other, as fast as the kernel can."""
+"""Exchange names as a user, as fast as the kernel can."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Pairs = tuple[tuple[Path, Path], ...]
 
 @contextmanager
 def swapping(account: pwd.struct_passwd, counter: Counter, *pairs: tuple[Path, Path]) -> Iterator[None]:
-    """Exchange each pair in turn until the context ends; the counter says how often that worked."""
+    """Exchange each pair in turn until the context ends. The counter counts successful exchanges."""
     with acting_as(account, _swap, pairs, counter):
         yield
 

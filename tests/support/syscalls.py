@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What strace saw, with the user id that each process had at each call, and with all paths made absolute."""
+"""Read the system calls of a trace, with the user id of the process at each call, and with absolute paths."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)", re.DOTALL)
 _TOKEN = re.compile(r'(AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>|"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}
-_TARGET_FIRST = ("symlink", "symlinkat")  # their first string is no path that is touched
-_ONE_PATH = ("xattr", "execve", "execveat")  # what follows the first string is a value
+_TARGET_FIRST = ("symlink", "symlinkat")  # the first string of these calls is no path
+_ONE_PATH = ("xattr", "execve", "execveat")  # the argument after the first string is a value
 _LOOKING = frozenset(_LOOKS.split(","))
 
 
 @dataclass(frozen=True)
 class Call:
-    """One system call. :param uid: effective when it was made. :param paths: that it named, or has by descriptor."""
+    """Hold a system call. :param uid: the effective user id at the call. :param paths: by name or by descriptor."""
 
     pid: int
     uid: int
@@ -44,22 +44,22 @@ class Call:
 
     @property
     def only_looks(self) -> bool:
-        """Whether it opens and changes nothing."""
+        """Return whether the call opens and changes nothing."""
         return self.name in _LOOKING
 
     def touches(self, root: Path | str) -> bool:
-        """Whether it named something below ``root``."""
+        """Return whether the call named something below ``root``."""
         return any(path.startswith(f"{root}/") for path in self.paths)
 
 
 def command(trace: Path) -> tuple[str, ...]:
-    """What to put before a command in order to have its calls, and those of its children, written to ``trace``."""
+    """Return the words before a command that write its calls, and its children's calls, to ``trace``."""
     calls = ",".join((_CHANGES, _LOOKS, _PROCESS))
     return ("strace", "-f", "-y", "-qq", "--seccomp-bpf", "-s", "300", "-o", str(trace), "-e", f"trace={calls}")
 
 
 def read(trace: Path, uid: int = 0, cwd: str = "/") -> list[Call]:
-    """The calls in order. :param uid: with which the first process begins. :param cwd: in which it begins."""
+    """Yield the calls in order. :param uid: the first process's user id. :param cwd: its working directory."""
     reader = _Reader()
     calls = []
     for pid, text in _complete(trace.read_text(encoding="utf-8", errors="surrogateescape")):
@@ -70,7 +70,7 @@ def read(trace: Path, uid: int = 0, cwd: str = "/") -> list[Call]:
 
 
 def _complete(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with the halves of interrupted ones joined, where the second half stands."""
+    """Yield lines. Join the halves of an interrupted line at the place of the second half."""
     begun: dict[int, str] = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
@@ -88,7 +88,7 @@ def _complete(text: str) -> Iterator[tuple[int, str]]:
 
 @dataclass
 class _Reader:
-    """What is known of each process so far."""
+    """Hold the state of each process."""
 
     uids: dict[int, int] = field(default_factory=dict)
     directories: dict[int, str] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class _Reader:
 
     @staticmethod
     def _paths(name: str, arguments: str, cwd: str) -> Iterator[str]:
-        """Paths of the call, a relative one from the descriptor before it."""
+        """Return the paths of the call. A relative path starts at the descriptor before it."""
         base, named = cwd, False
         for number, token in enumerate(_TOKEN.finditer(arguments)):
             descriptor, directory, text = token.groups()

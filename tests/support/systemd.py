@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A systemd that exists in a file: a ``systemctl`` for machines where no systemd runs.
+"""Replace systemd by a file: a ``systemctl`` for machines where no systemd runs.
 
-It does what the collection and ``ansible.builtin.systemd_service`` ask for: show, start, restart, reload. This file is
-that ``systemctl`` if it is executed; the units are in ``SYSTEMD_STATE``.
+It has the commands that the collection and ``ansible.builtin.systemd_service`` use: show, start, restart, reload. This
+file is the ``systemctl`` if it is executed. The units are in ``SYSTEMD_STATE``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Systemd"]
 
 
 class Systemd:
-    """The units of a node, below a directory of their own.
+    """Hold the units of a node, below a directory.
 
     :param environment: what a process needs to find this ``systemctl`` and no other.
     """
@@ -36,7 +36,7 @@ class Systemd:
         self.environment = {"SYSTEMD_STATE": str(self._state), "PATH": f"{root}{os.pathsep}{os.environ['PATH']}"}
 
     def start(self, name: str, **settings: Any) -> None:
-        """Have a unit that starts now.
+        """Add a unit that starts now.
 
         :param settings: ``failures``, that many of its next starts and reloads fail; ``kills``, the next one kills
             the run of ansible before anything is done.
@@ -67,7 +67,7 @@ def _stamps(*names: str) -> dict[str, str]:
 
 
 def main(command: str, arguments: list[str]) -> int:
-    """One call of ``systemctl``."""
+    """Do a call of ``systemctl``."""
     state = Path(os.environ["SYSTEMD_STATE"])
     units = json.loads(state.read_text())
     names = [one.strip("'") for one in arguments if not one.startswith("-")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a legacy archive to data: grid clients on each worker node do their work with what was placed."""
+"""Run grid clients on each worker node with the placed files, from a legacy archive to a file transfer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "gsiftp://se.grid.test/srv/data/events"
 
 @pytest.fixture(name="proxy")
 def _proxy(host: Host) -> str:
-    """A proxy of alice's."""
+    """Make a proxy of alice."""
     made = as_user(host, "alice", "grid-proxy-init -pwstdin -verify", "store-alice")
     assert "Proxy Verify OK" in made
     return as_user(host, "alice", "grid-proxy-info -identity")

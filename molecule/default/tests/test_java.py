@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The VOMS clients in Java, where Debian has them."""
+"""Run the VOMS clients in Java, on releases of Debian that have them."""
 
 from __future__ import annotations
 

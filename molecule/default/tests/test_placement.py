@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything is where it should be, and nobody else's."""
+"""Check place, owner and mode of all files."""
 
 from __future__ import annotations
 

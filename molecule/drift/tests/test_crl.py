@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An expired CRL, with which clients refuse everything, is noticed and replaced; what nodes that fetch do without."""
+"""Replace an expired CRL, with which clients refuse everything. Test nodes that fetch without parts of fetch-crl."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROXY = ("grid-proxy-init -pwstdin -verify", "store-alice")
 
 
 def expired_crl() -> str:
-    """A CRL of the authority's, in Base64, that was good until years ago."""
+    """Return a CRL of the CA in Base64 that expired years ago."""
     times = ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"]
     command = ["openssl", "ca", "-config", "ca.cnf", "-gencrl", *times]
     return base64.b64encode(subprocess.run(command, cwd=PKI, check=True, capture_output=True).stdout).decode()
@@ -44,7 +44,7 @@ APT = "/usr/lib/python3/dist-packages/apt_pkg.*.so"
 
 @contextlib.contextmanager
 def moved_away(host: Host, pattern: str) -> Iterator[None]:
-    """The files that match are elsewhere for a while."""
+    """Move the matching files away for a while."""
     found = host.check_output("sh -c %s", f"ls {pattern}").split()
     with host.sudo():
         host.check_output("mkdir -p /root/aside")
@@ -66,7 +66,7 @@ def test_nodes_that_fetch_need_no_library_of_the_package_manager(host: Host) -> 
 
 
 def test_what_users_put_where_the_cron_job_looks_stops_nothing(host: Host) -> None:
-    """A directory that holds something stays until the next boot; a file would have the job run beside the timer."""
+    """Check that a non-empty directory stays until the next boot. With a file, the cron job would run, too."""
     for prepared in (f"mkdir {LOCK} && touch {LOCK}/mine", f"touch {LOCK}"):
         with host.sudo():
             host.check_output(f"rm -rf {LOCK} /etc/tmpfiles.d/grid-security-fetch-crl.conf")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One thing breaks on a node: the client fails, a dry run names just that, a run mends just that, the client works."""
+"""Break one thing on a node. The client fails, check mode names the change, a run repairs it, the client works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COPY = ("globus-url-copy gsiftp://se.grid.test/srv/data/events file:///home/alic
 
 @dataclass(frozen=True)
 class Break:
-    """What is done to the node as root, whose failure shows it, and what a dry run has to name."""
+    """Hold the command that root runs on the node, the client that fails, and the change that check mode names."""
 
     command: str
     client: tuple[str, str]

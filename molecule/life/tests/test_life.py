@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of credentials and nodes, in its order: each test starts where the one before it ended."""
+"""Test the life of credentials and nodes, in order. Each test starts in the state that the test before it left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _wn1() -> Host:
 
 
 def node(name: str) -> Host:
-    """A node, by the inventory's connection."""
+    """Return a node with the connection of the inventory."""
     return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}")
 
 
@@ -37,7 +37,7 @@ def make_proxy(host: Host, user: str, passphrase: str) -> None:
 
 
 def fetch(host: Host, user: str, passphrase: str) -> None:
-    """A file from the storage element, with a new proxy."""
+    """Copy a file from the storage element with a new proxy."""
     make_proxy(host, user, passphrase)
     as_user(host, user, COPY)
 
@@ -52,7 +52,7 @@ def good(run: Run) -> Run:
 
 
 def users(**changes: dict[str, str]) -> list[str]:
-    """Options that change what the inventory says on users."""
+    """Return options that change the users of the inventory."""
     known = yaml.safe_load((INVENTORY / "group_vars/all.yml").read_text())["site_users"]
     return ["--extra-vars", json.dumps({"site_users": [{**one, **changes.get(one["owner"], {})} for one in known]})]
 
@@ -96,7 +96,7 @@ def test_another_passphrase_of_the_stored_key(wn1: Host) -> None:
 
 
 def test_revocation(wn1: Host) -> None:
-    """The authority publishes it, the timer's service fetches it, and the storage element refuses bob but not alice."""
+    """Publish a CRL and fetch it by the timer's service. The storage element then refuses bob, but not alice."""
     authority("bob.p12", "bob", "300", "import-bob")
     good(site())
     fetch(wn1, "bob", BOB)
@@ -142,7 +142,7 @@ def test_a_node_that_is_down_catches_up() -> None:
 
 
 def test_two_runs_at_once(wn1: Host) -> None:
-    """Each asks for another passphrase; what is left is what one of them asked for, whole."""
+    """Run twice at the same time with different passphrases. The complete result of one run stays."""
     choices = ["first-choice", "other-choice"]
     for _round in range(3):
         with ThreadPoolExecutor(2) as pool:

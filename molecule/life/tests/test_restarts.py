@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The storage element's certificate is renewed while other things fail: its services use the new one all the same."""
+"""Renew the storage element's certificate while other things fail. Its services use the new certificate."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def placed(host: Host) -> str:
 
 
 def used(host: Host) -> dict[str, str]:
-    """The serial numbers of the certificates that the services show to clients."""
+    """Return the serial numbers of the certificates that the services show to clients."""
     command = (
         "until openssl s_client -connect localhost:%s </dev/null 2>/dev/null | openssl x509 -noout -serial; do :; done"
     )
@@ -49,7 +49,7 @@ def used(host: Host) -> dict[str, str]:
 
 
 def copies(owner: str) -> list[str]:
-    """Return options that add one more copy of the host credential."""
+    """Return options that add a copy of the host credential."""
     known = yaml.safe_load((INVENTORY / "group_vars/storage.yml").read_text())["host_credential_copies"]
     return [
         "--extra-vars",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same playbook without a push: by ansible-pull on a node, and by ansible-runner. A push then changes nothing."""
+"""Run the same playbook by ansible-pull on a node, and by ansible-runner. A push then changes nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PLAYBOOK = "- import_playbook: grid.security.site\n"
 
 
 def forget(host: Host) -> None:
-    """Have the node without what the site placed for everybody."""
+    """Remove the files that the site placed for all users of the node."""
     with host.sudo():
         host.check_output("rm -rf %s /etc/vomses /etc/grid-security/vomsdir", CERTIFICATES)
 
 
 def send(files: dict[str, bytes], directory: str) -> None:
-    """Files in a directory of wn2, which is made anew."""
+    """Write files to a new directory of wn2."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, data in files.items():
@@ -40,7 +40,7 @@ def send(files: dict[str, bytes], directory: str) -> None:
 
 
 def settings() -> dict[str, Any]:
-    """What the node asks for by itself: nothing that needs a passphrase, which a push keeps away from it."""
+    """Return the variables of the parts that need no passphrase, because nodes have no passphrases."""
     command = ["ansible-inventory", "--inventory", INVENTORY, "--host", "wn2"]
     pushed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     (source,) = pushed["trust_anchors_sources"]

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a process that holds secrets does to keep its memory to itself."""
+"""Protect the memory of a process that holds secrets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def hide_memory() -> None:
-    """Be in no core dump, and on Linux unreadable for the other processes of the same user.
+    """Disable core dumps. On Linux, also make the memory unreadable for other processes of the same user.
 
-    The limit alone would not do: it does not hold where the kernel hands dumps to a program. Executing another program
-    undoes the rest, and keeps the limit.
+    The limit on core dumps is not enough: the kernel ignores it if it pipes core dumps to a program. When the process
+    executes another program, the limit stays, and the process becomes dumpable again.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if sys.platform == "linux":

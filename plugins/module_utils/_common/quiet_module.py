@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module that does not tell the node's log what it was asked."""
+"""Provide an AnsibleModule that does not write its options to the node's log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ __all__ = ["QuietModule"]
 
 
 class QuietModule(AnsibleModule):  # type: ignore[misc]  # ansible has no types
-    """For options with secrets in lists.
+    """Run a module that has secrets in lists of options.
 
-    Ansible logs such options as Python writes them, with quotes and backslashes escaped, and then looks for the secrets
-    as they are: a passphrase with both kinds of quotes in it, or a backslash, is not found, and stays in the log.
+    Ansible logs such options in Python's notation, with escaped quotes and backslashes. Then it searches the text for
+    the secrets without escapes. It does not find a passphrase with a backslash or with both kinds of quotes, so this
+    passphrase would stay in the log.
     """
 
     def _log_invocation(self) -> None:

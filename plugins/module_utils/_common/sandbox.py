@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work on what somebody else made, in a process of its own that may take only so much time and memory.
+"""Work on untrusted files in a child process with limits on time and memory.
 
-How much work a file asks for can be hidden in its encrypted parts, and it is then done in C, where nothing in this
-process could interrupt it. The child also keeps decrypted keys out of this process, and out of core dumps.
+A file can hide the number of its iterations in its encrypted parts. A C library then does the work, and nothing in this
+process could interrupt it. The child process also keeps decrypted keys out of this process and out of core dumps.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ __all__ = ["Job", "processors", "run", "run_all"]
 
 Work = Callable[[], dict[str, Any]]
 
-_MOST_MEMORY = 1 << 30  # bytes, beside what this process has
-_PATIENCE = 20  # seconds by the clock for each of processor time, for machines under load
+_MOST_MEMORY = 1 << 30  # bytes, in addition to the memory of this process
+_PATIENCE = 20  # seconds of elapsed time for each second of processor time, for machines under load
 _OVERRUN = (signal.SIGXCPU, signal.SIGALRM)
 _CHUNK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work on one file.
+    """Describe the work on one file.
 
-    :param work: returns what is serializable as JSON. :param seconds: of processor time that it may take.
-    :param name: what messages call the file that is worked on.
+    :param work: returns a dictionary for JSON. :param seconds: the limit of processor time.
+    :param name: the file's name in messages.
     """
 
     work: Work
@@ -47,9 +47,9 @@ class Job:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """What the work returns.
+    """Run one job, and return the result of its work.
 
-    :raises GridSecurityError: ``kdf_limit``: it took more than its time; ``internal``; and what the work raises.
+    :raises GridSecurityError: ``kdf_limit``: the work took too long; ``internal``; errors of the work itself.
     """
     (outcome,) = run_all([job])
     if isinstance(outcome, GridSecurityError):
@@ -58,7 +58,7 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def run_all(jobs: list[Job]) -> list[dict[str, Any] | GridSecurityError]:
-    """What :func:`run` returns or raises for each, in order; as many at a time as there are processors."""
+    """Return the result or the error of each job, in order. Run one job on each processor at the same time."""
     outcomes: dict[int, dict[str, Any] | GridSecurityError] = {}
     waiting = collections.deque(enumerate(jobs))
     with selectors.DefaultSelector() as running:
@@ -80,12 +80,12 @@ def run_all(jobs: list[Job]) -> list[dict[str, Any] | GridSecurityError]:
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Child:
-    """One job, at work in a process of its own."""
+    """Run one job in a child process."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -102,7 +102,7 @@ class _Child:
             os.close(writing)
 
     def read(self) -> bool:
-        """Take what has arrived; whether more will come."""
+        """Read the next part of the answer. Return whether more will follow."""
         chunk = os.read(self.reading, _CHUNK)
         self.answer += chunk
         return bool(chunk)
@@ -117,7 +117,7 @@ class _Child:
 
 
 def _work_and_exit(work: Work, seconds: int, descriptor: int) -> None:
-    """Never returns: what this process has open, to flush or to clean up, is its parent's."""
+    """Do the work, write the answer, and exit. Never return, because the child must not clean up for its parent."""
     try:
         _limit(seconds)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -133,7 +133,7 @@ def _limit(seconds: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     signal.alarm(_PATIENCE * seconds)
-    with contextlib.suppress(OSError, ValueError):  # not Linux, or a lower limit holds
+    with contextlib.suppress(OSError, ValueError):  # not Linux, or a lower limit is already set
         with open("/proc/self/statm", encoding="ascii") as stream:
             present = int(stream.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (present + _MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -145,10 +145,10 @@ def _answer(work: Work) -> dict[str, Any]:
     except GridSecurityError as error:
         return {"error_code": error.error_code, "message": error.message}
     except MemoryError:
-        return {"unexpected": "it asks for too much memory"}
+        return {"unexpected": "it needs too much memory"}
     except BaseException as error:  # pylint: disable=broad-except  # panics of cryptography's Rust are no Exception
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        # Without its text, which may quote what is secret.
+        # The text of the error may quote a secret, so it is left out.
         return {"unexpected": f"{type(error).__name__} in {os.path.basename(frame.filename)}, line {frame.lineno}"}
 
 
@@ -157,7 +157,8 @@ def _result(answer: dict[str, Any], name: str) -> dict[str, Any] | GridSecurityE
         return GridSecurityError(answer["error_code"], answer["message"])
     if "unexpected" in answer:
         return GridSecurityError(
-            "internal", f"{name}: it cannot be converted: {answer['unexpected']}. Export it again, and report this."
+            "internal",
+            f"{name}: it cannot be converted: {answer['unexpected']}. Export it again, and report this error.",
         )
     result: dict[str, Any] = answer["result"]
     return result
@@ -166,7 +167,7 @@ def _result(answer: dict[str, Any], name: str) -> dict[str, Any] | GridSecurityE
 def _not_started(name: str, error: OSError) -> GridSecurityError:
     return GridSecurityError(
         "internal",
-        f"{name}: no process can open it: {error.strerror}. Look at memory and at the limits on processes and open"
+        f"{name}: no process can open it: {error.strerror}. Check the memory and the limits on processes and open"
         " files, then run again.",
     )
 
@@ -175,7 +176,10 @@ def _killed(name: str, seconds: int, overrun: bool) -> GridSecurityError:
     if overrun:
         return GridSecurityError(
             "kdf_limit",
-            f"{name}: it was not open after {seconds} s of work. If the file can be trusted, raise max_kdf_iterations,"
-            " and the time grows with it.",
+            f"{name}: it takes too long to open (the limit is {seconds} s of processor time). If you trust the file,"
+            " raise max_kdf_iterations, which also raises this limit.",
         )
-    return GridSecurityError("internal", f"{name}: the process that converted it was killed. Look for why, and report.")
+    return GridSecurityError(
+        "internal",
+        f"{name}: the process that converted it was killed. Find the reason in the system's log, and report it.",
+    )

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times in UTC, as results and messages write them: ISO 8601."""
+"""Read and write times in UTC in the form of results and messages: ISO 8601."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def iso(time: datetime.datetime) -> str:
-    """A time in UTC, ISO 8601."""
+    """Return a time in UTC as ISO 8601."""
     return f"{time.year:04}{time.strftime(_ISO[2:])}"  # strftime writes years before 1000 with fewer digits
 
 
 def parse_iso(text: str) -> datetime.datetime:
-    """The reverse of :func:`iso`."""
-    # Not strptime, which takes ten times as long; and Python 3.9 and 3.10 do not know the Z.
+    """Read a time that :func:`iso` wrote."""
+    # strptime takes ten times as long. fromisoformat of Python 3.9 and 3.10 does not know the Z.
     return datetime.datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=datetime.timezone.utc)
 
 
 def now() -> datetime.datetime:
-    """The present time in UTC."""
+    """Return the current time in UTC."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
 def days_until(moment: datetime.datetime) -> int:
-    """Whole days from now; negative when it has passed."""
+    """Return the whole days from now to a moment; negative if the moment has passed."""
     return (moment - now()).days

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell from its first bytes what a file is that was expected to be a PKCS#12 archive."""
+"""Find out the format of a file that should be a PKCS#12 archive, from its first bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BEGINNINGS = (
     (b"\x1f\x8b", "a file compressed by gzip. Unpack it"),
     (b"$ANSIBLE_VAULT;", "a file encrypted by ansible-vault. Give its vault password to Ansible"),
 )
-_PEM = (  # what a BEGIN line ends in
+_PEM = (  # by the end of the BEGIN line
     (b"certificate request-----", "a PEM certificate request"),
     (b"private key-----", "a PEM private key"),
     (b"pkcs7-----", "a PEM file of certificates (PKCS#7)"),
@@ -30,7 +30,7 @@ _PEM = (  # what a BEGIN line ends in
     ),
 )
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
-# A sequence of the version and of a sequence, which starts with a content type of PKCS#7. The lengths may be damaged.
+# A sequence of a version and a sequence that starts with a content type of PKCS#7. The lengths may be damaged.
 _BEGINNING = re.compile(
     rb"\x30.{1,5}\x02\x01([\x00-\x7f])\x30.{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07", re.DOTALL
 )
@@ -39,18 +39,18 @@ _PEEK = 4096
 
 
 def begins_as_pkcs12(data: bytes) -> bool:
-    """Return whether the first bytes are those of an archive, complete or not, of any version."""
+    """Return whether ``data`` start like a PKCS#12 archive of any version. The archive may be incomplete."""
     return _BEGINNING.match(data) is not None
 
 
 def version(data: bytes) -> int:
-    """Return the version of an archive that :func:`begins_as_pkcs12`."""
+    """Return the version of an archive. :param data: bytes for which :func:`begins_as_pkcs12` is true."""
     found = _BEGINNING.match(data)
     return found.group(1)[0] if found else 0
 
 
 def describe(data: bytes) -> str:
-    """Return what the file is, and sometimes how to convert it."""
+    """Return the format of the file, and for some formats how to convert the file."""
     for beginning, kind in _BEGINNINGS:
         if data.startswith(beginning):
             return kind

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Key derivation: how much work a file asks for, read before anything is derived; and the derivations of PKCS#12."""
+"""Derive keys from passphrases, and count the iterations that a file asks for before any key is derived."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import math
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._credential import pbes2
 from ansible_collections.grid.security.plugins.module_utils._x509 import der
 
-__all__ = ["PBKDF2", "SCRYPT", "LongKeyError", "iterations", "known_hash", "pbkdf2", "pkcs12", "refuse_bombs"]
+__all__ = ["SCRYPT", "LongKeyError", "iterations", "known_hash", "pbkdf2", "pkcs12", "refuse_bombs"]
 
-PBKDF2 = "1.2.840.113549.1.5.12"
 SCRYPT = "1.3.6.1.4.1.11591.4.11"
-_KEY_BYTES = 64  # as long as a key may be without more work
+_KEY_BYTES = 64  # the longest key that takes no additional work
 _LONGEST_KEY = 1 << 20  # bytes
-# The hashes of an integrity check, and those of the HMAC that PBKDF2 uses, as hashlib calls them.
+# hashlib's names for the hashes of an integrity check, and for the hashes of the HMAC in PBKDF2.
 _HASHES = {
     "1.2.840.113549.2.5": "md5",
     "1.3.14.3.2.26": "sha1",
@@ -37,7 +37,7 @@ _HASHES = {
     "2.16.840.1.101.3.4.2.10": "sha3_512",
     "1.2.840.113549.2.7": "sha1",
     "1.2.840.113549.2.8": "sha224",
-    "1.2.840.113549.2.9": "sha256",
+    pbes2.HMAC_SHA256: "sha256",
     "1.2.840.113549.2.10": "sha384",
     "1.2.840.113549.2.11": "sha512",
     "1.2.840.113549.2.12": "sha512_224",
@@ -50,11 +50,15 @@ _HASHES = {
 
 
 class LongKeyError(der.DerError):
-    """A key is too long. The text is its length in bytes."""
+    """Report a key that is too long. The text is its length in bytes."""
 
 
 def refuse_bombs(asked: Iterable[int], limit: int, name: str) -> None:
-    """:raises GridSecurityError: ``kdf_limit``: ``asked`` is more than ``limit`` iterations all together."""
+    """Check that all derivations together stay within the limit.
+
+    :param asked: the iterations of each derivation.
+    :raises GridSecurityError: ``kdf_limit``: the sum is more than ``limit``.
+    """
     total = sum(max(number, 0) for number in asked)
     if total > limit:
         raise GridSecurityError(
@@ -65,9 +69,10 @@ def refuse_bombs(asked: Iterable[int], limit: int, name: str) -> None:
 
 
 def iterations(algorithm: der.Element) -> Iterator[int]:
-    """Yield the iterations of each key derivation within an algorithm. Its first parameter is the salt.
+    """Yield the iterations of each key derivation in an algorithm. The first parameter of a derivation is the salt.
 
-    The work of scrypt grows with N * r * p, and that of PBKDF2 with the length of the key. Their products count.
+    The work of scrypt grows with N * r * p. The work of PBKDF2 also grows with the length of the key. So the product of
+    these numbers is used.
 
     :raises LongKeyError: a key is longer than any file with a credential.
     """
@@ -80,7 +85,7 @@ def iterations(algorithm: der.Element) -> Iterator[int]:
 def _asked(oid: str, numbers: list[int]) -> list[int]:
     if oid == SCRYPT:
         return [math.prod(max(number, 1) for number in numbers[:3])] if numbers else []
-    if oid != PBKDF2:
+    if oid != pbes2.PBKDF2:
         return numbers
     if numbers[1:] and numbers[1] > _LONGEST_KEY:
         raise LongKeyError(str(numbers[1]))
@@ -88,24 +93,23 @@ def _asked(oid: str, numbers: list[int]) -> list[int]:
     return [number * keys for number in numbers[:1]]
 
 
-def pbkdf2(parameters: der.Element, passphrase: bytes, size: int) -> bytes:
-    """Derive a key of ``size`` bytes from the ``PBKDF2-params`` of RFC 8018.
+def pbkdf2(parameters: pbes2.Pbkdf2Parameters, passphrase: bytes, size: int) -> bytes:
+    """Derive a key of ``size`` bytes.
 
-    :raises DerError: they are damaged. :raises LookupError: the hash is unknown; its object identifier is the argument.
+    :raises DerError: a number is out of range.
+    :raises LookupError: the hash is unknown. The argument is its object identifier.
     """
-    prf = [one.child(0).oid() for one in parameters.children if one.tag == der.SEQUENCE]
-    algorithm = known_hash(prf[0]) if prf else "sha1"
-    salt, iterations = parameters.child(0, der.OCTET_STRING).octets(), parameters.child(1).integer()
+    algorithm = "sha1" if parameters.prf is None else known_hash(parameters.prf)
     try:
-        return hashlib.pbkdf2_hmac(algorithm, passphrase, salt, iterations, size)
+        return hashlib.pbkdf2_hmac(algorithm, passphrase, parameters.salt, parameters.iterations, size)
     except (ValueError, OverflowError):
-        raise der.DerError("a number of iterations or bytes that nobody means") from None
+        raise der.DerError("the number of iterations or bytes is out of range") from None
 
 
 def known_hash(oid: str) -> str:
     """Return hashlib's name of a hash.
 
-    :raises LookupError: it is unknown, or the OpenSSL below hashlib lacks it, as with FIPS.
+    :raises LookupError: the hash is unknown, or the OpenSSL of hashlib does not have it, for example with FIPS.
     """
     algorithm = _HASHES.get(oid, "")
     try:
@@ -116,9 +120,9 @@ def known_hash(oid: str) -> str:
 
 
 def pkcs12(algorithm: str, passphrase: bytes, salt: bytes, iterations: int, purpose: int, size: int) -> bytes:
-    """Derive ``size`` bytes as RFC 7292, appendix B.2 does.
+    """Derive ``size`` bytes with the algorithm of RFC 7292, appendix B.2.
 
-    :param passphrase: as characters of two bytes. :param purpose: 1 is for a key, 2 for an IV and 3 for a MAC.
+    :param passphrase: characters of two bytes each. :param purpose: 1 for a key, 2 for an IV, 3 for a MAC.
     """
     new = getattr(hashlib, algorithm, None) or functools.partial(hashlib.new, algorithm)
     block = new().block_size

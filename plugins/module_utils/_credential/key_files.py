@@ -3,20 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the public facts of a private key file in PEM, without its passphrase, with the standard library only.
 
-The facts are whether the key is encrypted, and the parameters of its key derivation. The result never holds ciphertext
-or key bytes.
+The facts are whether the key is encrypted, and the parameters of its key derivation. The result never contains
+ciphertext or key bytes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.grid.security.plugins.module_utils._credential import pbes2
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem
+from ansible_collections.grid.security.plugins.module_utils._x509.certificate_der import RSA
 
 __all__ = ["DAMAGED", "ENCRYPTED", "LARGEST", "MOST_ITERATIONS", "NONE", "PLAIN", "RSA", "describe"]
 
 LARGEST = 1 << 16  # bytes of a file that is read; an RSA key of 16,384 bits takes 13 kB
-MOST_ITERATIONS = 1 << 31  # this number and larger ones are not believed
+MOST_ITERATIONS = 1 << 31  # this number and larger numbers are treated as errors
 
 # The values of ``kind`` in the result of describe().
 ENCRYPTED = "encrypted"
@@ -29,11 +31,6 @@ _ENCRYPTED_PKCS8 = f"ENCRYPTED {_KEY}"
 _TRADITIONAL = {f"{algorithm} {_KEY}" for algorithm in ("RSA", "DSA", "EC")}
 # Encryption by passphrase: PBES1 and PBES2 (RFC 8018), and the schemes of PKCS#12 (RFC 7292 appendix C).
 _PASSWORD_BASED = ("1.2.840.113549.1.5.", "1.2.840.113549.1.12.1.")
-RSA = "1.2.840.113549.1.1.1"  # PKCS#1: not restricted to a kind of signature
-_PBES2 = "1.2.840.113549.1.5.13"
-_PBKDF2 = "1.2.840.113549.1.5.12"
-_HMAC_SHA256 = "1.2.840.113549.2.9"
-_AES256_CBC = "2.16.840.1.101.3.4.1.42"
 _SALT_BYTES = 16
 _LEAST_CIPHERTEXT = 32  # bytes; no private key is shorter
 
@@ -41,7 +38,7 @@ _LEAST_CIPHERTEXT = 32  # bytes; no private key is shorter
 def describe(content: bytes) -> dict[str, Any]:
     """Return ``kind``, and ``salt`` (hexadecimal) and ``iterations`` of a key in the form that this collection writes.
 
-    That form is PKCS#8 with PBES2, PBKDF2-HMAC-SHA256, 16 bytes of salt and AES-256-CBC. An unencrypted key has
+    The form is PKCS#8 with PBES2, PBKDF2-HMAC-SHA256, 16 bytes of salt and AES-256-CBC. An unencrypted key has
     ``algorithm``, the object identifier of its type, if the file shows it. The kind is ``encrypted``
     only if all private keys of the file are encrypted and none of them is damaged.
     """
@@ -78,22 +75,22 @@ def _facts(key: pem.Block) -> dict[str, Any]:
 
 
 def _pkcs8_facts(info: der.Element) -> dict[str, Any]:
-    """:param info: EncryptedPrivateKeyInfo, RFC 5958."""
+    """Return the facts of a PKCS#8 key. :param info: EncryptedPrivateKeyInfo, RFC 5958."""
     algorithm, ciphertext = info.child(0, der.SEQUENCE), info.child(1, der.OCTET_STRING).octets()
     scheme = algorithm.child(0).oid()
     if not scheme.startswith(_PASSWORD_BASED) or len(ciphertext) < _LEAST_CIPHERTEXT:
         raise der.DerError("no private key that is encrypted with a passphrase")
-    return _protection(algorithm.child(1, der.SEQUENCE)) if scheme == _PBES2 else {}
+    return _protection(algorithm.child(1, der.SEQUENCE)) if scheme == pbes2.PBES2 else {}
 
 
 def _protection(parameters: der.Element) -> dict[str, Any]:
-    """Return salt and iterations, or nothing if the form is not ours."""
+    """Return salt and iterations, or an empty dictionary if this collection does not write the form."""
     derivation, cipher = parameters.child(0, der.SEQUENCE), parameters.child(1, der.SEQUENCE)
-    if (derivation.child(0).oid(), cipher.child(0).oid()) != (_PBKDF2, _AES256_CBC):
+    if (derivation.child(0).oid(), cipher.child(0).oid()) != (pbes2.PBKDF2, pbes2.AES_256_CBC):
         return {}
-    values = derivation.child(1, der.SEQUENCE)
-    salt, iterations = values.child(0, der.OCTET_STRING).octets(), values.child(1).integer()
-    usual = len(values.children) == 3 and values.child(2, der.SEQUENCE).child(0).oid() == _HMAC_SHA256
-    if not usual or len(salt) != _SALT_BYTES or not 0 < iterations < MOST_ITERATIONS:
+    fields = derivation.child(1, der.SEQUENCE)
+    values = pbes2.read_pbkdf2(fields)
+    is_ours = len(fields.children) == 3 and values.prf == pbes2.HMAC_SHA256 and len(values.salt) == _SALT_BYTES
+    if not is_ours or not 0 < values.iterations < MOST_ITERATIONS:
         return {}
-    return {"salt": salt.hex(), "iterations": iterations}
+    return {"salt": values.salt.hex(), "iterations": values.iterations}

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A credential that is PEM already: a file with the certificate and its chain, and one with the private key."""
+"""Read a credential in PEM: a file with the certificate and its chain, and a file with the private key."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ except ImportError:  # reported by key_pair.check_cryptography, which comes firs
 
 __all__ = ["load"]
 
-# RFC 1421, 4.6.1.3, as OpenSSL writes it: an initialization vector shorter than the 16 bytes of AES. cryptography
-# ignores white space, that of Unicode too, so this matches text and not bytes.
+# An initialization vector shorter than the 16 bytes of AES (RFC 1421, 4.6.1.3, in OpenSSL's form). cryptography
+# ignores white space, including Unicode white space, so this pattern matches text and not bytes.
 _SHORT_IV = re.compile(r"\bDEK-Info\s*:\s*AES-[^,\n]*,\s*\w{0,31}\s*$", re.MULTILINE | re.IGNORECASE)
 _KEY_LABEL = re.compile(r"((ENCRYPTED|RSA|EC|DSA) )?PRIVATE KEY")
 
@@ -32,8 +32,8 @@ def load(
 ) -> key_pair.KeyPair:
     """Read both files.
 
-    :param passphrase: of the private key, if it is encrypted; else it is not used.
-    :param name: what messages call the credential.
+    :param passphrase: the passphrase of the private key, if the key is encrypted; else it is not used.
+    :param name: the credential's name in messages.
     :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``not_pem``, ``malformed``, ``no_private_key``,
         ``passphrase_required``, ``wrong_passphrase``, ``kdf_limit``, ``unsupported_algorithm`` or ``no_certificate``.
     """
@@ -50,8 +50,8 @@ def _load_certificates(data: bytes, name: str) -> list[x509.Certificate]:
     if not blocks:
         raise GridSecurityError(
             "not_pem",
-            f"{name}: it holds no PEM certificate. Name the certificate in src; for a PKCS#12 archive leave"
-            " privatekey_src out.",
+            f"{name}: it holds no PEM certificate. Name the certificate in src; for a PKCS#12 archive, do not set"
+            " privatekey_src.",
         )
     try:
         return [safe_x509.load(block.data) for block in blocks]
@@ -72,13 +72,13 @@ def _load_key(data: bytes, passphrase: str | None, name: str, limit: int) -> Any
         _refuse_bomb(block.data, limit, name)
     if block.is_encrypted and not passphrase:
         raise GridSecurityError(
-            "passphrase_required", f"{name}: the private key is encrypted. Set passphrase to the one that opens it."
+            "passphrase_required", f"{name}: the private key is encrypted. Set passphrase to its passphrase."
         )
     return _open_key(block, passphrase, name)
 
 
 def _refuse_bomb(data: bytes, limit: int, name: str) -> None:
-    """RFC 5958: EncryptedPrivateKeyInfo starts with the algorithm."""
+    """Refuse too many iterations. By RFC 5958, EncryptedPrivateKeyInfo starts with the algorithm."""
     try:
         kdf.refuse_bombs(list(kdf.iterations(der.read(data).child(0))), limit, name)
     except der.DerError:
@@ -86,7 +86,7 @@ def _refuse_bomb(data: bytes, limit: int, name: str) -> None:
 
 
 def _open_key(block: pem.Block, passphrase: str | None, name: str) -> Any:
-    if _SHORT_IV.search(block.text.decode(errors="replace")):  # at which cryptography panics
+    if _SHORT_IV.search(block.text.decode(errors="replace")):  # cryptography panics at such a key
         raise _damaged(name)
     try:
         return load_pem_private_key(block.text, str(passphrase).encode() if block.is_encrypted else None)

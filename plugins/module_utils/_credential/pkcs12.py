@@ -1,11 +1,11 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PKCS#12 archives (RFC 7292): open them, or say what is wrong with them.
+"""Open PKCS#12 archives (RFC 7292), or report why an archive cannot be opened.
 
-cryptography opens the archive. It returns one private key only, and reports every failure with the same words. So the
-structure is read here as well: before, to refuse too much work; after, to find more keys, to open what cryptography
-does not, and to find the cause of a failure.
+cryptography opens the archive. It returns only one private key, and reports every failure with the same words. So this
+module also reads the structure: first, to refuse too much work; later, to find more keys, to open archives that
+cryptography does not open, and to find the cause of a failure.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def load(
     """Open an archive.
 
     :param passphrase: None and the empty string are the same: archives encode "no passphrase" in two ways.
-    :param name: what messages call the archive.
+    :param name: the archive's name in messages.
     :param max_kdf_iterations: refuse archives that ask for more iterations of key derivation.
-    :param friendly_name: of the pair to take, if the archive holds several.
+    :param friendly_name: the name of the pair to use, if the archive has several pairs.
     :raises GridSecurityError: ``no_cryptography``, ``too_large``, ``empty``, ``truncated``, ``not_pkcs12``,
         ``malformed``, ``kdf_limit``, ``passphrase_required``, ``wrong_passphrase``, ``two_passphrases``,
         ``unsupported_algorithm``, ``no_private_key``, ``no_certificate``, ``no_such_friendly_name`` or
@@ -65,7 +65,7 @@ def load(
 
 @contextlib.contextmanager
 def _malformed_named(name: str) -> Iterator[None]:
-    """Turn the errors of the ASN.1 reader into a GridSecurityError."""
+    """Convert the errors of the ASN.1 reader to a GridSecurityError."""
     try:
         yield
     except kdf.LongKeyError as error:
@@ -78,7 +78,7 @@ def _malformed_named(name: str) -> Iterator[None]:
         ) from None
 
 
-# --- what it is -------------------------------------------------------------------------------------------------------
+# --- read the structure -----------------------------------------------------------------------------------------------
 
 
 def _read(data: bytes, name: str) -> der.Element:
@@ -89,8 +89,8 @@ def _read(data: bytes, name: str) -> der.Element:
     if not file_kinds.begins_as_pkcs12(data):
         raise GridSecurityError(
             "not_pkcs12",
-            f"{name}: it is no PKCS#12 archive but {file_kinds.describe(data)}. Name the .p12 or .pfx file that the"
-            " authority or the browser gave out; for a PEM certificate, name its key in privatekey_src.",
+            f"{name}: it is no PKCS#12 archive but {file_kinds.describe(data)}. Name the .p12 or .pfx file from the CA"
+            " or the browser; for a PEM certificate, name its key in privatekey_src.",
         )
     version = file_kinds.version(data)
     if version != _VERSION:
@@ -102,7 +102,8 @@ def _read(data: bytes, name: str) -> der.Element:
     with _malformed_named(name):
         if der.is_cut_off(data):
             raise GridSecurityError(
-                "truncated", f"{name}: it is truncated: the file is shorter than it says. Fetch the archive again."
+                "truncated",
+                f"{name}: it is truncated: the file is shorter than its header says. Fetch the archive again.",
             )
         return der.read(data)
 
@@ -111,17 +112,17 @@ def _read(data: bytes, name: str) -> der.Element:
 
 
 def _open(data: bytes, archive: pkcs12_causes.Archive) -> Opened | None:
-    """Open the archive by cryptography with the first passphrase that fits. Return None if none fits."""
+    """Open the archive with cryptography and the first passphrase that fits. Return None if no passphrase fits."""
     for passphrase in archive.passphrases:
         try:
             return pkcs12_opened.read(data, passphrase, archive.pfx)
-        except Exception:  # pylint: disable=broad-except  # of many classes, and none says more than "it failed"
+        except Exception:  # pylint: disable=broad-except  # many classes, without the cause
             continue
     return None
 
 
 def _with_all_keys(opened: Opened | None, archive: pkcs12_causes.Archive) -> Opened | None:
-    """Add the private keys that cryptography does not return. It returns the first only."""
+    """Add the private keys that cryptography does not return. cryptography returns the first key only."""
     if opened is None or not pkcs12_opened.may_hold_more_keys(opened, archive.pfx):
         return opened
     return pkcs12_opened.with_all_keys(opened, _contents(archive))
@@ -134,10 +135,10 @@ def _contents(archive: pkcs12_causes.Archive) -> pkcs12_contents.Contents:
 
 
 def _open_by_own_check(data: bytes, archive: pkcs12_causes.Archive) -> Opened:
-    """Check the MAC here, and open the archive without it: cryptography may know the ciphers and not the MAC.
+    """Check the MAC here, then open the archive without its MAC: cryptography may know the ciphers but not the MAC.
 
-    The MAC and the ciphers may use different encodings of the passphrase. cryptography takes
-    UTF-8 only, and refuses the whole archive for one certificate or key. Such an archive is decrypted here.
+    The MAC and the ciphers may use different encodings of the passphrase. cryptography uses UTF-8 only. It also refuses
+    the whole archive if it does not read a certificate or key. This module decrypts such archives itself.
     """
     mac_fits = pkcs12_causes.check_mac(archive)
     opened = _with_all_keys(_open(structure.without_mac(data), archive), archive) if mac_fits else None

@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find out why cryptography does not open a PKCS#12 archive, and say it.
+"""Find out why cryptography does not open a PKCS#12 archive, and return the reason as an error.
 
-cryptography reports every failure with the same words. So each part is opened by itself here. If nobody can tell a
-wrong passphrase from damage, the message names both.
+cryptography reports every failure with the same words. So this module opens each part separately. If a wrong passphrase
+and damage look the same, the message names both.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _FULL_NAMES = {pkcs12_contents.KEY: "its private key is", pkcs12_contents.CERTIF
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive, and what is needed to open its parts.
+    """Hold an archive, and the values that open its parts.
 
-    :param passphrases: the encodings of the passphrase that was given; b"" and None if there was none.
-    :param limit: of all iterations together. :param name: what messages call the archive.
+    :param passphrases: the encodings of the user's passphrase; b"" and None if there is no passphrase.
+    :param limit: the most iterations of all parts together. :param name: the archive's name in messages.
     """
 
     pfx: der.Element
@@ -47,9 +47,9 @@ class Archive:
 
 
 def check_mac(archive: Archive) -> bool | None:
-    """Return whether the passphrase fits the integrity check, and None if the archive has none.
+    """Return whether the passphrase fits the integrity check; None if the archive has no integrity check.
 
-    :raises GridSecurityError: ``malformed`` or ``unsupported_algorithm``: nobody can tell.
+    :raises GridSecurityError: ``malformed`` or ``unsupported_algorithm``: the check is not possible.
     """
     kind = archive.pfx.child(1).child(0).oid()
     if kind != structure.DATA:
@@ -72,7 +72,7 @@ def check_mac(archive: Archive) -> bool | None:
 def find(archive: Archive, contents: pkcs12_contents.Contents, mac_fits: bool | None) -> GridSecurityError:
     """Return the reason as an error.
 
-    :param contents: what opens of the archive. :param mac_fits: the result of :func:`check_mac`.
+    :param contents: the parts of the archive. :param mac_fits: the result of :func:`check_mac`.
     """
     if mac_fits is False:
         return _mac_differs(archive, contents)
@@ -107,18 +107,19 @@ def _mac_differs(archive: Archive, contents: pkcs12_contents.Contents) -> GridSe
     return _error(
         archive,
         "passphrase_required",
-        "it needs an import passphrase, or it is damaged. Set passphrase to the one of its export, or fetch it again.",
+        "it needs an import passphrase, or it is damaged. Set passphrase to the passphrase of its export, or fetch it"
+        " again.",
     )
 
 
 _WRONG = (
     "wrong_passphrase",
-    "the import passphrase is wrong, or the archive is damaged. Set passphrase to the one that was chosen when it was"
-    " exported. If that is the one, fetch or export it again.",
+    "the import passphrase is wrong, or the archive is damaged. Set passphrase to the passphrase of its export. If this"
+    " passphrase is correct, fetch or export the archive again.",
 )
 _DAMAGED_MAC = ("malformed", "its integrity check is damaged. Fetch the archive again.")
 _UNEXPLAINED = ("malformed", "the passphrase opens it, but its structure is not understood. Export it again.")
-_REQUIRED = ("passphrase_required", "it needs an import passphrase. Set passphrase to the one of its export.")
+_REQUIRED = ("passphrase_required", "it needs an import passphrase. Set passphrase to the passphrase of its export.")
 
 
 def _damaged(contents: pkcs12_contents.Contents) -> tuple[str, str] | None:

@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decrypt one part of a PKCS#12 archive: the encryption by passphrase of RFC 7292, appendix C, and PBES2 of RFC 8018.
+"""Decrypt one part of a PKCS#12 archive, by the encryption of RFC 7292, appendix C, or by PBES2 of RFC 8018.
 
-cryptography opens archives as a whole or not at all. What opens here tells why it does not open one, and opens archives
-whose passphrase is encoded in another way than in UTF-8.
+cryptography opens archives as a whole or not at all. This module opens each part separately. So the collection can find
+out why cryptography does not open an archive, and can open archives whose passphrase is not encoded in UTF-8.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils._credential import kdf, pkcs12_passphrase, rc2
+from ansible_collections.grid.security.plugins.module_utils._credential import kdf, pbes2, pkcs12_passphrase, rc2
 from ansible_collections.grid.security.plugins.module_utils._x509 import algorithm_names, der
 
 try:
@@ -28,7 +28,6 @@ except ImportError:
 
 __all__ = ["UnknownCipherError", "decrypt", "encodings"]
 
-_PBES2 = "1.2.840.113549.1.5.13"
 _KEY, _IV = 1, 2  # purposes, RFC 7292 appendix B.3
 _MOST_MEMORY = 1 << 29  # bytes, of scrypt
 # Of RFC 7292: cipher, bytes of the key, effective bits of RC2
@@ -49,14 +48,14 @@ _OF_PBES2: dict[str, tuple[str, int]] = {
 
 
 class UnknownCipherError(ValueError):
-    """The cipher, or the derivation of its key, is not supported. The text is the name of the algorithm."""
+    """Report a cipher or a key derivation that is not supported. The text is the name of the algorithm."""
 
 
 def encodings(algorithm: der.Element, passphrases: Iterable[bytes | None]) -> Iterator[bytes | None]:
-    """Yield the passphrases, and for PBES2 the characters of two bytes that old versions of Mozilla's NSS used."""
+    """Yield the passphrases, and for PBES2 also with characters of two bytes, as old versions of Mozilla's NSS did."""
     for passphrase in passphrases:
         yield passphrase
-        if passphrase and algorithm.child(0).oid() == _PBES2:
+        if passphrase and algorithm.child(0).oid() == pbes2.PBES2:
             yield pkcs12_passphrase.as_characters(passphrase)
 
 
@@ -64,13 +63,13 @@ def decrypt(algorithm: der.Element, data: bytes, passphrase: bytes | None) -> by
     """Return the plain text.
 
     :raises UnknownCipherError: the algorithm is not supported, so the passphrase is not tested.
-    :raises DerError: the padding is wrong, because the passphrase is, or because the data are damaged.
+    :raises DerError: the padding is wrong, because the passphrase is wrong, or because the data are damaged.
     """
     oid = algorithm.child(0).oid()
-    if oid != _PBES2 and oid not in _OF_PKCS12:
+    if oid != pbes2.PBES2 and oid not in _OF_PKCS12:
         raise UnknownCipherError(algorithm_names.name(oid))
     parameters = algorithm.child(1)
-    if oid == _PBES2:
+    if oid == pbes2.PBES2:
         return _pbes2(parameters.child(0), parameters.child(1), data, passphrase or b"")
     name, size, bits = _OF_PKCS12[oid]
     characters = pkcs12_passphrase.as_characters(passphrase)
@@ -91,9 +90,9 @@ def _pbes2(derivation: der.Element, scheme: der.Element, data: bytes, passphrase
 
 def _derive(derivation: der.Element, passphrase: bytes, size: int) -> bytes:
     oid, parameters = derivation.child(0).oid(), derivation.child(1)
-    if oid == kdf.PBKDF2:
+    if oid == pbes2.PBKDF2:
         try:
-            return kdf.pbkdf2(parameters, passphrase, size)
+            return kdf.pbkdf2(pbes2.read_pbkdf2(parameters), passphrase, size)
         except LookupError as error:
             raise UnknownCipherError(algorithm_names.name(str(error.args[0]))) from None
     if oid != kdf.SCRYPT:
@@ -103,23 +102,23 @@ def _derive(derivation: der.Element, passphrase: bytes, size: int) -> bytes:
         salt = parameters.child(0).octets()
         return hashlib.scrypt(passphrase, salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=size)
     except (ValueError, OverflowError):
-        raise der.DerError("numbers that scrypt refuses") from None
+        raise der.DerError("scrypt refuses the numbers") from None
 
 
 def _decrypt(name: str, key: bytes, iv: bytes, data: bytes) -> bytes:
     algorithm = _algorithm(name)(key)
     block = 0 if name == "ARC4" else algorithm.block_size // 8
     if block and len(iv) != block:
-        raise der.DerError("an IV of another length than that of a block")
+        raise der.DerError("the IV is not as long as a block")
     try:
         decryptor = Cipher(algorithm, modes.CBC(iv) if block else None).decryptor()
-    except UnsupportedAlgorithm:  # by the OpenSSL below cryptography, as with FIPS
+    except UnsupportedAlgorithm:  # by the OpenSSL of cryptography, for example with FIPS
         raise UnknownCipherError(name) from None
     return _unpadded(decryptor.update(data[: len(data) // block * block]), block) if block else decryptor.update(data)
 
 
 def _algorithm(name: str) -> Any:
-    """cryptography moves old ciphers to a module of their own, and out of this one some versions later."""
+    """Return cryptography's class of a cipher. cryptography moves old ciphers to the module ``decrepit``."""
     found = getattr(decrepit, name, None) or getattr(algorithms, name, None)
     if found is None:
         raise UnknownCipherError(name)

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All keys and certificates of a PKCS#12 archive, each part decrypted by itself."""
+"""Read all keys and certificates of a PKCS#12 archive. Each part is decrypted separately."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from ansible_collections.grid.security.plugins.module_utils._x509 import der
 __all__ = ["CERTIFICATES", "KEY", "Contents", "Item", "friendly_name", "read"]
 
 KEY, CERTIFICATES = "private key", "certificates"
-_BAGS = "1.2.840.113549.1.12.10.1."
-_CERTIFICATE_BAG, _BAG_OF_BAGS = (f"{_BAGS}{number}" for number in (3, 6))
 _X509 = "1.2.840.113549.1.9.22.1"
 _FRIENDLY_NAME = "1.2.840.113549.1.9.20"
 _SEQUENCE, _ENDLESS = b"\x30", b"\x30\x80"  # with a length, and without one
@@ -24,9 +22,10 @@ _SEQUENCE, _ENDLESS = b"\x30", b"\x30\x80"  # with a length, and without one
 
 @dataclass(frozen=True)
 class Item:
-    """A private key or a certificate.
+    """Hold a private key or a certificate.
 
-    :param data: PrivateKeyInfo or certificate in DER. :param name: its friendly name as it stands there, or nothing.
+    :param data: PrivateKeyInfo or certificate in DER.
+    :param name: the friendly name in the archive, or an empty string.
     """
 
     data: bytes
@@ -35,11 +34,11 @@ class Item:
 
 @dataclass
 class Contents:
-    """What was found.
+    """Hold the keys and certificates, and the encrypted parts, each as :data:`KEY` or :data:`CERTIFICATES`.
 
-    :param opened: the encrypted parts that a passphrase has opened, each :data:`KEY` or :data:`CERTIFICATES`.
-    :param locked: those that none has opened. :param damaged: those that opened and are no keys or certificates.
-    :param unknown: those whose cipher is unknown here, with its name.
+    :param opened: parts that a passphrase has opened. :param locked: parts that no passphrase has opened.
+    :param damaged: opened parts that are no keys or certificates.
+    :param unknown: parts whose cipher is unknown here, with the name of the cipher.
     """
 
     keys: list[Item] = field(default_factory=list)
@@ -50,11 +49,11 @@ class Contents:
     unknown: list[tuple[str, str]] = field(default_factory=list)
 
     def count_of_keys(self) -> int:
-        """Return how many private keys there are, those that could not be decrypted among them."""
+        """Return the number of private keys, including keys that could not be decrypted."""
         return len(self.keys) + sum(part == KEY for part in self._unread())
 
     def hides_certificates(self) -> bool:
-        """Return whether a part with certificates, and maybe with keys, could not be read."""
+        """Return whether a part with certificates, and possibly with keys, could not be read."""
         return CERTIFICATES in self._unread()
 
     def _unread(self) -> list[str]:
@@ -62,10 +61,10 @@ class Contents:
 
 
 def read(pfx: der.Element, passphrases: Iterable[bytes | None], limit: int, name: str) -> Contents:
-    """Open each part by the first of the passphrases that fits it.
+    """Open each part with the first passphrase that opens the part.
 
-    :param limit: of the iterations of all encrypted parts together, nested parts included. The MAC does not count.
-    :param name: what messages call the archive.
+    :param limit: the most iterations of all encrypted parts together, including nested parts, without the MAC.
+    :param name: the archive's name in messages.
     :raises DerError: the structure is damaged. :raises GridSecurityError: ``kdf_limit``.
     """
     reader = _Reader(tuple(passphrases), limit, name)
@@ -98,10 +97,10 @@ class _Reader:
     def _bags(self, bags: der.Element) -> None:
         for bag in bags.children:
             kind, value = bag.child(0).oid(), bag.child(1).child(0)
-            if kind == _BAG_OF_BAGS:
+            if kind == structure.BAG_OF_BAGS:
                 self._bags(value)
                 continue
-            if kind == _CERTIFICATE_BAG and value.child(0).oid() == _X509:
+            if kind == structure.CERTIFICATE_BAG and value.child(0).oid() == _X509:
                 certificate = value.child(1).child(0).octets()
                 self.contents.certificates.append(Item(certificate, friendly_name(bag)))
             if kind in structure.KEY_BAGS:
@@ -138,7 +137,7 @@ class _Reader:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether it is a sequence of just this length. A wrong passphrase gives a right padding once in 256 times."""
+    """Return whether ``data`` are exactly one sequence. A wrong passphrase gives correct padding once in 256 times."""
     try:
         return data[:2] == _ENDLESS or (data[:1] == _SEQUENCE and len(der.first(data)) == len(data))
     except der.DerError:
@@ -146,7 +145,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def friendly_name(bag: der.Element) -> str:
-    """Return the friendly name of a SafeBag, or nothing. An attribute that cannot be read is no reason to fail."""
+    """Return the friendly name of a SafeBag, or an empty string. Attributes that cannot be read are ignored."""
     for attribute in (one for part in bag.children[2:] for one in part.children):
         try:
             if attribute.child(0).oid() == _FRIENDLY_NAME:

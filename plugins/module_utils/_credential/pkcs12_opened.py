@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private keys and certificates of an opened PKCS#12 archive.
+"""Read the private keys and certificates of an opened PKCS#12 archive.
 
-cryptography is fast and opens most archives, but it returns the first key only, and refuses an archive as a whole.
-:mod:`pkcs12_contents` reads each part by itself. What cryptography cannot read there costs only itself.
+cryptography is fast and opens most archives. But it returns the first key only, and it refuses an archive as a whole.
+:mod:`pkcs12_contents` reads each part separately. A part that cryptography cannot read there does not stop the others.
 """
 
 from __future__ import annotations
@@ -36,16 +36,15 @@ __all__ = ["Key", "Opened", "from_contents", "may_hold_more_keys", "printable", 
 _MOST_KEYS = 100  # of one archive; each takes time
 _MOST_WARNINGS = 10
 _LONGEST_NAME = 64  # characters
-_CERTIFICATE_BAG = "1.2.840.113549.1.12.10.1.3"
-# The least bytes that parts of an archive take, for may_hold_more_keys
-_CERTIFICATE_OIDS, _HEADERS = 12 + 13, 5  # of the bag of a certificate; the headers are as long as its own
+# The smallest sizes of parts of an archive in bytes, for may_hold_more_keys
+_CERTIFICATE_OIDS, _HEADERS = 12 + 13, 5  # in the bag of a certificate; each header is as long as the certificate's own
 _NAME = 17  # the attribute of a friendly name without its characters
 _SMALLEST_KEY = 65  # the bag of an Ed25519 key
 
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """A private key with its friendly names."""
+    """Hold a private key with its friendly names."""
 
     key: Any
     names: tuple[str, ...] = ()
@@ -53,11 +52,11 @@ class Key:
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """What an archive holds.
+    """Hold the contents of an archive.
 
     :param certificates: in the order of the archive, each with its friendly names.
-    :param lost_keys: how many private keys cannot be read.
-    :param lost_certificates: those that cryptography does not read, in DER.
+    :param lost_keys: the number of private keys that cannot be read.
+    :param lost_certificates: the certificates that cryptography does not read, in DER.
     """
 
     keys: list[Key]
@@ -67,7 +66,7 @@ class Opened:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was left out, and why."""
+        """Return a warning for each part that is left out, with the reason."""
         found = []
         if self.lost_keys:
             total = self.lost_keys + len(self.keys)
@@ -79,7 +78,7 @@ class Opened:
         return (*found, *([f"left out {more} more certificates that cannot be read here."] if more > 0 else []))
 
     def fault_of_a_pair(self) -> str | None:
-        """Return what is wrong with a lost certificate that belongs to one of the keys, and to no CA; None without."""
+        """Return the fault of a lost certificate of one of the keys, if it is not a CA's; None if there is none."""
         public = {_key_bits(key_pair.public_key_of(one.key)) for one in self.keys}
         for one in self.lost_certificates:
             if _key_bits(_spki(one)) in public and not certificate_der.is_ca(one):
@@ -90,16 +89,19 @@ class Opened:
 
 
 def printable(text: str) -> str:
-    """Return a friendly name as it is shown and compared: on one line, printable, and not longer than a line."""
+    """Return a friendly name in the form for messages and comparisons: on one line, printable, of limited length."""
     shown = readable(" ".join(text.split()))
     return shown if len(shown) <= _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}…"
 
 
 def refuse_many(number: int, name: str) -> None:
-    """:raises GridSecurityError: ``several_pairs``: an archive holds more private keys than are opened."""
+    """Refuse an archive with too many private keys.
+
+    :raises GridSecurityError: ``several_pairs``.
+    """
     if number > _MOST_KEYS:
         raise GridSecurityError(
-            "several_pairs", f"{name}: it holds {number} private keys. Export only the one that is to be placed."
+            "several_pairs", f"{name}: it holds {number} private keys. Export only the credential to place."
         )
 
 
@@ -107,12 +109,12 @@ def refuse_many(number: int, name: str) -> None:
 
 
 def read(data: bytes, passphrase: bytes | None, pfx: der.Element) -> Opened:
-    """Open an archive. cryptography raises errors of many classes, for a wrong passphrase as for any other reason.
+    """Open an archive. cryptography raises errors of many classes, for a wrong passphrase and for any other reason.
 
-    :param pfx: the same archive, for the friendly name of its key.
+    :param pfx: the structure of the same archive, for the friendly name of its key.
     """
     with python_warnings.catch_warnings():
-        python_warnings.simplefilter("ignore")  # of BER, which is what browsers write
+        python_warnings.simplefilter("ignore")  # about BER, which browsers write
         try:
             key, certificates = _read(data, passphrase)
         except TypeError:  # the result has no place for private keys that cannot sign
@@ -137,28 +139,28 @@ def _certificates(found: Iterable[tuple[x509.Certificate, str]]) -> dict[x509.Ce
 
 
 def may_hold_more_keys(opened: Opened, pfx: der.Element) -> bool:
-    """Return whether an archive may hold more private keys than cryptography has returned.
+    """Return whether an archive may have more private keys than cryptography has returned.
 
-    A second key may also be hidden in a part that is encrypted as a whole. To open that a second time takes as long as
-    the first time, so it is not done if the known certificates leave no room for a key.
+    A second key may be in a part that is encrypted as a whole. To open this part again takes as long as the first time.
+    So the part is not opened again if the known certificates leave no room for a key.
     """
     if not opened.keys:
         return False
     if len(list(structure.key_bags(pfx))) != 1:
         return True
     sealed = [content for kind, content in structure.infos(pfx) if kind == structure.ENCRYPTED_DATA]
-    beside = any(bag.child(0).oid() == _CERTIFICATE_BAG for bag in structure.safe_bags(pfx))
+    beside = any(bag.child(0).oid() == structure.CERTIFICATE_BAG for bag in structure.safe_bags(pfx))
     size = sum(len(content.child(1).child(2).octets()) for content in sealed)
     known = sum(_least(certificate, names) for certificate, names in opened.certificates.items())
     return bool(sealed) and (beside or size - known >= _SMALLEST_KEY)
 
 
 def _least(certificate: x509.Certificate, names: tuple[str, ...]) -> int:
-    """Return how many bytes the bag of a certificate takes at least."""
+    """Return the smallest size of a certificate's bag, in bytes."""
     size = len(certificate.public_bytes(Encoding.DER))
     header = len(der.encode(der.OCTET_STRING, bytes(size))) - size
     name = names[0] if len(names) == 1 else ""
-    # A shortened name took more bytes; one with characters that are shown by their numbers took fewer.
+    # A shortened name has more bytes in the archive. A name with escaped characters has fewer bytes there.
     attribute = _NAME + 2 * len(name) if name and "\\" not in name else 0
     return size + _HEADERS * header + _CERTIFICATE_OIDS + attribute
 
@@ -167,7 +169,7 @@ def _least(certificate: x509.Certificate, names: tuple[str, ...]) -> int:
 
 
 def from_contents(contents: pkcs12_contents.Contents) -> Opened:
-    """Return what cryptography reads of the parts of an archive, and what it does not."""
+    """Return the parts of an archive that cryptography reads, and the parts that it does not read."""
     keys = [Key(key, names) for key, names in map(_loaded, contents.keys) if key is not None]
     certificates, lost = [], []
     for one in contents.certificates:
@@ -179,7 +181,7 @@ def from_contents(contents: pkcs12_contents.Contents) -> Opened:
 
 
 def with_all_keys(opened: Opened, contents: pkcs12_contents.Contents) -> Opened:
-    """Return the same archive with all its keys, the one that cryptography has returned among them."""
+    """Return the same archive with all its keys, including the key that cryptography has returned."""
     keys = [Key(key, names) for key, names in map(_loaded, contents.keys) if key is not None]
     known = {key_pair.public_key_of(one.key) for one in keys}
     keys += [one for one in opened.keys if key_pair.public_key_of(one.key) not in known]
@@ -192,7 +194,7 @@ def _loaded(found: pkcs12_contents.Item) -> tuple[Any, tuple[str, ...]]:
     try:
         key = private_key_info.load(found.data)
         key_pair.public_key_of(key)
-    except Exception:  # pylint: disable=broad-except  # of many classes
+    except Exception:  # pylint: disable=broad-except  # many classes
         return None, ()
     return key, (shown,) if shown else ()
 

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose one pair of private key and certificate from an opened PKCS#12 archive.
+"""Choose a pair of private key and certificate from an opened PKCS#12 archive.
 
 Browsers and Java write archives with several pairs.
 """
@@ -37,7 +37,10 @@ _MOST_LISTED = 10
 
 @dataclass(frozen=True)
 class _Pair:
-    """:param names: the friendly names of the certificate and of the private key; programs set one, both or none."""
+    """Hold a pair.
+
+    :param names: the friendly names of the certificate and of the private key. Programs set one name, both or none.
+    """
 
     key: Any
     certificate: x509.Certificate
@@ -47,7 +50,7 @@ class _Pair:
 def choose(opened: Opened, pfx: der.Element, *, friendly_name: str | None, name: str) -> key_pair.KeyPair:
     """Return the only pair that is not a CA's, or the pair that ``friendly_name`` chooses.
 
-    :param pfx: the archive that has been opened. :param name: what messages call it.
+    :param pfx: the structure of the opened archive. :param name: the archive's name in messages.
     :raises GridSecurityError: ``no_private_key``, ``no_certificate``, ``no_such_friendly_name``, ``several_pairs`` or
         ``malformed``.
     """
@@ -57,14 +60,14 @@ def choose(opened: Opened, pfx: der.Element, *, friendly_name: str | None, name:
         raise GridSecurityError(
             "no_certificate",
             f"{name}: it holds a private key and no certificate. Export the credential again, together with its"
-            " certificate. If the certificate is another file, name that in src, and the private key in PEM in"
+            " certificate. If the certificate is in another file, name this file in src, and the private key in PEM in"
             " privatekey_src.",
         )
     pairs = _pairs(opened)
     if not pairs:
-        return key_pair.match(opened.keys[0].key, list(opened.certificates), name=name)  # none belongs to the key
+        return key_pair.match(opened.keys[0].key, list(opened.certificates), name=name)  # raises no_certificate
     fault = None if friendly_name else opened.fault_of_a_pair()
-    if fault:  # the pair that is meant may be this one
+    if fault:  # the user may want this pair
         raise GridSecurityError("malformed", f"{name}: {fault}")
     pair = _choose(pairs, friendly_name, opened.warnings, name)
     return key_pair.match(
@@ -77,7 +80,7 @@ def choose(opened: Opened, pfx: der.Element, *, friendly_name: str | None, name:
 
 
 def has_pairs(opened: Opened) -> bool:
-    """Return whether a private key of the archive has its certificate there."""
+    """Return whether the archive has the certificate of one of its private keys."""
     return bool(_pairs(opened))
 
 
@@ -87,7 +90,7 @@ def has_pairs(opened: Opened) -> bool:
 def _pairs(opened: Opened) -> list[_Pair]:
     """Return each certificate with its private key. They belong together if the public key is the same.
 
-    What the archive itself says about that, in localKeyID, may be missing or wrong.
+    The attribute localKeyID of the archive may be missing or wrong, so it is not used.
     """
     by_public_key: dict[bytes, Key] = {}
     for one in opened.keys:
@@ -119,7 +122,7 @@ def _choose(pairs: list[_Pair], friendly_name: str | None, warnings: tuple[str, 
     if len(left) > 1:
         raise GridSecurityError(
             "several_pairs",
-            f"{name}: it holds {len(left)} private keys with certificates, and the one to place is not clear:"
+            f"{name}: it holds {len(left)} private keys with certificates, and it is not clear which pair to place:"
             f" {_listed(left)}. {_remedy(left)}",
         )
     return left[0]
@@ -169,10 +172,10 @@ def _described(pair: _Pair) -> str:
 def _remedy(pairs: list[_Pair]) -> str:
     shown = [one.names[0] if one.names else "" for one in pairs]
     unique = [one for one in shown if one and shown.count(one) == 1]
-    export = "xport only the one that is to be placed, for example by a browser's backup of a single certificate."
+    export = "xport only the credential to place, for example by a browser's backup of a single certificate."
     if not unique:
         return f"Their names are equal or missing, so friendly_name cannot choose among them. E{export}"
-    setting = "Set friendly_name to the name of the right one, as it stands between the quotes."
+    setting = "Set friendly_name to the name of the right pair, as shown between the quotes."
     return setting if len(unique) == len(shown) else f"{setting} If its name is missing or not unique, e{export}"
 
 

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How programs turn the passphrase of a PKCS#12 archive into bytes."""
+"""Encode the passphrase of a PKCS#12 archive in the ways that programs use."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["as_characters", "encodings"]
 
 
 def encodings(passphrase: str | None) -> list[bytes | None]:
-    """Return the bytes to try, the likeliest first.
+    """Return the bytes to try, the most likely bytes first.
 
-    PBES2 and PBMAC1 use these bytes as they are. The older ciphers and the older MAC use :func:`as_characters` of them.
+    PBES2 and PBMAC1 use these bytes directly. The older ciphers and the older MAC use :func:`as_characters` of them.
     """
     if not passphrase:
         return [b"", None]
     forms = [passphrase]
     if not passphrase.isascii():
         forms += [unicodedata.normalize(form, passphrase) for form in ("NFC", "NFKD")]
-        # OpenSSL before 1.1 took the bytes of UTF-8 for characters.
+        # OpenSSL before 1.1 used each byte of UTF-8 as a character.
         forms.append(passphrase.encode().decode("latin-1"))
     encoded = [form.encode() for form in forms]
     try:  # OpenSSL on a terminal with Latin-1
@@ -31,9 +31,9 @@ def encodings(passphrase: str | None) -> list[bytes | None]:
 
 
 def as_characters(passphrase: bytes | None) -> bytes:
-    """Return the BMPString with two bytes of zero behind it (RFC 7292, appendix B.1), and nothing for None.
+    """Return the BMPString with two zero bytes at its end (RFC 7292, appendix B.1), and empty bytes for None.
 
-    Characters beyond the BMP become two surrogates, and bytes that are no UTF-8 are Latin-1, both as in OpenSSL.
+    As in OpenSSL, characters beyond the BMP become two surrogates, and bytes that are no UTF-8 are read as Latin-1.
     """
     if passphrase is None:
         return b""

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the structure of a PKCS#12 archive (RFC 7292) as far as it shows without a passphrase.
+"""Read the structure of a PKCS#12 archive (RFC 7292), as far as it is visible without a passphrase.
 
-Needs the standard library only: a run with nothing to do reads the iterations of each archive, and opens none.
+This needs the standard library only: a run with nothing to do reads the iterations of each archive, and opens none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from ansible_collections.grid.security.plugins.module_utils._credential import k
 from ansible_collections.grid.security.plugins.module_utils._x509 import der
 
 __all__ = [
+    "BAG_OF_BAGS",
+    "CERTIFICATE_BAG",
     "DATA",
     "ENCRYPTED_DATA",
     "KEY_BAGS",
@@ -33,12 +35,13 @@ DATA = "1.2.840.113549.1.7.1"
 ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
 SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2"
 KEY_BAGS = ("1.2.840.113549.1.12.10.1.1", SHROUDED_KEY_BAG)
+CERTIFICATE_BAG = "1.2.840.113549.1.12.10.1.3"
 SECRET_BAG = "1.2.840.113549.1.12.10.1.5"
-_BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
+BAG_OF_BAGS = "1.2.840.113549.1.12.10.1.6"
 
 
 def derivations(pfx: der.Element) -> Iterator[int]:
-    """The iterations of every key derivation that shows without a passphrase."""
+    """Yield the iterations of each key derivation that is visible without a passphrase."""
     for algorithm in algorithms(pfx):
         yield from kdf.iterations(algorithm)
     mac = mac_data(pfx)
@@ -48,7 +51,7 @@ def derivations(pfx: der.Element) -> Iterator[int]:
 
 
 def mac_data(pfx: der.Element) -> der.Element | None:
-    """MacData, if the archive has it and it is well-formed enough to be looked at."""
+    """Return MacData; None if the archive has none, or if its form is wrong."""
     if len(pfx.children) < 3:
         return None
     mac = pfx.children[2]
@@ -57,30 +60,30 @@ def mac_data(pfx: der.Element) -> der.Element | None:
 
 
 def without_mac(data: bytes) -> bytes:
-    """Return the archive ``data`` without its MacData, as RFC 7292 allows archives to be.
+    """Return the archive ``data`` without its MacData. RFC 7292 allows such archives.
 
     This is for archives that cryptography does not open because of the form of their MAC. Call it only after
-    :func:`pkcs12_mac.fits` has accepted the MAC. The contents are then authenticated by that check: it computes the MAC
-    of exactly the bytes that are kept here. So a wrong passphrase or a change of the contents is found before the cut.
+    :func:`pkcs12_mac.fits` has accepted the MAC. That check authenticates the contents: it computes the MAC of exactly
+    the bytes that are kept here. So a wrong passphrase or a change of the contents is found before the MAC is removed.
 
-    :raises DerError: it is no archive.
+    :raises DerError: ``data`` are no archive.
     """
     version, content = (der.read(data).child(index) for index in (0, 1))
     return der.encode_sequence(*(part.encoded() for part in (version, content)))
 
 
 def content_of(info: der.Element) -> der.Element | None:
-    """What lies in a ContentInfo's ``[0]``."""
+    """Return the element in ``[0]`` of a ContentInfo; None if there is none."""
     return info.children[1].children[0] if len(info.children) > 1 and info.children[1].children else None
 
 
 def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
-    """Type and content of each ContentInfo of the archive.
+    """Yield type and content of each ContentInfo of the archive.
 
-    :raises DerError: one cannot be read; then nobody knows what it asks for, and it must not be opened.
+    :raises DerError: a ContentInfo cannot be read. Its iterations are then unknown, so the archive must not be opened.
     """
     content = content_of(pfx.child(1))
-    if content is None or pfx.child(1).child(0).oid() != DATA:  # signed, which is told later
+    if content is None or pfx.child(1).child(0).oid() != DATA:  # signed archives are refused later
         return
     for info in der.read(content.octets()).children:
         inner = content_of(info)
@@ -89,14 +92,14 @@ def infos(pfx: der.Element) -> Iterator[tuple[str, der.Element]]:
 
 
 def key_bags(pfx: der.Element) -> Iterator[der.Element]:
-    """Return the SafeBag of each private key that shows from outside, encrypted or not."""
+    """Yield the SafeBag of each private key, encrypted or not, that is visible without a passphrase."""
     for bag in safe_bags(pfx):
         if bag.child(0).oid() in KEY_BAGS:
             yield bag
 
 
 def safe_bags(pfx: der.Element) -> Iterator[der.Element]:
-    """Return each SafeBag that shows from outside, also those inside of other bags."""
+    """Yield each SafeBag that is visible without a passphrase, also SafeBags in other bags."""
     for kind, content in infos(pfx):
         if kind == DATA:
             yield from _bags_among(der.read(content.octets()))
@@ -104,14 +107,14 @@ def safe_bags(pfx: der.Element) -> Iterator[der.Element]:
 
 def _bags_among(bags: der.Element) -> Iterator[der.Element]:
     for bag in bags.children:
-        if bag.child(0).oid() == _BAG_OF_BAGS:
+        if bag.child(0).oid() == BAG_OF_BAGS:
             yield from _bags_among(bag.child(1).child(0))
         else:
             yield bag
 
 
 def algorithms(pfx: der.Element) -> Iterator[der.Element]:
-    """The AlgorithmIdentifier of every encryption that shows from outside."""
+    """Yield the AlgorithmIdentifier of each encryption that is visible without a passphrase."""
     for kind, content in infos(pfx):
         if kind == ENCRYPTED_DATA:
             yield content.child(1).child(1)

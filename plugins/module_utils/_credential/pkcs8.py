@@ -1,18 +1,18 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Encrypt PKCS#8 private keys reproducibly: same key, passphrase and iterations give the same bytes.
+"""Encrypt PKCS#8 private keys reproducibly: the same key, passphrase and iterations give the same bytes.
 
-Usual encryption takes a random salt and IV, so a comparison of files says nothing. Here both are derived from the
-private key and the iterations. The passphrase enters the AES key only, through PBKDF2: salt and IV give nobody a
-faster way to try passphrases. ``docs/reproducible-keys.md`` describes and discusses the construction.
+Usual encryption uses a random salt and IV, so equal keys have different files. Here salt and IV are derived from the
+private key and the iterations. The passphrase is an input of the AES key only, through PBKDF2. So salt and IV give
+nobody a faster way to test passphrases. ``docs/reproducible-keys.md`` describes and discusses the construction.
 
 The output is a form that every grid client reads: PBES2 (RFC 8018) with PBKDF2-HMAC-SHA256 and AES-256-CBC.
 
 The header of a file does not name the version of the derivation. Versions 1 and 2 have the same structure: 16 bytes of
 salt, no ``keyLength``, ``hmacWithSHA256`` with NULL, 16 bytes of IV. They differ in the values of salt and IV, and only
-the holder of the private key can compute those. In version 2 they do not depend on the passphrase. So two files of the
-same private key compare like this:
+somebody with the private key can compute these values. In version 2 they do not depend on the passphrase. So a
+comparison of two files of the same private key has these results:
 
 - same salt, IV and iterations, other ciphertext: the passphrase differs;
 - same iterations, other salt and IV: version 1, or another program, wrote at least one of the files.
@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from ansible_collections.grid.security.plugins.module_utils._credential import pbes2
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem
 
 try:
@@ -31,12 +32,6 @@ except ImportError:  # reported by key_pair.check_cryptography, which comes firs
     pass
 
 __all__ = ["encrypt"]
-
-# Object identifiers of RFC 8018 (PKCS #5), appendix A to C, and of NIST's AES-256-CBC.
-_PBES2 = "1.2.840.113549.1.5.13"
-_PBKDF2 = "1.2.840.113549.1.5.12"
-_HMAC_SHA256 = "1.2.840.113549.2.9"
-_AES256_CBC = "2.16.840.1.101.3.4.1.42"
 
 _LABEL = b"grid.security reproducible PKCS#8 v2"
 _SALT_BYTES = 16
@@ -60,7 +55,7 @@ def encrypt(private_key_info: bytes, passphrase: str, iterations: int) -> bytes:
 
 
 def _derive(private_key_info: bytes, purpose: bytes, iterations: int) -> bytes:
-    # Each field is preceded by its length, so no two different inputs give the same message.
+    # The length stands before each field, so two different inputs never give the same message.
     fields = (_LABEL, purpose, iterations.to_bytes(8, "big"))
     message = b"".join(len(field).to_bytes(8, "big") + field for field in fields)
     return hmac.new(private_key_info, message, "sha256").digest()
@@ -72,12 +67,12 @@ def _pad(data: bytes) -> bytes:
 
 
 def _algorithm(salt: bytes, iv: bytes, iterations: int) -> bytes:
-    prf = der.encode_sequence(der.encode_oid(_HMAC_SHA256), der.ENCODED_NULL)
-    kdf = der.encode_sequence(der.encode_octet_string(salt), der.encode_integer(iterations), prf)
+    prf = der.encode_sequence(der.encode_oid(pbes2.HMAC_SHA256), der.ENCODED_NULL)
+    parameters = der.encode_sequence(der.encode_octet_string(salt), der.encode_integer(iterations), prf)
     return der.encode_sequence(
-        der.encode_oid(_PBES2),
+        der.encode_oid(pbes2.PBES2),
         der.encode_sequence(
-            der.encode_sequence(der.encode_oid(_PBKDF2), kdf),
-            der.encode_sequence(der.encode_oid(_AES256_CBC), der.encode_octet_string(iv)),
+            der.encode_sequence(der.encode_oid(pbes2.PBKDF2), parameters),
+            der.encode_sequence(der.encode_oid(pbes2.AES_256_CBC), der.encode_octet_string(iv)),
         ),
     )

@@ -1,11 +1,11 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read and write private keys as PKCS#8 ``PrivateKeyInfo`` (RFC 5208), written in the form that the certificate needs.
+"""Read and write private keys as PKCS#8 ``PrivateKeyInfo`` (RFC 5208), in the form that the certificate needs.
 
-An RSA key below an RSA-PSS certificate (RFC 4055) must be an RSA-PSS key, with the parameters of the certificate. TLS
-libraries refuse any other pair. cryptography reads RSA-PSS keys as RSA keys and writes them as such, so the
-AlgorithmIdentifier is copied from the certificate here.
+The key of an RSA-PSS certificate (RFC 4055) must be an RSA-PSS key with the parameters of the certificate. TLS
+libraries refuse any other pair. cryptography reads RSA-PSS keys as RSA keys, and writes them as RSA keys. So this
+module copies the AlgorithmIdentifier from the certificate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["encode", "is_pss", "load"]
 
 
 def load(info: bytes) -> Any:
-    """Return a private key. cryptography raises errors of many classes if it cannot read it.
+    """Return a private key. If cryptography cannot read the key, it raises errors of many classes.
 
     Java writes Ed25519 keys with their public key (RFC 5958). cryptography reads only the form of RFC 5208, without it.
     """
@@ -37,9 +37,9 @@ def load(info: bytes) -> Any:
 
 
 def encode(key: Any, certificate: x509.Certificate) -> bytes:
-    """Return the key in DER, with the AlgorithmIdentifier of an RSA-PSS certificate.
+    """Return the key in DER. For an RSA-PSS certificate, use the AlgorithmIdentifier of the certificate.
 
-    Keys of all other types are as cryptography writes them.
+    cryptography writes the keys of all other types.
     """
     info: bytes = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     if not is_pss(certificate):

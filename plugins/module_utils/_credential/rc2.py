@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RC2 (RFC 2268) in CBC mode: decryption only.
+"""Decrypt RC2 (RFC 2268) in CBC mode.
 
-Browsers and OpenSSL before version 3 encrypted certificates by RC2 with 40 bits. cryptography opens such archives as a
-whole only, and its own RC2 has 128 bits.
+Browsers and OpenSSL before version 3 encrypted certificates by RC2 with 40 bits. cryptography opens such archives only
+as a whole, and its class RC2 has 128 bits only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BLOCK = 8  # bytes
 _EXPANDED = 128  # bytes
 _WORD = 0xFFFF
 _ROTATIONS = (1, 2, 3, 5)
-_MASHED_AFTER = (11, 5)  # the mixing rounds, counted down, that a mashing round follows in decryption
+_MASHED_AFTER = (11, 5)  # in decryption, a mashing round follows these mixing rounds (counted down)
 _PITABLE = bytes.fromhex(
     "d978f9c419ddb5ed28e9fd794aa0d89dc67e37832b76538e624c6488448bfba2179a59f587b34f1361456d8d09817d32bd8f40eb86b77b0bf09521225c6b4e82"
     "54d66593ce60b21c7356c014a78cf1dc1275ca1f3bbee4d1423dd430a33cb6266fbf0eda4669075727f21d9bbc944303f811c7f690ef3ee706c3d52fc8661ed7"
@@ -25,7 +25,7 @@ _PITABLE = bytes.fromhex(
 
 
 def decrypt_cbc(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
-    """Return what whole blocks of ``data`` say, padding included."""
+    """Return the plain text of all whole blocks, with the padding."""
     words, before, plain = _expand(key, effective_bits), iv, bytearray()
     for at in range(0, len(data) - _BLOCK + 1, _BLOCK):
         block = data[at : at + _BLOCK]

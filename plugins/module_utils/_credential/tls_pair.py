@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check that a TLS library loads a certificate and a private key as a pair.
 
-Python's ssl reads files only. It gets files in memory here, so that a private key in clear never reaches a disk. Pipes
-do not serve: OpenSSL 3.0 fails to read some keys from them.
+Python's ssl reads files only. This module uses files in memory, so that a private key in clear is never on a disk.
+Pipes do not work: OpenSSL 3.0 fails to read some keys from pipes.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ except ImportError:  # Python can be built without OpenSSL
 __all__ = ["check"]
 
 _DESCRIPTORS = "/proc/self/fd"
-# Weak keys and digests are not refused here: the check is about the pair.
+# This check accepts weak keys and digests, because it is about the pair only.
 _NO_POLICY = "ALL:@SECLEVEL=0"
 
 
 def check(certificate: bytes, privatekey: bytes, *, key_type: str, name: str) -> None:
-    """Load the pair into an SSL context. Do nothing where Python has no ssl, or the system no files in memory.
+    """Load the pair into an SSL context. Do nothing if Python has no ssl, or the system has no files in memory.
 
     :param certificate: PEM. :param privatekey: PEM, not encrypted.
-    :param key_type: the name of the key's type for messages. :param name: what messages call the credential.
+    :param key_type: the name of the key's type in messages. :param name: the credential's name in messages.
     :raises GridSecurityError: ``unusable_pair``.
     """
     with contextlib.ExitStack() as stack:
@@ -49,9 +49,9 @@ def check(certificate: bytes, privatekey: bytes, *, key_type: str, name: str) ->
 
 
 def _refusal(certificate: str, privatekey: str) -> str | None:
-    """Return why OpenSSL refuses the pair in two files, or None."""
+    """Return the reason if OpenSSL refuses the pair in two files; else None."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with contextlib.suppress(ssl.SSLError):  # not OpenSSL, which has these levels
+    with contextlib.suppress(ssl.SSLError):  # a library other than OpenSSL has no security levels
         context.set_ciphers(_NO_POLICY)
     try:
         context.load_cert_chain(certificate, privatekey)
@@ -62,7 +62,7 @@ def _refusal(certificate: str, privatekey: str) -> str | None:
 
 @contextlib.contextmanager
 def _in_memory(data: bytes) -> Iterator[str]:
-    """Return the path of a file that exists in memory only.
+    """Provide the path of a file that exists in memory only.
 
     :raises AttributeError: the system has no such files. :raises OSError: the file cannot be opened by its path.
     """

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of algorithms for messages, by object identifier.
+"""Name algorithms in messages by object identifier.
 
 Sources: RFC 7292 and 8018 (encryption by passphrase), RFC 8017 (RSA), RFC 8410 (Edwards curves), SEC 2, ANSI X9.62 and
 RFC 5639 (elliptic curves), RFC 9215 and 4357 (GOST), NIST's Computer Security Objects Register (AES, SHA-2, SHA-3,
@@ -160,5 +160,5 @@ _LONGEST = 64  # characters of an object identifier in a message
 
 
 def name(oid: str) -> str:
-    """Return the name of an algorithm, or else its object identifier."""
+    """Return the name of an algorithm; its object identifier if the name is unknown."""
     return _NAMES.get(oid, oid if len(oid) <= _LONGEST else f"{oid[:_LONGEST]}…")

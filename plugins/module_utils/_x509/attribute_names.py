@@ -1,12 +1,12 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The short names of the attributes of a distinguished name, as OpenSSL prints them.
+"""List the short names of the attributes of a distinguished name, as OpenSSL prints them.
 
-These are all attribute types in OpenSSL's table of objects that a DN can hold. The source is OpenSSL 4.0.3 of 29
-September 2026, asked by OBJ_txt2nid and OBJ_nid2sn for all numbers of the arcs below. OpenSSL 3.0.19 and 1.1.1l give
-the same names, except that 1.1.1l prints OGRNIP and classSignTool as numbers. id-aa-CMSAlgorithmProtection is left
-out, because of these versions only 4.0.3 knows its name.
+The list has all attribute types in OpenSSL's table of objects that a DN can have. The source is OpenSSL 4.0.3 of 29
+September 2026: its functions OBJ_txt2nid and OBJ_nid2sn, for all numbers of the arcs below. OpenSSL 3.0.19 and 1.1.1l
+give the same names, except that 1.1.1l prints OGRNIP and classSignTool as numbers. id-aa-CMSAlgorithmProtection is left
+out, because only 4.0.3 of these versions knows its name.
 """
 
 from __future__ import annotations

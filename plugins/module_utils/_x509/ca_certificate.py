@@ -1,11 +1,11 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts about a CA's certificate that its place in a trust directory depends on, read from its DER.
+"""Read the facts of a CA's certificate that a trust directory needs from its DER.
 
-Grid clients use OpenSSL, which reads certificates that the library cryptography refuses: with dates without seconds,
+Grid clients use OpenSSL. OpenSSL reads certificates that the library cryptography refuses: with dates without seconds,
 with serial numbers that are not positive, or with keys on unusual curves. This reader accepts them, too. It checks no
-signature, no key, and no extension but basicConstraints.
+signature, no key, and no extension except basicConstraints.
 """
 
 from __future__ import annotations
@@ -36,10 +36,7 @@ _DATES = {
 }
 _MOST_SHOWN = 40  # characters of a date in messages
 _COMMON_NAME = "2.5.4.3"
-_WIDE = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UniversalString, BMPString
-_RSA_PSS = "1.2.840.113549.1.1.10"  # id-RSASSA-PSS
-_RSA = ("1.2.840.113549.1.1.1", _RSA_PSS)  # rsaEncryption
-_EC = "1.2.840.10045.2.1"  # id-ecPublicKey
+_RSA_KEYS = (certificate_der.RSA, certificate_der.RSA_PSS)
 _WEAK_DIGESTS = {
     "1.2.840.113549.1.1.2": "MD2",  # md2WithRSAEncryption
     "1.2.840.113549.1.1.3": "MD4",  # md4WithRSAEncryption
@@ -59,20 +56,20 @@ _WEAK_DIGESTS = {
 
 
 class UnreadableError(ValueError):
-    """Why bytes are no certificate, in words that fit in brackets behind its name."""
+    """Report why bytes are no certificate, in words that fit in brackets after the name of the file."""
 
 
 @dataclass(frozen=True)
 class CaCertificate:
-    """What a certificate says of itself.
+    """Hold the facts of a certificate.
 
     :param der: the whole certificate. :param subject: in DER. :param issuer: in DER.
-    :param is_ca: as :func:`certificate_der.names_ca` decides. :param public_key: the SubjectPublicKeyInfo in DER.
+    :param is_ca: the result of :func:`certificate_der.names_ca`. :param public_key: the SubjectPublicKeyInfo in DER.
     :param weak_digest: MD2, MD4, MD5 or SHA-1 if the signature uses it, or an empty string.
     :param rsa_bits: the size of an RSA key, or None for other keys.
-    :param odd_date: why OpenSSL accepts no chain with the certificate because of its dates, or an empty string.
-    :param oddity: why some programs refuse the certificate, or an empty string.
-    :param java_oddity: why Java refuses each truststore with the certificate, or an empty string.
+    :param odd_date: the reason if OpenSSL accepts no chain with the certificate because of its dates; else empty.
+    :param oddity: the reason if some programs refuse the certificate; else empty.
+    :param java_oddity: the reason if Java refuses each truststore with the certificate; else empty.
     """
 
     der: bytes
@@ -90,64 +87,64 @@ class CaCertificate:
 
     @functools.cached_property
     def subject_dn(self) -> str:
-        """The subject as OpenSSL's one-line DN."""
+        """Return the subject as an OpenSSL one-line DN."""
         return distinguished_name.der_one_line(self.subject)
 
     @functools.cached_property
     def issuer_dn(self) -> str:
-        """The issuer as OpenSSL's one-line DN."""
+        """Return the issuer as an OpenSSL one-line DN."""
         return distinguished_name.der_one_line(self.issuer)
 
     @functools.cached_property
     def canonical_subject(self) -> bytes:
-        """The subject as :func:`distinguished_name.canonical` has it: equal if OpenSSL takes two names for the same."""
+        """Return the canonical form of the subject (:func:`distinguished_name.canonical`)."""
         return distinguished_name.canonical(self.subject)
 
     @functools.cached_property
     def canonical_issuer(self) -> bytes:
-        """The issuer in the same form."""
+        """Return the canonical form of the issuer."""
         return self.canonical_subject if self.issuer == self.subject else distinguished_name.canonical(self.issuer)
 
     @functools.cached_property
     def hashes(self) -> tuple[str, str]:
-        """The hashes of the subject, as :func:`distinguished_name.der_hashes` has them."""
+        """Return the hashes of the subject (:func:`distinguished_name.der_hashes`)."""
         return distinguished_name.der_hashes(self.subject)
 
     @property
     def is_self_issued(self) -> bool:
-        """Whether subject and issuer are the same."""
+        """Return whether subject and issuer are the same."""
         return self.canonical_issuer == self.canonical_subject
 
     @property
     def common_name(self) -> str:
-        """The first common name of the subject; empty if it has none."""
+        """Return the first common name of the subject; empty if there is none."""
         pairs = [pair for rdn in der.read(self.subject).children for pair in rdn.children]
         return next((_text(pair.child(1)) for pair in pairs if pair.child(0).oid() == _COMMON_NAME), "")
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in pairs of digits between colons."""
+        """Return the SHA-256 fingerprint, in pairs of digits between colons."""
         return hashlib.sha256(self.der).digest().hex(":")
 
     @property
     def pem(self) -> bytes:
-        """The certificate as PEM."""
+        """Return the certificate as PEM."""
         return pem.encode(certificate_der.PEM_LABEL, self.der)
 
 
 def read(data: bytes) -> CaCertificate:
-    """Read the certificate that ``data`` (DER) begin with. Bytes after it are ignored, as they are by OpenSSL.
+    """Read the certificate at the start of ``data`` (DER). Bytes after it are ignored, as in OpenSSL.
 
-    :raises UnreadableError: it is no certificate, or a part that decides its place cannot be read.
+    :raises UnreadableError: there is no certificate, or a part that a trust directory needs cannot be read.
     """
     try:
         return _read(der.first(data))
-    except (ValueError, IndexError) as error:  # UnicodeError and DerError are among them
+    except (ValueError, IndexError) as error:  # UnicodeError and DerError are ValueErrors
         raise UnreadableError(str(error)) from error
 
 
 def subject(data: bytes) -> bytes | None:
-    """Return the DER of the subject, also of a certificate that :func:`read` refuses; None if there is none."""
+    """Return the DER of the subject, also if :func:`read` refuses the certificate; None if there is no subject."""
     try:
         found = certificate_der.fields(der.first(data))[_SUBJECT].encoded()
         distinguished_name.canonical(found)
@@ -159,7 +156,7 @@ def subject(data: bytes) -> bytes | None:
 
 def _read(data: bytes) -> CaCertificate:
     fields = certificate_der.fields(data)
-    dates = [_date(one) for one in der.split(fields[_VALIDITY].content)]
+    dates = [_date(element) for element in der.split(fields[_VALIDITY].content)]
     if len(dates) != 2:
         raise UnreadableError("its validity has no start and end")
     java_oddity, odd_date, odd_serial = _java_oddity(data, fields), _odd_date(fields), _odd_serial_number(fields)
@@ -178,12 +175,12 @@ def _read(data: bytes) -> CaCertificate:
         java_oddity=java_oddity,
     )
     for name in (found.subject, found.issuer):
-        distinguished_name.canonical(name)  # raises an error if this is no name; then no other way to read it fails
+        distinguished_name.canonical(name)  # raises an error if this is no name, so that no property fails later
     return found
 
 
 def _text(value: der.Element) -> str:
-    return value.content.decode(_WIDE.get(value.tag, "utf-8"), "replace")
+    return value.content.decode(distinguished_name.WIDE.get(value.tag, "utf-8"), "replace")
 
 
 def _date(element: der.Element) -> datetime.datetime:
@@ -210,14 +207,14 @@ def _offset(zone: str) -> datetime.timedelta:
 
 
 def _java_oddity(data: bytes, fields: list[der.Element]) -> str:
-    """Return what makes Java refuse a certificate (sun.security.x509), among what OpenSSL reads."""
+    """Return why Java (sun.security.x509) refuses a certificate that OpenSSL reads; empty if Java does not."""
     version, extensions = _version(data), _extension_oids(fields[-1])
     if version > _VERSION_3 or (extensions and version != _VERSION_3):
         return f"it has the version {version + 1} and {len(extensions)} extensions"
     if len(set(extensions)) < len(extensions):
         return "it has an extension twice"
     algorithm = list(der.split(_first(fields[_KEY].content).content))
-    if len(algorithm) > 1 and algorithm[0].oid() == _EC and algorithm[1].tag == der.SEQUENCE:
+    if len(algorithm) > 1 and algorithm[0].oid() == certificate_der.EC and algorithm[1].tag == der.SEQUENCE:
         return "its key has the parameters of a curve in place of the curve's name"
     return ""
 
@@ -228,7 +225,7 @@ def _version(data: bytes) -> int:
 
 
 def _first(data: bytes) -> der.Element:
-    """Return the element that ``data`` begin with, without what is inside it."""
+    """Return the element at the start of ``data``, without its children."""
     found = next(der.split(data), None)
     if found is None:
         raise der.DerError("an element is empty")
@@ -242,7 +239,7 @@ def _extension_oids(extensions: der.Element) -> list[str]:
 
 
 def _odd_date(fields: list[der.Element]) -> str:
-    """Return what RFC 5280 section 4.1.2.5 forbids. Real CAs have dates without seconds."""
+    """Return a fault of the dates by RFC 5280 section 4.1.2.5, or empty. Real CAs have dates without seconds."""
     for one in der.split(fields[_VALIDITY].content):
         try:
             crl.time_of(one)
@@ -253,7 +250,7 @@ def _odd_date(fields: list[der.Element]) -> str:
 
 
 def _odd_serial_number(fields: list[der.Element]) -> str:
-    """Return what RFC 5280 section 4.1.2.2 forbids. Real CAs have the serial number 0."""
+    """Return a fault of the serial number by RFC 5280 section 4.1.2.2, or empty. Real CAs have the number 0."""
     serial = fields[_SERIAL].content
     if not serial:
         raise UnreadableError("it has no serial number")
@@ -263,7 +260,7 @@ def _odd_serial_number(fields: list[der.Element]) -> str:
 def _weak_digest(algorithm: der.Element) -> str:
     """Return the weak digest of a signature algorithm, or an empty string."""
     oid = _first(algorithm.content).oid()
-    if oid != _RSA_PSS:
+    if oid != certificate_der.RSA_PSS:
         return _WEAK_DIGESTS.get(oid, "")
     parts = der.read(algorithm.encoded()).children
     parameters = parts[1].children if len(parts) > 1 else ()
@@ -275,7 +272,7 @@ def _rsa_bits(key: der.Element) -> int | None:
     """Return the size of an RSA key; None for other keys, and for a key that cannot be read."""
     try:
         algorithm, bits = list(der.split(key.content))[:2]
-        if _first(algorithm.content).oid() not in _RSA:
+        if _first(algorithm.content).oid() not in _RSA_KEYS:
             return None
         modulus = der.read(bits.content[1:]).child(0, der.INTEGER).content
         return int.from_bytes(modulus, "big").bit_length()

@@ -40,7 +40,7 @@ def find(data: bytes) -> tuple[str, str] | None:
     except safe_x509.CertificateError as error:
         return "malformed", (
             f"cryptography {cryptography.__version__} does not read {_called(data)}: {_fault(data) or _quoted(error)}."
-            " Ask the authority for another certificate, or export the archive without this one."
+            " Ask the CA for another certificate, or export the archive without this one."
         )
 
 
@@ -53,7 +53,7 @@ def _called(data: bytes) -> str:
 
 
 def _fields(data: bytes) -> list[der.Element]:
-    """Serial number, algorithm, issuer, validity, subject and what follows."""
+    """Return serial number, algorithm, issuer, validity, subject and the following fields."""
     fields = list(der.read(data).child(0).children)
     return fields[1:] if fields and fields[0].tag == der.CONTEXT_0 else fields
 
@@ -82,13 +82,13 @@ def _fault_of_time(what: str, time: der.Element) -> str | None:
 
 
 def _quoted(error: Exception) -> str:
-    """The words of cryptography; or the field that it does not understand, which the words of its ASN.1 reader hide."""
+    """Return cryptography's words, or the name of the field if the words are those of its ASN.1 reader."""
     if "ParseError" not in str(error):
         return _shortened(str(error).rstrip("."))
     fields = _FIELD.findall(str(error))
-    if not fields:  # cryptography 36 does not say which
+    if not fields:  # cryptography 36 does not name the field
         return "it does not understand one of its fields"
-    known = [_WORDS[one] for one in fields if one in _WORDS]
+    known = [_WORDS[field] for field in fields if field in _WORDS]
     return f"it does not understand {known[0] if known else 'the field ' + '.'.join(fields)}"
 
 

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a certificate says of itself, as results carry it."""
+"""Describe certificates for results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["describe", "expiry", "present", "start"]
 
 
 def describe(certificate: x509.Certificate) -> dict[str, str]:
-    """The facts about a certificate that results carry; times in UTC, ISO 8601."""
+    """Return the facts of a certificate for results. Times are in UTC, ISO 8601."""
     with safe_x509.explained():
         return _describe(certificate)
 
@@ -39,23 +39,23 @@ def _describe(certificate: x509.Certificate) -> dict[str, str]:
 
 
 def _time(certificate: x509.Certificate, name: str) -> datetime.datetime:
-    # cryptography 42 added the forms that know their time zone, and deprecates the others.
+    # cryptography 42 added the properties with a time zone, and deprecates the others.
     value: datetime.datetime = getattr(certificate, f"{name}_utc", None) or getattr(certificate, name)
     return value.replace(tzinfo=datetime.timezone.utc)
 
 
 def start(certificate: x509.Certificate) -> datetime.datetime:
-    """The start of a certificate's validity, in UTC."""
+    """Return the start of a certificate's validity, in UTC."""
     return _time(certificate, "not_valid_before")
 
 
 def expiry(certificate: x509.Certificate) -> datetime.datetime:
-    """The end of a certificate's validity, in UTC."""
+    """Return the end of a certificate's validity, in UTC."""
     return _time(certificate, "not_valid_after")
 
 
 def present(content: bytes) -> dict[str, str] | None:
-    """The facts about the certificate in a file on the node, or None if there is none that can be read."""
+    """Return the facts of the certificate in a file of the node, or None if no certificate can be read."""
     try:
         return describe(safe_x509.load(content))
     except safe_x509.CertificateError:

@@ -3,16 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check that a certificate was issued by one of the CAs that a site trusts.
 
-These are the rules of RFC 5280 section 6 that grid clients apply: each certificate is signed with the key of the next
-one, each issuer is a CA and valid now, the path length is kept, the signing policies allow the subjects, and no CRL
-revokes a certificate. The path ends at a self-signed CA of the site.
+The rules are those of RFC 5280 section 6 that grid clients apply: each certificate is signed with the key of the next
+certificate, each issuer is a CA and valid now, the path length is kept, the signing policies allow the subjects, and no
+CRL revokes a certificate. The path ends at a self-signed CA of the site.
 
-The verifier of the library ``cryptography`` does not fit: it needs version 45, and applies the rules of web servers, to
-which the certificates of people do not keep.
+The verifier of the library ``cryptography`` is not suitable: it needs version 45, and it applies the rules of web
+servers. The certificates of people do not follow these rules.
 
-A CA is a dictionary: ``alias``, ``dn``, ``subject`` (:func:`distinguished_name.canonical`, in hexadecimal), ``pem``,
-``patterns`` (of its signing policy, or None) and ``problem`` (why it cannot be used, or an empty string). A CRL is one:
-``name``, ``issuer`` (as ``subject``), ``der`` (in Base64) and ``problem``. ``trusted`` has ``cas`` and ``crls``.
+A CA is a dictionary with ``alias``, ``dn``, ``subject`` (:func:`distinguished_name.canonical`, in hexadecimal),
+``pem``, ``patterns`` (of its signing policy, or None) and ``problem`` (the reason if the CA cannot be used, or empty).
+A CRL is a dictionary with ``name``, ``issuer`` (in the form of ``subject``), ``der`` (in Base64) and ``problem``.
+``trusted`` has ``cas`` and ``crls``.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _BATCH = 50  # credentials that one process checks
 _FORGEABLE = ("md2", "md4", "md5")
 _PROXIES = ("1.3.6.1.5.5.7.1.14", "1.3.6.1.4.1.3536.1.222")  # RFC 3820, and its draft
 _OLD_PROXIES = ("proxy", "limited proxy")
-# Critical extensions that an intermediate of an archive may have. Others are not evaluated here.
+# Critical extensions that an intermediate CA of an archive may have. Others are not evaluated here.
 _KNOWN_EXTENSIONS = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 18, 19, 31, 32, 33, 35, 36, 37, 54))
 _NAME_CONSTRAINTS = "2.5.29.30"
 _NAMES_OF_EXTENSIONS = {_NAME_CONSTRAINTS: "nameConstraints"}
@@ -63,12 +64,12 @@ _ASK = "Ask for a certificate of one of these CAs, or add the issuer to trust_an
 
 
 class _Untrusted(Exception):
-    """Why one certificate does not lead to the next. The arguments are the reason and the remedy."""
+    """Report why a certificate does not lead to the next certificate. The arguments are the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class _Certificate:
-    """One certificate of a path. :param ca: the entry of this certificate among the trusted CAs, or None."""
+    """Hold a certificate of a path. :param ca: the entry of this certificate among the trusted CAs, or None."""
 
     certificate: x509.Certificate
     subject: str
@@ -86,7 +87,7 @@ class _Certificate:
 
 @dataclass(order=True)
 class _Objection:
-    """Why a path ended. The message has the largest: objections to a trusted CA first, then those of longer paths."""
+    """Hold the reason why a path ended. The message shows the largest: first by trusted CA, then by length of path."""
 
     is_about_trusted: bool
     depth: int
@@ -96,9 +97,9 @@ class _Objection:
 
 
 def judge(chains: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> list[Verdict]:
-    """Return the verdict on each chain: ``until`` when it holds, or ``error_code`` and ``message`` of an error.
+    """Return the verdict on each chain: ``until``, the time of the next check, or ``error_code`` and ``message``.
 
-    The work is done in processes with limits, because the certificates are made by others.
+    The certificates are untrusted, so processes with limits do the work.
 
     :param chains: the name of each credential in messages, and its chain (DER in Base64), its own certificate first.
     """
@@ -106,7 +107,7 @@ def judge(chains: list[tuple[str, list[str]]], trusted: dict[str, Any]) -> list[
     outcomes = sandbox.run_all([_job(batch, trusted) for batch in batches])
     verdicts: list[Verdict] = []
     for batch, outcome in zip(batches, outcomes):
-        if isinstance(outcome, GridSecurityError):  # one chain broke the process: check each in a process of its own
+        if isinstance(outcome, GridSecurityError):  # one chain broke the process: check each chain in its own process
             alone = sandbox.run_all([_job([one], trusted) for one in batch])
             verdicts += map(_of_one, alone)
         else:
@@ -129,7 +130,7 @@ def _verdict(name: str, chain: list[str], trusted: dict[str, Any]) -> Verdict:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of cryptography, about real CAs
-            # Not safe_x509.load: it would read the PEM text of another certificate inside an extension.
+            # Do not use safe_x509.load: it would read PEM text of another certificate in an extension.
             found = [x509.load_der_x509_certificate(base64.b64decode(one)) for one in chain]
             return {"until": times.iso(verify(name, found, trusted, times.now()))}
     except GridSecurityError as error:
@@ -139,9 +140,9 @@ def _verdict(name: str, chain: list[str], trusted: dict[str, Any]) -> Verdict:
 def verify(
     name: str, chain: list[x509.Certificate], trusted: dict[str, Any], now: datetime.datetime
 ) -> datetime.datetime:
-    """Find a path from the first certificate to a trusted root. Return when the path has to be searched again.
+    """Find a path from the first certificate to a trusted root. Return the time of the next search.
 
-    :param name: of the credential, for messages. :param chain: its certificate, then possible issuers.
+    :param name: the credential's name in messages. :param chain: its certificate, then possible issuers.
     :raises GridSecurityError: ``untrusted``: there is no such path.
     """
     search = _Search(chain, trusted, now)
@@ -156,7 +157,7 @@ def verify(
 
 
 class _Search:
-    """The search for a path, depth first, from the credential's certificate upwards."""
+    """Search for a path, depth first, from the credential's certificate upwards."""
 
     def __init__(self, chain: list[x509.Certificate], trusted: dict[str, Any], now: datetime.datetime) -> None:
         self._now, self._crls, self._steps = now, trusted["crls"], 0
@@ -178,7 +179,7 @@ class _Search:
         return self._search([self.leaf])
 
     def next_updates(self, path: list[_Certificate]) -> Iterator[datetime.datetime]:
-        """Return when each CRL expires that was checked for this path."""
+        """Yield the time at which each CRL expires that was checked for this path."""
         for issuer in path[1:]:
             found = self._crls_of(issuer)
             if found and found[-1].next_update:
@@ -199,7 +200,7 @@ class _Search:
         return None
 
     def _is_issued(self, path: list[_Certificate], issuer: _Certificate) -> bool:
-        """Return whether ``issuer`` issued the last certificate of the path and was allowed to."""
+        """Return whether ``issuer`` issued the last certificate of the path, and was allowed to do so."""
         self._steps += 1
         is_signed = False
         try:
@@ -223,7 +224,7 @@ class _Search:
             text = f"the CA {path[-1].dn} above it is not trusted: {text}"
         self.objections.append(_Objection(bool(issuer and issuer.ca), len(path), is_signed, text, remedy))
 
-    # --- who may have issued it ---------------------------------------------------------------------------------------
+    # --- possible issuers ---------------------------------------------------------------------------------------------
 
     def _known(self, certificate: x509.Certificate) -> _Certificate:
         """Return the certificate, with its entry among the trusted CAs."""
@@ -236,11 +237,11 @@ class _Search:
         return _Certificate(certificate, subject, issuer, same[0].ca if same else None)
 
     def _issuers(self, child: _Certificate) -> list[_Certificate]:
-        """The trusted CAs of the issuer's name, then the intermediates of that name in the archive."""
+        """Return the trusted CAs with the issuer's name, then the intermediate CAs of the archive with this name."""
         return [*self._usable(child.issuer), *(one for one in self._others if one.subject == child.issuer)]
 
     def _usable(self, subject: str) -> list[_Certificate]:
-        """The trusted CAs of a name."""
+        """Return the trusted CAs with a name."""
         if subject not in self._loaded:
             self._loaded[subject] = [_loaded(ca) for ca in self._cas.get(subject, []) if not ca["problem"]]
         return self._loaded[subject]
@@ -256,10 +257,10 @@ class _Search:
     # --- signing policies ---------------------------------------------------------------------------------------------
 
     def _is_allowed(self, path: list[_Certificate]) -> bool:
-        """Whether the signing policies allow all subjects.
+        """Return whether the signing policies allow all subjects.
 
-        The policy of a trusted CA holds for the certificates that it issued, and for all certificates below its
-        intermediates that only the archive has.
+        The policy of a trusted CA applies to the certificates that it issued, and to all certificates below its
+        intermediate CAs that are only in the archive.
         """
         for number, one in enumerate(path):
             above = next((other.ca for other in path[number + 1 :] if other.ca), None)
@@ -281,7 +282,7 @@ class _Search:
             raise _Untrusted(
                 f"the CRL of its issuer {issuer.dn} expired on {times.iso(current.next_update)}, and with an expired"
                 " CRL grid clients refuse everything that the CA issued",
-                "Put the CA's present CRL into trust_anchors, or remove the expired one",
+                "Put the CA's present CRL into trust_anchors, or remove the expired CRL",
             )
         if current.this_update > self._now:
             raise _Untrusted(
@@ -295,12 +296,14 @@ class _Search:
             entry = parsed.get_revoked_certificate_by_serial_number(child.certificate.serial_number)
             if entry is not None:
                 date = getattr(entry, "revocation_date_utc", None) or entry.revocation_date  # the former since 42
-                raise _Untrusted(f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new one")
+                raise _Untrusted(
+                    f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new certificate"
+                )
 
     def _crls_of(self, issuer: _Certificate) -> list[crl.Crl]:
-        """Return the CRLs that this CA signed, the newest last. A CA may divide its CRL into several.
+        """Return the CRLs that this CA signed, the newest last. A CA may divide its CRL into several CRLs.
 
-        :raises _Untrusted: a CRL has the name of this CA, and no CA of that name signed it.
+        :raises _Untrusted: a CRL has the name of this CA, and no CA with this name signed it.
         """
         present = [one for one in self._crls if one["issuer"] == issuer.subject]
         for one in present:
@@ -321,14 +324,14 @@ class _Search:
 
 @functools.lru_cache(maxsize=8)  # most credentials of a batch have the same issuer, and its CRL may have many MiB
 def _read_crl(encoded: str) -> crl.Crl:
-    """:param encoded: DER in Base64."""
+    """Read a CRL. :param encoded: DER in Base64."""
     return crl.read(base64.b64decode(encoded))
 
 
 def _is_root(one: _Certificate) -> bool:
     """Return whether the certificate is signed with its own key.
 
-    A CA that changes its key signs the new one with the old key. That certificate is self-issued, and no root.
+    A CA that changes its key signs the new key with the old key. That certificate is self-issued, but no root.
     """
     if not one.is_self_issued:
         return False
@@ -355,7 +358,7 @@ def _missing(child: _Certificate) -> _Untrusted:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """Turn every error of cryptography into a reason why a certificate is not trusted."""
+    """Convert each error of cryptography to a reason why a certificate is not trusted."""
     try:
         with safe_x509.explained():
             yield
@@ -363,7 +366,7 @@ def _explained() -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, _Untrusted):
             raise _Untrusted(*cause.args) from None
-        raise _Untrusted(f"it cannot be checked here ({error})", "Ask the CA for another one") from error
+        raise _Untrusted(f"it cannot be checked here ({error})", "Ask the CA for another certificate") from error
 
 
 # --- a single certificate ---------------------------------------------------------------------------------------------
@@ -381,7 +384,7 @@ def _refuse_proxy(leaf: _Certificate) -> None:
 
 
 def _extension_oids(certificate: x509.Certificate) -> set[str]:
-    """Return the OIDs of all extensions. cryptography refuses all extensions if one of them is malformed."""
+    """Return the OIDs of all extensions. cryptography refuses all extensions if one is malformed."""
     fields = der.read(certificate.tbs_certificate_bytes).children
     extensions = [one.child(0).children for one in fields if one.tag == der.CONTEXT_3]
     return {one.child(0).oid() for one in (extensions[0] if extensions else ())}
@@ -390,7 +393,9 @@ def _extension_oids(certificate: x509.Certificate) -> set[str]:
 def _check_signature(child: _Certificate, issuer: _Certificate) -> None:
     used = child.certificate.signature_hash_algorithm
     if used is not None and used.name in _FORGEABLE:
-        raise _Untrusted(f"it is signed with {used.name.upper()}, which others can forge", "Ask the CA for a new one")
+        raise _Untrusted(
+            f"it is signed with {used.name.upper()}, which others can forge", "Ask the CA for a new certificate"
+        )
     try:
         _verify_signature(child.certificate, issuer.certificate.public_key())
     except (InvalidSignature, TypeError):  # TypeError: the key is of another type than the signature
@@ -403,9 +408,12 @@ def _check_signature(child: _Certificate, issuer: _Certificate) -> None:
 
 
 def _verify_signature(certificate: x509.Certificate, key: Any) -> None:
-    """:raises InvalidSignature: another key made it."""
+    """Verify the signature of a certificate.
+
+    :raises InvalidSignature: another key made the signature.
+    """
     signed = (certificate.signature, certificate.tbs_certificate_bytes)
-    used: Any = certificate.signature_hash_algorithm  # None for keys that need none
+    used: Any = certificate.signature_hash_algorithm  # None for keys that need no hash
     if isinstance(key, rsa.RSAPublicKey):
         # cryptography 41 added the parameters, and with them RSA-PSS.
         parameters = getattr(certificate, "signature_algorithm_parameters", None) or padding.PKCS1v15()
@@ -455,7 +463,7 @@ def _check_times(issuer: _Certificate, now: datetime.datetime) -> None:
 
 
 def _refuse_restrictions(issuer: _Certificate) -> None:
-    """Refuse an intermediate of the archive with restrictions that are not evaluated here."""
+    """Refuse an intermediate CA of the archive if it has restrictions that are not evaluated here."""
     for one in issuer.certificate.extensions:
         oid = one.oid.dotted_string
         if oid == _NAME_CONSTRAINTS or (one.critical and oid not in _KNOWN_EXTENSIONS):

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a certificate revocation list says of itself (RFC 5280 section 5), with the standard library only.
+"""Read the facts of a CRL (RFC 5280 section 5), with the standard library only.
 
-Its entries are skipped unread, so a list of a million costs no more than its bytes. Nothing here checks a signature.
+The reader skips the entries, so a CRL with a million entries costs no more than its bytes. It checks no signature.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from ansible_collections.grid.security.plugins.module_utils._x509 import der, di
 
 __all__ = ["LARGEST", "PEM_LABEL", "Crl", "CrlError", "decode", "facts", "read", "time_of"]
 
-LARGEST = 16 << 20  # bytes; the largest of the grid's CAs have some MiB
+LARGEST = 16 << 20  # bytes; the largest CRLs of the grid's CAs have some MiB
 PEM_LABEL = "X509 CRL"
 # RFC 5280 section 4.1.2.5: in UTC, with seconds and without fractions.
 _TIMES = {der.UTC_TIME: 13, der.GENERALIZED_TIME: 15}  # characters
 _PARTS_OF_TIME = [(0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14)]  # from the year to the second
-_FIRST_OF_1900 = 50  # two-digit years from here on are of the twentieth century
+_FIRST_OF_1900 = 50  # two-digit years from this year on belong to the twentieth century
 _NUMBER = "2.5.29.20"
 _DELTA = "2.5.29.27"
 _KEY = "2.5.29.35"  # authorityKeyIdentifier
 _KEY_ID = 0x80
-# A CRL may come from a directory where users put their own. These fields travel to the controller, so they are limited.
+# A CRL may come from a directory of a user. These fields are sent to the controller, so they are limited.
 _LONGEST_ISSUER = 4096  # bytes
-_LONGEST_KEY_ID = 64  # bytes; usual are 20, a SHA-1 digest
+_LONGEST_KEY_ID = 64  # bytes; usually 20, a SHA-1 digest
 _LONGEST_NUMBER = 160  # bits; RFC 5280 section 5.2.3
 
 
 class CrlError(ValueError):
-    """What is wrong with a CRL, in words that fit behind its name."""
+    """Report a fault of a CRL, in words that fit after its name."""
 
 
 @dataclass(frozen=True)
 class Crl:
-    """:param der: the whole list. :param issuer: the DER of its issuer's name. :param key_id: which of its keys signed.
+    """Hold the facts of a CRL.
 
+    :param der: the whole CRL. :param issuer: the DER of the issuer's name. :param key_id: the issuer's key that signed.
     :param number: the CRL number. Number and key_id are None if they are missing, or longer than any CA writes them.
     """
 
@@ -55,14 +56,14 @@ class Crl:
 
     @property
     def pem(self) -> bytes:
-        """As OpenSSL writes it."""
+        """Return the CRL as PEM, in OpenSSL's form."""
         return pem.encode(PEM_LABEL, self.der)
 
 
 def decode(data: bytes) -> bytes:
-    """The DER of the first CRL in PEM.
+    """Return the DER of the first CRL in PEM.
 
-    :raises CrlError: there is none.
+    :raises CrlError: there is no CRL, or it is truncated or damaged.
     """
     encoded = pem.first(data, PEM_LABEL)
     if encoded is None:
@@ -80,15 +81,15 @@ def _guess(data: bytes) -> str:
 
 
 def read(data: bytes) -> Crl:
-    """A CRL in PEM or DER.
+    """Read a CRL in PEM or DER.
 
-    :raises CrlError: it is none, or truncated, or damaged.
+    :raises CrlError: the data are no CRL, or are truncated or damaged.
     """
     encoded = data if data[:1] == bytes([der.SEQUENCE]) else decode(data)
     try:
         outer = next(der.split(encoded))
         fields = list(der.split(next(der.split(outer.content)).content))
-        return _read(outer.encoded(), fields)  # without what follows it
+        return _read(outer.encoded(), fields)  # without the bytes after the CRL
     except der.Truncated:
         raise CrlError("is truncated") from None
     except CrlError:
@@ -98,7 +99,7 @@ def read(data: bytes) -> Crl:
 
 
 def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
-    if fields[0].tag == der.INTEGER:  # the version, which those of version 1 lack
+    if fields[0].tag == der.INTEGER:  # the version, which is missing in version 1
         fields = fields[1:]
     _signature, issuer, this_update, *rest = fields
     if issuer.tag != der.SEQUENCE or this_update.tag not in _TIMES:
@@ -108,7 +109,7 @@ def _read(encoded: bytes, fields: list[der.Element]) -> Crl:
     if len(issuer.content) > _LONGEST_ISSUER:
         raise der.DerError(f"an issuer of more than {_LONGEST_ISSUER} bytes")
     name = issuer.encoded()
-    distinguished_name.canonical(name)  # says whether it is a name
+    distinguished_name.canonical(name)  # raises an error if it is no name
     told = (_number(extensions.get(_NUMBER)), _key_id(extensions.get(_KEY)))
     return Crl(encoded, name, time_of(this_update), next_update, *told, _DELTA in extensions)
 
@@ -125,9 +126,9 @@ def _key_id(extension: bytes | None) -> bytes | None:
 
 
 def time_of(element: der.Element) -> datetime.datetime:
-    """The time that an element says.
+    """Return the time in an element.
 
-    :raises ValueError: it says none.
+    :raises ValueError: the element has no time.
     """
     if element.tag not in _TIMES:
         raise der.DerError("no time")
@@ -136,18 +137,19 @@ def time_of(element: der.Element) -> datetime.datetime:
         raise der.DerError(f"{text!r} is no time")
     if element.tag == der.UTC_TIME:
         text = f"{19 if int(text[:2]) >= _FIRST_OF_1900 else 20}{text}"
-    # Not by strptime: that imports a module when it is first called, and then with the rights of a user.
+    # Do not use strptime: its first call imports a module, and this process may have the rights of a user then.
     parts = [int(text[start:end]) for start, end in _PARTS_OF_TIME]
     return datetime.datetime(*parts, tzinfo=datetime.timezone.utc)  # type: ignore[arg-type, misc]
 
 
 def _extensions(element: der.Element) -> dict[str, bytes]:
-    """The extensions' values by their object identifiers."""
-    return {one.child(0).oid(): one.children[-1].octets() for one in der.read(element.content).children}
+    """Return the values of the extensions by object identifier."""
+    found = der.read(element.content).children
+    return {extension.child(0).oid(): extension.children[-1].octets() for extension in found}
 
 
 def facts(crl: Crl) -> dict[str, Any]:
-    """What two places tell each other about a CRL; ``sha256`` is that of its DER, whatever its form on disk."""
+    """Return the facts that node and controller exchange about a CRL. ``sha256`` is the digest of its DER."""
     return {
         "issuer": distinguished_name.canonical(crl.issuer).hex(),
         "this_update": times.iso(crl.this_update),

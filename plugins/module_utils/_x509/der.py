@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Just enough ASN.1: a bounded reader of BER (X.690), and a writer of a few DER types.
+"""Read BER (X.690) with limits, and write a few types in DER.
 
-BER, because Firefox and Java write indefinite lengths and octet strings in pieces.
+The reader accepts BER, because Firefox and Java write indefinite lengths, and octet strings in several pieces.
 """
 
 from __future__ import annotations
@@ -52,43 +52,43 @@ _MOST_DEPTH = 32
 _MOST_ELEMENTS = 20000
 _MOST_TAG_BYTES = 4
 _MOST_LENGTH_BYTES = 4
-_LARGEST_NUMBER = 256  # bytes of an integer or object identifier; larger ones take long to read and to print
+_LARGEST_NUMBER = 256  # bytes of an integer or object identifier; larger numbers take long to read and to print
 
 
 class DerError(ValueError):
-    """The bytes are not the ASN.1 that was expected."""
+    """Report bytes that are not the expected ASN.1."""
 
 
 class Truncated(DerError):
-    """The bytes end before the element does."""
+    """Report bytes that end before the end of an element."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """One element: identifier octet, contents octets, and what is inside if it is constructed."""
+    """Hold an element: identifier octet, contents octets, and the children of a constructed element."""
 
     tag: int
     content: bytes
     children: tuple[Element, ...] = ()
 
     def child(self, index: int, tag: int | None = None) -> Element:
-        """The element inside at ``index``, which must have ``tag`` if that is given."""
+        """Return the child at ``index``. It must have ``tag``, if ``tag`` is given."""
         if index >= len(self.children) or tag not in (None, self.children[index].tag):
             raise DerError(f"element {index} is missing or of another type")
         return self.children[index]
 
     def walk(self) -> Iterator[Element]:
-        """This element and all within it."""
+        """Yield this element and all elements in it."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def encoded(self) -> bytes:
-        """Return the element with its length in DER. Its contents octets stay as they are."""
+        """Return the element with its length in DER. The contents octets do not change."""
         return encode(self.tag, self.content)
 
     def octets(self) -> bytes:
-        """The value of an octet string, its pieces joined; also of one that is tagged implicitly."""
+        """Return the value of an octet string, with its pieces joined, also if it is tagged implicitly."""
         return b"".join(piece.octets() for piece in self.children) if self.tag & _CONSTRUCTED else self.content
 
     def integer(self) -> int:
@@ -97,7 +97,7 @@ class Element:
         return int.from_bytes(self.content, "big", signed=True)
 
     def oid(self) -> str:
-        """The dotted form of an object identifier."""
+        """Return the dotted form of an object identifier."""
         if self.tag != OBJECT_IDENTIFIER or not 0 < len(self.content) <= _LARGEST_NUMBER or self.content[-1] & 0x80:
             raise DerError("not an object identifier, or an enormous one")
         arcs = [0]
@@ -110,18 +110,19 @@ class Element:
 
 
 def read(data: bytes, levels: int = _MOST_DEPTH + 1) -> Element:
-    """The one element that ``data`` consists of; what follows it is ignored.
+    """Return the first element of ``data``. Bytes after it are ignored.
 
-    :param levels: how deep elements are read. Deeper ones keep their contents octets, and have no children.
-    :raises Truncated: it ends too early. :raises DerError: it is no BER, or too deep or too large to be read.
+    :param levels: the depth to read. Deeper elements have contents octets and no children.
+    :raises Truncated: the data end too early.
+    :raises DerError: the data are no BER, or are nested too deeply, or have too many elements.
     """
     return _Reader(data, levels).element(0, 0)[0]
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Return whether ``data`` end before the element they begin with does.
+    """Return whether ``data`` end before the end of their first element.
 
-    :raises DerError: they begin with no element.
+    :raises DerError: the data do not start with an element.
     """
     try:
         _tag, length, _body = _Reader(data).head(0)
@@ -133,17 +134,18 @@ def is_cut_off(data: bytes) -> bool:
 
 
 def first(data: bytes) -> bytes:
-    """The first element that ``data`` begin with, as it is encoded there.
+    """Return the bytes of the first element of ``data``.
 
-    :raises Truncated: it ends too early. :raises DerError: it is no DER.
+    :raises Truncated: the data end too early. :raises DerError: the data are no DER.
     """
     return data[: _Reader(data).closed(0)[1]]
 
 
 def split(data: bytes) -> Iterator[Element]:
-    """The elements in a row that ``data`` consist of, without what is inside them: a CRL may have a million entries.
+    """Yield the elements of ``data`` without their children, because a CRL may have a million entries.
 
-    :raises Truncated: the last ends too early. :raises DerError: one is no DER, which has definite lengths only.
+    :raises Truncated: the last element ends too early.
+    :raises DerError: an element is no DER. DER has definite lengths only.
     """
     reader, position = _Reader(data), 0
     while position < len(data):
@@ -158,7 +160,7 @@ class _Reader:
         self._count = 0
 
     def element(self, start: int, depth: int) -> tuple[Element, int]:
-        """The element at ``start`` and the position behind it."""
+        """Return the element at ``start``, and the position after it."""
         self._count += 1
         if depth > _MOST_DEPTH or self._count > _MOST_ELEMENTS:
             raise DerError("too many elements, or too deeply nested")
@@ -170,14 +172,14 @@ class _Reader:
         return Element(tag, self._data[body : body + length], children), body + length
 
     def closed(self, start: int) -> tuple[Element, int]:
-        """The same, without children."""
+        """Return the element at ``start`` without its children, and the position after it."""
         tag, length, body = self.head(start)
         if length is None:
             raise DerError("indefinite length where DER is expected")
         return Element(tag, self._data[body : body + length]), body + length
 
     def head(self, start: int) -> tuple[int, int | None, int]:
-        """The tag, the length unless it is indefinite, and where the contents start."""
+        """Return the tag, the length (None if it is indefinite), and the start of the contents."""
         tag = self._byte(start)
         length, body = self._length(self._behind_long_tag(start + 1) if tag & 0x1F == 0x1F else start + 1)
         if length is not None and body + length > len(self._data):
@@ -185,7 +187,7 @@ class _Reader:
         return tag, length, body
 
     def _behind_long_tag(self, position: int) -> int:
-        """Behind a tag number above 30. Nothing that is read here has one, but it may stand beside."""
+        """Return the position after a tag number above 30. Elements that this reader skips may have such a number."""
         for end in range(position, position + _MOST_TAG_BYTES):
             if not self._byte(end) & 0x80:
                 return end + 1
@@ -238,7 +240,7 @@ def encode_octet_string(value: bytes) -> bytes:
 
 
 def encode_integer(value: int) -> bytes:
-    """A non-negative integer; the leading bit is the sign, so one bit more than the value has is needed."""
+    """Return a non-negative integer. The leading bit is the sign, so the encoding has one bit more than the value."""
     return encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
@@ -255,7 +257,7 @@ def _encode_arc(arc: int) -> bytes:
 
 
 def encode(tag: int, content: bytes) -> bytes:
-    """Any element with a tag of one byte, in DER's shortest length."""
+    """Return an element with a tag of one byte, and with the shortest form of its length."""
     size = len(content)
     if size < 0x80:
         return bytes([tag, size]) + content

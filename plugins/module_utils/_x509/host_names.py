@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts that a certificate is for."""
+"""Read the host names of a certificate, and compare them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["covers", "dns_names"]
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
-    """The hosts that a certificate is for: of its alternative names, or else its common name (RFC 6125, 6.4.4).
+    """Return the host names of a certificate: its alternative names, or else its common name (RFC 6125, 6.4.4).
 
-    The grid's older ``CN=host/NAME`` means NAME.
+    In the grid's older form ``CN=host/NAME``, the host name is NAME.
 
-    :raises CertificateError: its extensions are damaged.
+    :raises CertificateError: the extensions are damaged.
     """
     with safe_x509.explained():
         found = _alternative_names(certificate)
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return found or [str(one.value).rpartition("/")[2] for one in common]
+    return found or [str(attribute.value).rpartition("/")[2] for attribute in common]
 
 
 def _alternative_names(certificate: x509.Certificate) -> list[str]:
@@ -39,7 +39,7 @@ def _alternative_names(certificate: x509.Certificate) -> list[str]:
 
 
 def covers(pattern: str, host: str) -> bool:
-    """Whether a name of a certificate is that of ``host``; ``*`` stands for the first part only (RFC 6125, 6.4.3)."""
+    """Return whether a name of a certificate matches ``host``. ``*`` matches the first part only (RFC 6125, 6.4.3)."""
     pattern, host = pattern.lower().rstrip("."), host.lower().rstrip(".")
     if pattern.startswith("*."):
         return pattern[2:] == host.partition(".")[2]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.grid.security.plugins.module_utils._credential import private_key_info
-from ansible_collections.grid.security.plugins.module_utils._x509 import algorithm_names, der
+from ansible_collections.grid.security.plugins.module_utils._x509 import algorithm_names, certificate_der, der
 
 try:
     import cryptography
@@ -17,13 +17,12 @@ except ImportError:  # reported by key_pair.check_cryptography, which comes firs
 
 __all__ = ["find", "unusual"]
 
-_EC = "1.2.840.10045.2.1"
-# Every version that the collection supports reads keys of these types; if it does not, the key is damaged.
+# Each supported version of cryptography reads keys of these types. If it does not read a key, the key is damaged.
 _KNOWN = {
-    "1.2.840.113549.1.1.1",  # RSA
-    "1.2.840.113549.1.1.10",  # RSA-PSS
+    certificate_der.RSA,
+    certificate_der.RSA_PSS,
+    certificate_der.EC,
     "1.2.840.10040.4.1",  # DSA
-    _EC,
     "1.3.101.112",  # Ed25519
 }
 
@@ -33,7 +32,7 @@ def find(info: bytes) -> tuple[str, str] | None:
     try:
         private_key_info.load(info)
         return None
-    except Exception:  # pylint: disable=broad-except  # of many classes, and with the same words for many causes
+    except Exception:  # pylint: disable=broad-except  # many classes, with the same words for many causes
         return _fault(info)
 
 
@@ -41,7 +40,7 @@ def _fault(info: bytes) -> tuple[str, str]:
     try:
         algorithm = der.read(info).child(1, der.SEQUENCE)
         oid = algorithm.child(0).oid()
-        curve = _unknown_curve(algorithm) if oid == _EC else None
+        curve = _unknown_curve(algorithm) if oid == certificate_der.EC else None
     except der.DerError:
         return "malformed", "its private key is damaged. Export it again, or ask for a new credential."
     name, version = algorithm_names.name(oid), cryptography.__version__
@@ -57,7 +56,7 @@ def _fault(info: bytes) -> tuple[str, str]:
 
 
 def unusual(info: bytes) -> tuple[str, str] | None:
-    """Return kind and sentence for a key whose type some versions of cryptography do not read from archives."""
+    """Return error code and sentence for a key if some versions of cryptography do not read its type from archives."""
     oid = der.read(info).child(1).child(0).oid()
     return None if oid in _KNOWN else _unsupported(algorithm_names.name(oid))
 

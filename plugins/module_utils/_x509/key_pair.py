@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A private key and its certificate, whatever file they came from."""
+"""Pair a private key with its certificate. The file format makes no difference here."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ except ImportError:
 
 __all__ = ["LARGEST", "KeyPair", "check_cryptography", "match", "public_key_in", "public_key_of", "type_of"]
 
-LARGEST = 1 << 20  # bytes of a file with a credential; those of people are a few kB
+LARGEST = 1 << 20  # bytes of a file with a credential; usual files have a few kB
 _OLDEST_CRYPTOGRAPHY = 36  # Enterprise Linux 9
 _WEAK_RSA = 2048  # bits
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A private key, its certificate, and other certificates in the order of their file.
+    """Hold a private key, its certificate, and other certificates in the order of their file.
 
-    :param friendly_name: the name that a PKCS#12 archive gives to the pair, made printable.
+    :param friendly_name: the name of the pair in a PKCS#12 archive, made printable.
     """
 
     key: Any
@@ -43,7 +43,10 @@ class KeyPair:
 
 
 def check_cryptography() -> None:
-    """:raises GridSecurityError: ``no_cryptography``: the library is missing or too old."""
+    """Check the version of the library cryptography.
+
+    :raises GridSecurityError: ``no_cryptography``: the library is missing or too old.
+    """
     if _VERSION < _OLDEST_CRYPTOGRAPHY:
         raise GridSecurityError(
             "no_cryptography",
@@ -61,14 +64,14 @@ def match(
     warnings: tuple[str, ...] = (),
     friendly_name: str | None = None,
 ) -> KeyPair:
-    """The key with the first of the certificates that belongs to it.
+    """Return the key with the first certificate that belongs to it.
 
-    :param name: what messages call the file.
+    :param name: the file's name in messages.
     :raises GridSecurityError: ``no_certificate`` or ``malformed``.
     """
     found = list(dict.fromkeys(certificates))
     public = public_key_of(key)
-    own = [one for one in found if public_key_in(one) == public]
+    own = [certificate for certificate in found if public_key_in(certificate) == public]
     if not own:
         several = f"none of its {len(found)} certificates belongs"
         which = several if len(found) > 1 else "its certificate does not belong"
@@ -76,24 +79,24 @@ def match(
             "no_certificate",
             f"{name}: {which} to its private key. Export the credential again, with the certificate of that key.",
         )
-    for one in found:
+    for certificate in found:
         try:
-            safe_x509.check(one)
+            safe_x509.check(certificate)
         except safe_x509.CertificateError as error:
             raise GridSecurityError(
                 "malformed", f"{name}: a certificate is damaged ({error}). Fetch it again, or export it again."
             ) from None
-    rest = tuple(one for one in found if one != own[0])
+    rest = tuple(certificate for certificate in found if certificate != own[0])
     return KeyPair(key, own[0], rest, warnings + _weaknesses(key), friendly_name)
 
 
 def type_of(key: Any) -> str:
-    """Return the name of the type of a private key, as messages use it: ``RSA``, ``X25519``."""
+    """Return the name of a private key's type for messages, such as ``RSA`` or ``X25519``."""
     return type(key).__name__.lstrip("_").replace("PrivateKey", "").replace("EllipticCurve", "EC")
 
 
 def public_key_of(key: Any) -> bytes:
-    """Return the public key of a private key, to be compared with :func:`public_key_in`."""
+    """Return the public key of a private key, in the form of :func:`public_key_in`."""
     return _spki(key.public_key())
 
 
@@ -112,5 +115,5 @@ def _spki(key: Any) -> bytes:
 
 def _weaknesses(key: Any) -> tuple[str, ...]:
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _WEAK_RSA:
-        return (f"the RSA key has {key.key_size} bits only. Ask the authority for one of {_WEAK_RSA} or more.",)
+        return (f"the RSA key has {key.key_size} bits only. Ask the CA for a key of {_WEAK_RSA} bits or more.",)
     return ()

@@ -1,20 +1,20 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-r"""OpenSSL one-line DNs as text: the forms in which sites write them, and how Globus compares them.
+r"""Read DNs in the forms that sites write, and compare OpenSSL one-line DNs as Globus does.
 
 A DN has many forms. Grid software compares the form that X509_NAME_oneline of OpenSSL 1.1 prints, such as
-``/DC=org/DC=example/CN=host/se.example.org``. These forms are understood, too, because each can be recognized:
+``/DC=org/DC=example/CN=host/se.example.org``. This module can recognize the following forms, and reads them, too:
 
 - X509_NAME_oneline since OpenSSL 3.0 (``-nameopt compat``): ``/DC=org/DC=example/CN=host\/se.example.org``. In a value
   ``/`` and ``+`` have a backslash, and ``+`` joins the attributes of one part.
 - ``openssl x509 -subject`` of OpenSSL 1.1 to 3.1: ``DC = org, DC = example, CN = se.example.org``. Only OpenSSL writes
   spaces around the equals sign.
 - ``openssl x509 -subject`` since OpenSSL 3.2: ``DC=org, DC=example, CN=se.example.org``. Java and many pages write the
-  opposite order in the same form. So the order is taken from the place of C or DC, which are the most general parts.
+  opposite order in the same form. So the place of C or DC, the most general parts, decides about the order.
 - RFC 4514 (RFC 2253): ``CN=se.example.org,DC=example,DC=org``, the most special part first.
 
-Some CAs have a DN with C at its end. Such a DN has to be written in one line, or with spaces around the equals sign.
+Some CAs have a DN with C at its end. Write such a DN in one line, or with spaces around the equals sign.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = ["DnError", "comparable", "is_same", "plain", "printable", "read", "sp
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOWER = str.maketrans(_UPPER, _UPPER.lower())
-# Globus takes these spellings of an attribute for the same (globus_i_gsi_cert_utils_dn_cmp).
+# These spellings of an attribute are the same to Globus (globus_i_gsi_cert_utils_dn_cmp).
 _SPELLINGS = (("/e=", "/emailaddress="), ("/email=", "/emailaddress="), ("/userid=", "/uid="))
-# Attributes by their names in lower case: OpenSSL's, and those of RFC 4514, Java and Windows.
+# Attributes by their names in lower case: the names of OpenSSL, RFC 4514, Java and Windows.
 _SHORT_NAMES = {name.lower(): name for name in attribute_names.SHORT_NAMES.values() if name != "uid"} | {
     "e": "emailAddress",
     "email": "emailAddress",
@@ -45,7 +45,7 @@ _PLUS = re.compile(rf"(?<!\\)\+{_TYPE}=")
 _ESCAPED = re.compile(r"\\([/+])")
 _PART = re.compile(
     rf"\s*(?:OID\.)?{_TYPE}( ?= ?)"  # the attribute
-    r'("(?:[^\\"]|\\.)*"|(?:[^\\",+]|\\.)*?) *([,+]|$)',  # its value, and what follows
+    r'("(?:[^\\"]|\\.)*"|(?:[^\\",+]|\\.)*?) *([,+]|$)',  # the value, and the separator
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPE = re.compile(rb"\\([0-9A-Fa-f]{2})|\\(.)", re.DOTALL)
@@ -56,14 +56,14 @@ _GENERAL = ("C", "DC")
 
 
 class DnError(ValueError):
-    """Why a text is no DN, with the form to write."""
+    """Report why a text is no DN, with the form to write."""
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 
 def comparable(dn: str) -> str:
-    """Return the DN in one spelling. DNs that are the same to Globus give equal texts."""
+    """Return the DN in a single spelling. DNs that are the same to Globus give equal texts."""
     spelled = dn.translate(_LOWER)
     for spelling, usual in _SPELLINGS:
         spelled = spelled.replace(spelling, usual)
@@ -71,7 +71,7 @@ def comparable(dn: str) -> str:
 
 
 def plain(dn: str) -> str:
-    """Return an OpenSSL one-line DN as OpenSSL 1.1 prints it. :param dn: as any version prints it."""
+    """Return an OpenSSL one-line DN in the spelling of OpenSSL 1.1. :param dn: in the spelling of any version."""
     return _ESCAPED.sub(r"\1", _PLUS.sub(_separated, dn)) if "\\" in dn or "+" in dn else dn
 
 
@@ -84,26 +84,26 @@ def _is_attribute(name: str) -> bool:
 
 
 def spellings(dn: str) -> list[str]:
-    """Return an OpenSSL one-line DN as OpenSSL 1.1 and OpenSSL 3 print it; a single text if they do not differ.
+    """Return an OpenSSL one-line DN in the spellings of OpenSSL 1.1 and OpenSSL 3; a single text if both are equal.
 
-    :param dn: as OpenSSL 1.1 prints it.
+    :param dn: in the spelling of OpenSSL 1.1.
     """
     return list(dict.fromkeys([dn, _SEPARATOR.sub(_escaped, dn).replace("+", r"\+")]))
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Return a separator as it is, and a slash of a value with a backslash. A slash before an asterisk may be both."""
+    """Return a separator unchanged, and a slash in a value with a backslash. ``/*`` is treated as a separator."""
     separates = _is_attribute(found[1]) if found[1] else found.string.startswith("*", found.end())
     return found[0] if separates else rf"\{found[0]}"
 
 
 def is_same(first: str, second: str) -> bool:
-    """Return whether two OpenSSL one-line DNs are the same to Globus, whichever OpenSSL printed them."""
+    """Return whether two OpenSSL one-line DNs are the same to Globus, in the spelling of any version of OpenSSL."""
     return comparable(plain(first)) == comparable(plain(second))
 
 
 def printable(value: bytes) -> str:
-    """Return the bytes of a value as OpenSSL prints them: other than printable ASCII as ``\\xNN``."""
+    """Return the bytes of a value as OpenSSL prints them: bytes that are not printable ASCII as ``\\xNN``."""
     return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02X}" for byte in value)
 
 
@@ -111,9 +111,9 @@ def printable(value: bytes) -> str:
 
 
 def read(text: str) -> str:
-    """Return a DN that a site wrote, in any form of this module, as OpenSSL 1.1 prints it in one line.
+    """Return a DN in any form of this module as an OpenSSL one-line DN, in the spelling of OpenSSL 1.1.
 
-    Asterisks stay, so patterns may be given, too.
+    Asterisks do not change, so ``text`` may be a pattern.
 
     :raises DnError: the text is no DN, or its form has two meanings.
     """
@@ -129,7 +129,7 @@ def read(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Attribute:
-    """An attribute, as OpenSSL prints it. :param spaced: whether spaces stand around its equals sign.
+    """Hold an attribute in OpenSSL's spelling. :param spaced: whether spaces stand around its equals sign.
 
     :param joined: whether the next attribute belongs to the same part.
     """
@@ -163,7 +163,7 @@ def _short_name(name: str, text: str) -> str:
 
 
 def _value(written: str, text: str) -> str:
-    """Return a value of RFC 4514, or in the quotation marks of OpenSSL, as OpenSSL prints it in one line."""
+    """Convert a value of RFC 4514, or in OpenSSL's quotation marks, to the form of the OpenSSL one-line DN."""
     if _HEXADECIMAL.fullmatch(written):
         raise _unknown(text, f"has the value {written} in hexadecimal digits")
     bare = written[1:-1] if written.startswith('"') else written
@@ -175,7 +175,7 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
 
 
 def _is_general_first(text: str, attributes: list[_Attribute]) -> bool:
-    """Return whether the most general part stands first."""
+    """Return whether the most general part is the first part."""
     first, last = (attributes[number].name in _GENERAL for number in (0, -1))
     if all(one.spaced for one in attributes) or len(attributes) == 1:
         return True

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PEM, the text form of RFC 7468."""
+"""Read and write PEM, the text form of RFC 7468."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LINE = 64  # characters, RFC 7468 section 2
 
 
 def encode(label: str, data: bytes) -> bytes:
-    """``data`` between BEGIN and END lines, 64 characters a line, as OpenSSL writes it."""
+    """Return ``data`` between BEGIN and END lines, with 64 characters on each line, in OpenSSL's form."""
     text = base64.b64encode(data).decode()
     lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----\s")
-_MOST_ENDLESS = 16  # labels of blocks without an end, before the rest is taken for no PEM
+_MOST_ENDLESS = 16  # labels of blocks without an end, before the reader ignores the rest
 
 
 @dataclass(frozen=True)
 class Block:
-    """What lies between a BEGIN and its END: the label, the whole text, and what the Base64 says.
+    """Hold a block from BEGIN to END: the label, the whole text, and the data of the Base64.
 
     :param is_encrypted: by PKCS#8, or by the header lines of OpenSSL's traditional form (RFC 1421).
     """
@@ -42,14 +42,14 @@ class Block:
 
     @functools.cached_property
     def data(self) -> bytes:
-        """Empty if the Base64 is damaged. Decoded when it is asked for: a CRL may have many MiB."""
+        """Return the decoded Base64; empty if it is damaged. It is decoded only on demand: a CRL may have many MiB."""
         return _decode(self._base64)
 
 
 def blocks(text: bytes) -> Iterator[Block]:
-    """The blocks of a PEM file in order; what lies around them is ignored, as it is by OpenSSL.
+    """Yield the blocks of a PEM file in order. Text around them is ignored, as in OpenSSL.
 
-    The time it takes grows with the size only, however many blocks begin and do not end.
+    The time grows with the size of the file only. It does not grow with the number of blocks that have no end.
     """
     text = text.replace(b"\r\n", b"\n")
     position, endless = 0, set[bytes]()
@@ -68,12 +68,12 @@ def blocks(text: bytes) -> Iterator[Block]:
 
 
 def first(text: bytes, label: str) -> bytes | None:
-    """What the first block with that label holds; empty if it is damaged, None if there is none."""
+    """Return the data of the first block with a label; empty if it is damaged, None if there is no such block."""
     return next((block.data for block in blocks(text) if block.label == label), None)
 
 
 def holds_private_key(content: bytes) -> bool:
-    """Tell whether ``content`` holds a private key in PEM, of any format, even if it is truncated."""
+    """Return whether ``content`` has a private key in PEM, in any format, even if it is truncated."""
     return b"PRIVATE KEY-----" in content or b"PRIVATE KEY BLOCK-----" in content
 
 
@@ -87,4 +87,4 @@ def _decode(body: bytes) -> bytes:
     try:
         return base64.b64decode(body)
     except binascii.Error:
-        return b""  # whoever reads it finds it damaged
+        return b""  # the caller reports it as damaged

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates, read so that nothing about them can fail later.
+"""Read certificates, and check at once the parts that every use needs.
 
-cryptography reads most parts of a certificate only when it is asked for them, and then raises errors of many classes.
+cryptography reads most parts of a certificate only on access, and then raises errors of many classes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ _TIMES = ("not_valid_before", "not_valid_after")
 
 
 class CertificateError(ValueError):
-    """What is wrong with a certificate, in words that fit in brackets behind its name."""
+    """Report a fault of a certificate, in words that fit in brackets after its name."""
 
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Whatever cryptography raises as a :exc:`CertificateError`, and nothing of what it warns of.
+    """Convert each error of cryptography to a :exc:`CertificateError`, and hide its warnings.
 
-    It warns of serial numbers that are not positive, and of names of unusual length: real certificates have them.
+    cryptography warns about serial numbers that are not positive, and about names of unusual length. Real certificates
+    have both.
     """
     try:
         with warnings.catch_warnings():
@@ -42,9 +43,9 @@ def explained() -> Iterator[None]:
 
 
 def load(data: bytes) -> x509.Certificate:
-    """The first certificate in PEM, or the one in DER.
+    """Load the first certificate in PEM, or the certificate in DER.
 
-    :raises CertificateError: there is none, or it is damaged.
+    :raises CertificateError: there is no certificate, or it is damaged.
     """
     with explained():
         pem = b"-----BEGIN " in data
@@ -54,10 +55,13 @@ def load(data: bytes) -> x509.Certificate:
 
 
 def check(certificate: x509.Certificate) -> None:
-    """:raises CertificateError: a part that every use needs cannot be read. Key and extensions are left out."""
+    """Read the parts of a certificate that every use needs, without key and extensions.
+
+    :raises CertificateError: a part cannot be read.
+    """
     with explained():
         for name in _PARTS:
             getattr(certificate, name)
-        for name in _TIMES:  # cryptography 42 added the forms that know their time zone
+        for name in _TIMES:  # cryptography 42 added the properties with a time zone
             getattr(certificate, f"{name}_utc", None) or getattr(certificate, name)
         certificate.subject.rfc4514_string()

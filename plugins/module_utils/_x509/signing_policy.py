@@ -1,24 +1,24 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-r"""Signing policies: which subjects a CA may sign, in the EACL form that Globus reads.
+r"""Read and write signing policies in the EACL form of Globus. A signing policy lists the subjects that a CA may sign.
 
 A policy is ``access_id_CA X509 '<DN>'``, ``pos_rights globus CA:sign`` and ``cond_subjects globus '"<pattern>" ...'``.
-These rules were found in the source of Globus (``globus_oldgaa_utils.c``, ``oldgaa_utils.c``) and by asking Debian's
-libglobus_oldgaa; the functional tests ask it again:
+These rules are from the source of Globus (``globus_oldgaa_utils.c``, ``oldgaa_utils.c``) and from tests with Debian's
+libglobus_oldgaa. The functional tests compare with this library:
 
 - A policy consists of words, not of lines. A word that starts with ``#`` is a comment, up to the end of its line.
-- A word that starts with ``'`` goes up to the next ``'``. A backslash there takes away the meaning of the next
+- A word that starts with ``'`` ends at the next ``'``. In such a word, a backslash removes the meaning of the next
   character. So ``\'`` is a quotation mark, ``\\`` a backslash, and ``\xC3`` is ``xC3``. Globus refuses a file that ends
   with such a word, without a line break.
-- Within a pattern this holds once more, and there a backslash, ``x`` and two hexadecimal digits are one byte.
+- In a pattern, the same rule applies once more. There, a backslash, ``x`` and two hexadecimal digits are one byte.
 - If a pattern has a line break, or a backslash and ``x`` without these digits, Globus drops the whole condition, and
-  the CA may sign any subject. Such a policy is refused here.
-- Several ``pos_rights`` widen what a CA may sign. Several ``cond_subjects`` of one ``pos_rights`` have to match all.
-- A right without conditions holds for all subjects. A right with other conditions is never granted.
+  the CA may sign any subject. This module refuses such a policy.
+- Several ``pos_rights`` add up. Several ``cond_subjects`` of the same ``pos_rights`` must all match.
+- A right without conditions applies to all subjects. A right with other conditions is never granted.
 - Quotation marks of another kind around the DN of the CA are part of the DN.
 
-Java clients (CANL) read lines and no backslashes. So a policy with a quotation mark works in Globus only.
+Java clients (CANL) read lines, and do not know backslashes. So a policy with a quotation mark works in Globus only.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ _PATTERN_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 
 
 class PolicyError(ValueError):
-    """What is wrong with a policy, in words that fit behind its name."""
+    """Report a fault of a policy, in words that fit after its name."""
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def compose(dn: str, patterns: list[str]) -> str:
-    """Return the policy that lets a CA sign subjects that match one of ``patterns``.
+    """Return a policy that allows a CA to sign subjects that match one of ``patterns``.
 
-    OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1. The policy has both spellings of them.
+    OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1. The policy has both spellings.
 
     :param dn: the OpenSSL one-line DN of the CA.
-    :param patterns: DNs in any form of :mod:`one_line_dn`, with ``*`` at will.
+    :param patterns: DNs in any form of :mod:`one_line_dn`; they may have ``*``.
     :raises PolicyError: a pattern is no DN, or has a line break.
     """
     rights = f"pos_rights globus CA:sign\ncond_subjects globus {_subjects(patterns)}\n"
-    return "".join(f"access_id_CA X509 {_quoted(one)}\n{rights}" for one in one_line_dn.spellings(dn))
+    return "".join(f"access_id_CA X509 {_quoted(spelling)}\n{rights}" for spelling in one_line_dn.spellings(dn))
 
 
 def _subjects(patterns: list[str]) -> str:
@@ -78,7 +78,7 @@ def _spellings(pattern: str) -> list[str]:
         found = one_line_dn.spellings(one_line_dn.read(pattern))
     except one_line_dn.DnError as error:
         raise PolicyError(str(error)) from None
-    # Whether a slash before an asterisk belongs to a value is known only if it is written with a backslash.
+    # A slash before an asterisk surely belongs to a value only if it is written with a backslash.
     return [*found, pattern] if pattern.startswith("/") else found
 
 
@@ -96,18 +96,18 @@ def complete(policy: bytes) -> bytes:
 
 @dataclass
 class _Right:
-    """A right of a CA. :param granted: its three words. :param conditions: three words each, all of which must hold."""
+    """Hold a right of a CA. :param granted: its three words. :param conditions: three words each; all must be true."""
 
     granted: tuple[str, str, str]
     conditions: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def parse(text: str) -> dict[str, list[str]]:
-    """Return subject patterns by the DN of the CA that may sign them, as Globus reads the policy.
+    """Return the subject patterns of each CA by its DN, as Globus reads the policy.
 
     A policy for any CA has the DN ``*``. A CA without rights has no patterns.
 
-    :raises PolicyError: Globus refuses the policy, or would take any subject because of a mistake in it.
+    :raises PolicyError: Globus refuses the policy, or would accept any subject because of a mistake in it.
     """
     found: dict[str, tuple[str, list[str]]] = {}
     for dn, rights in _Reader(text).entries():
@@ -117,9 +117,9 @@ def parse(text: str) -> dict[str, list[str]]:
 
 
 def check(policy: bytes, dn: str) -> None:
-    """Check that a policy lets the CA ``dn`` sign certificates.
+    """Check that a policy allows the CA ``dn`` to sign certificates.
 
-    :raises PolicyError: it does not, or it cannot be read.
+    :raises PolicyError: the policy does not allow this, or it cannot be read.
     """
     patterns = patterns_of(parse(policy.decode(errors="replace")), dn)
     if patterns is None:
@@ -146,7 +146,7 @@ class _Reader:
         while self._word:
             dn = self._principal(_PRINCIPALS[0])
             while self._word not in _RIGHTS:
-                yield dn, []  # rights belong to the last one
+                yield dn, []  # rights belong to the last CA
                 dn = self._principal(_RIGHTS[0])
             rights = []
             while self._word and not self._word.startswith(("access_", "grantor_")):
@@ -161,7 +161,7 @@ class _Reader:
         return dn if (kind, authority) == (_PRINCIPALS[0], "X509") else f"{kind} {authority} {dn}"
 
     def _rights(self) -> list[_Right]:
-        """Read rights up to the end of the conditions behind them, which belong to the first one."""
+        """Read rights and the conditions after them. The conditions belong to the first right."""
         rights = [self._right()]
         while self._word in _RIGHTS:
             rights.append(self._right())
@@ -176,7 +176,7 @@ class _Reader:
     def _take(self, wanted: str, choice: tuple[str, ...] = ()) -> str:
         """Return the next word, and advance.
 
-        :param wanted: what messages call it. :param choice: the words it may be.
+        :param wanted: the word's name in messages. :param choice: the allowed words; empty: any word.
         """
         if not self._word:
             raise PolicyError(f"it ends before {wanted}")
@@ -202,7 +202,7 @@ class _Reader:
         return match.group()
 
     def _quoted(self, match: re.Match[str]) -> str:
-        """Return what stands between the quotation marks. Globus drops what follows them without a space."""
+        """Return the text between the quotation marks. Globus drops text that follows them without a space."""
         quoted = _QUOTED.match(self._text, match.start())
         if not quoted:
             raise PolicyError(f"line {self._line()} has a quotation mark ' that is not closed")
@@ -240,9 +240,9 @@ def _pattern(text: str) -> str:
 
 
 def patterns_of(policies: dict[str, list[str]], dn: str) -> list[str] | None:
-    """Return the patterns of the CA ``dn``, or None if it has none. Globus takes the first entry that is for the CA.
+    """Return the patterns of the CA ``dn``, or None if it has none. Globus uses the first entry for the CA.
 
-    :param policies: of :func:`parse`.
+    :param policies: the result of :func:`parse`.
     """
     for known, patterns in policies.items():
         if known == "*" or one_line_dn.is_same(known, dn):
@@ -251,11 +251,11 @@ def patterns_of(policies: dict[str, list[str]], dn: str) -> list[str] | None:
 
 
 def allows(patterns: list[str], dn: str) -> bool:
-    """Return whether Globus finds that the subject matches one of the patterns.
+    """Return whether the subject matches one of the patterns by the rules of Globus.
 
-    As in Globus, only the last ``*`` of a pattern stands for other characters, at least one of them.
+    As in Globus, only the last ``*`` of a pattern matches other characters, at least one.
     """
-    subjects = [one_line_dn.comparable(one) for one in one_line_dn.spellings(dn)]
+    subjects = [one_line_dn.comparable(spelling) for spelling in one_line_dn.spellings(dn)]
     folded = [one_line_dn.comparable(pattern) for pattern in patterns]
     return any(_matches(pattern, subject) for pattern in folded for subject in subjects)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plays in which secrets are looked for: every way to hand them over, and every way to fail with them in hand.
+"""Define the plays in which the tests search secrets: every way to pass them, and every way to fail with them.
 
-No task says ``no_log``. Secrets come from a vaulted file of variables, as users have them.
+No task sets ``no_log``. Secrets come from a vaulted file of variables, as at a site.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.grid.security.tests.functional.leaks import planted
 
 __all__ = ["SECRETS", "Case", "cases", "give", "play"]
 
-# By class, see places.py.
+# By class; see places.py.
 SECRETS = [
     "run-import",
     "run-store",
@@ -40,7 +40,7 @@ _PKCS12, _FILE_SET = "grid.security.pkcs12_pem", "grid.security.file_set"
 
 @dataclass(frozen=True)
 class Case:
-    """:param fails: what the message says, of a task that is to fail."""
+    """Hold a case. :param fails: a part of the message, if the task must fail."""
 
     name: str
     module: str
@@ -49,7 +49,7 @@ class Case:
 
 
 def give(directory: Path) -> None:
-    """The archives, variables and keys that a site has."""
+    """Make the archives, variables and keys of a site."""
     directory.mkdir()
     user, host = planted.credential("run-key"), planted.credential("host-key")
     there = planted.credential("run-nodekey")
@@ -84,7 +84,7 @@ def _pem(one: Any) -> bytes:
 
 @dataclass(frozen=True)
 class _Site:
-    """Where archives are, where credentials go, and the options that place them."""
+    """Hold the directories of archives and credentials, and the options that place them."""
 
     given: Path
     home: Path
@@ -118,7 +118,7 @@ class _Site:
 
 
 def cases(given: Path, home: Path) -> Iterator[Case]:
-    """One task each."""
+    """Return the cases that are one task."""
     site = _Site(given, home)
     yield from _that_work(site)
     yield from _with_bad_archives(site)
@@ -182,7 +182,7 @@ def _with_bad_options(site: _Site) -> Iterator[Case]:
 
 
 def play(given: Path, home: Path, **more: Any) -> dict[str, Any]:
-    """All cases as tasks that go on after a failure, and then what a site does with results."""
+    """Return all cases as tasks that continue after a failure, and then tasks that use the results."""
     todo = list(cases(given, home))
     names = [f"result_{number}" for number in range(len(todo))]
     tasks = [
@@ -211,7 +211,7 @@ def _expectations(names: list[str], todo: list[Case]) -> Iterator[str]:
 
 
 def _roles(given: Path, home: Path) -> Iterator[dict[str, Any]]:
-    """The same by roles, and what their argument specs say to a mistake that quotes a secret."""
+    """Return the cases as roles, with mistakes for which the argument specs' messages could quote a secret."""
     here = {"passphrase": "{{ run_import }}", "privatekey_passphrase": "{{ run_store }}", "kdf_iterations": 1000}
     users = [{**here, "src": str(given / "alice.p12"), "directory": str(home / "by-role")}]
     host = {"host_credential_src": str(given / "host.p12"), "host_credential_passphrase": "{{ run_hostimport }}"}

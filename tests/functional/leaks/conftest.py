@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A site in which every trace is kept: the journal's socket, a directory that other users may pass through."""
+"""Set up a site that keeps every trace: a socket for the journal, a directory that other users may enter."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from ansible_collections.grid.security.tests.functional.leaks import cases, trac
 
 @pytest.fixture(name="journal")
 def _journal() -> Iterator[list[bytes] | None]:
-    """What modules say to syslog in this test; None, and a warning, where that cannot be had.
+    """Return the messages of modules to syslog; None, and a warning, if they cannot be read.
 
-    There is one socket for it on a machine, so tests that run at the same time wait for one another.
+    A machine has only one socket for them, so tests that run at the same time wait for each other.
     """
-    path = Path("/dev/log").resolve()  # where systemd is installed and does not run, a link to nothing
+    path = Path("/dev/log").resolve()  # a dangling link if systemd is installed and does not run
     with open(__file__, "rb") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if os.geteuid() != 0 or path.exists():
@@ -67,7 +67,7 @@ def _collect(server: socket.socket, messages: list[bytes], done: threading.Event
 
 @pytest.fixture(name="site")
 def _site(site: Any) -> Iterator[Any]:
-    """With what :mod:`cases` need in ``given``, and runs traced."""
+    """Return a site with the inputs of :mod:`cases` in ``given``, and with traced runs."""
     root = Path(tempfile.mkdtemp(prefix="grid-security-leaks-", dir="/var/tmp"))
     root.chmod(0o755)
     try:

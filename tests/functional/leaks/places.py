@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a run may leave something, and what may be where.
+"""Search all places in which a run may leave a secret, and define which secrets are allowed where.
 
 A secret's class is the first part of its name:
 
-- ``run``: passphrases and keys that are needed on the controller only. They may be nowhere.
-- ``node``: passphrases for archives that lie on the node. They travel in the module's arguments.
-- ``host``: private keys that are to be stored unencrypted, and other secret contents. They travel in the module's
-  arguments, and lie where the task wants them.
-- ``stored``: the encrypted private key, as it is stored. Also in the memo of the run, in the controller's private
+- ``run``: passphrases and keys that only the controller needs. They are allowed nowhere.
+- ``node``: passphrases of archives on the node. They are sent in the module's arguments.
+- ``host``: private keys that are stored unencrypted, and other secret contents. They are sent in the module's
+  arguments, and are at the path that the task names.
+- ``stored``: the encrypted private key, as it is stored. It is also in the run cache, in the controller's private
   temporary directory.
-- ``home``: private keys that lay in the way before the run. They stay where they lie, and in backups of these files.
+- ``home``: private keys that were at a path before the run. They stay there, and in backups of these files.
 
-Without pipelining, ansible itself writes a module's arguments to a file, first on the controller, then on the node;
-both are private and removed after the task.
+Without pipelining, Ansible itself writes a module's arguments to a file, first on the controller, then on the node.
+Both files are private, and are removed after the task.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PAYLOAD = f"written/.*/({_ON_CONTROLLER}|{_ON_NODE})"
 _STORED = r"(written|left)/.*/home[^/]*/(.*/)?(userkey\.pem|hostkey\.pem|token|\.grid-security-[0-9a-f]*\.tmp)"
 _BACKUP = rf"{_STORED}[0-9.@:~-]*"
 _MEMO = r"written/.*/controller-tmp/ansible-local-[^/]*/grid\.security/[0-9a-f]{64}"
-# A private key for the check of a pair: a file in memory is no more exposed than the memory of the process.
+# The check of a pair has a private key in a file in memory. It is as safe as the memory of the process.
 _MEMORY = "written/memfd:pair"
 _IN_THE_WAY = r"left/.*/home/(user\d|etc)/(usercert\.pem|hostkey\.pem|note)[0-9.@:~-]*"
 _ALLOWED = {
@@ -45,9 +45,9 @@ _ALLOWED = {
 
 
 def gather(site: Any, output: bytes, journal: list[bytes] | None, trace: Trace) -> dict[str, bytes]:
-    """Everything that a run said, wrote, executed and left, by place.
+    """Hold everything that a run printed, wrote, executed and left, by place.
 
-    :param journal: None where it cannot be had.
+    :param journal: None if it cannot be read.
     """
     found = {
         "output": output,
@@ -64,7 +64,7 @@ def gather(site: Any, output: bytes, journal: list[bytes] | None, trace: Trace) 
 
 
 def leaks(found: dict[str, bytes], needles: Needles, pipelining: bool) -> list[str]:
-    """Which secret is where it may not be."""
+    """Return each secret in a place where it is not allowed."""
     seen = {data: needles.found_in(data) for data in set(found.values())}  # a payload is written three times
     return sorted(
         f"{name} in {place}"
@@ -82,7 +82,7 @@ def _is_allowed(name: str, place: str, pipelining: bool) -> bool:
 
 
 def counted(found: dict[str, bytes]) -> dict[str, int]:
-    """How many places of each kind were searched."""
+    """Return the number of searched places of each kind."""
     counts: dict[str, int] = {}
     for place in found:
         kind = place.partition("/")[0]

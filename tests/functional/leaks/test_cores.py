@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes with secrets in memory crash in the midst of their work, on machines where core dumps are wanted."""
+"""Crash processes with secrets in memory during their work, on machines with core dumps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can say whe
 
 @pytest.fixture(name="cores")
 def _cores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the core dumps of all processes go, of any size."""
+    """Return the directory for core dumps of all processes, of any size."""
     before, limit = _PATTERN.read_text(encoding="ascii"), resource.getrlimit(resource.RLIMIT_CORE)
     directory = tmp_path_factory.mktemp("cores")
     resource.setrlimit(resource.RLIMIT_CORE, _UNLIMITED)
@@ -38,7 +38,7 @@ def _cores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def holding(cores: Path, *names: str) -> list[str]:
-    """The core dumps in which a secret is."""
+    """Return the core dumps with a secret."""
     needles = planted.Needles(names)
     return [path.name for path in cores.iterdir() if needles.found_in(path.read_bytes())]
 
@@ -52,7 +52,7 @@ def test_the_search_would_find_one(cores: Path) -> None:
 
 HOST = {"src": "given/host.p12", "passphrase": "{{ run_hostimport }}", "encrypt_privatekey": False}
 NODE = {"src": "{site}/given/node.p12", "passphrase": "{{ node_import }}", "privatekey_passphrase": "{{ node_store }}"}
-# Options of a task, and the system call at which strace has a process crash.
+# Options of a task, and the system call at which strace crashes a process.
 MOMENTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "ansible's worker": (HOST, ["-P", "{site}/given/host.p12", "-e", "inject=close:signal=SEGV"]),
     "module as root": (HOST, ["-e", "inject=fsync:signal=SEGV"]),

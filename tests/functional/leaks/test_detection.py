@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The search itself: whatever is leaked on purpose, wherever and in whatever form, is found."""
+"""Test the search: it finds each planted leak, in every place and form."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_lines_of_an_encrypted_key_are_found() -> None:
 
 
 def leaking(root: str) -> dict[str, tuple[dict[str, Any], set[str]]]:
-    """Tasks that leak, by what they leak, and the places where that must be found."""
+    """Return tasks that leak, by the leaked secret, and the places in which the search must find it."""
     said = {"output", "left/ansible.log", "written/ansible.log"}
     debug = {"ansible.builtin.debug": {"msg": "{{ secret }}"}}
     fact = {"ansible.builtin.set_fact": {"kept": "{{ secret }}", "cacheable": True}}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private keys that lie where a run looks: beside a user's certificate, and in directories that were given by mistake.
+"""Place private keys in files that a run reads: with a user's certificate, and in wrong directories.
 
-Over SSH ansible prints all that a module answers, from ``-vvv`` on.
+Over SSH, Ansible prints the whole answer of a module, from ``-vvv`` on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.grid.security.tests.support import pki
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root works for other users")
 
-# Runs the command here that it is to run there, which is all that ansible can tell.
+# Run the command here. Ansible sees no difference to a run on another machine.
 SSH = """#!/bin/sh
 for command; do :; done
 exec /bin/sh -c "$command"
@@ -28,7 +28,7 @@ NAME = "home-key"
 
 
 def prepare(root: Path) -> None:
-    """Homes of somebody else with all in one file, and files of root that hold the same key."""
+    """Make homes of another account with key and certificate in one file, and files of root with the same key."""
     key = planted.credential(NAME).key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     der = planted.credential(NAME).key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     certificate = planted.credential(NAME).pem

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planted passphrases and keys are looked for wherever a run may leave something, for a moment or for good."""
+"""Search planted passphrases and keys in all places of a run, also in places that exist for a moment only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from ansible_collections.grid.security.tests.functional.leaks import cases, places, planted, traces
 
 SOMEBODY = "nobody"
-PYTHON = "/usr/bin/python3"  # what everybody may run: the virtual environment may lie on root's Python
+PYTHON = "/usr/bin/python3"  # executable for everybody: the virtual environment may use a Python of root
 
 
 def settings(root: Path, pipelining: bool) -> dict[str, str]:
-    """The environment of a run that keeps everything ansible can keep."""
+    """Return the environment of a run that keeps everything that Ansible can keep."""
     return {
         "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
         "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(root / "facts"),
@@ -31,7 +31,7 @@ def settings(root: Path, pipelining: bool) -> dict[str, str]:
 
 
 def needles(root: Path) -> planted.Needles:
-    """The planted secrets, and the lines of the keys that were stored encrypted."""
+    """Return the planted secrets, and the lines of the encrypted stored keys."""
     sought = planted.Needles(cases.SECRETS)
     for path in root.glob("home/**/userkey.pem"):
         sought.add_lines("stored-key", path.read_bytes())
@@ -60,7 +60,7 @@ def test_nothing_secret_is_left_anywhere(site: Any, journal: list[bytes] | None,
     assert journal is None or b"grid.security.pkcs12_pem: Invoked" in found["journal"]
     sought = needles(site.root)
     assert places.leaks(found, sought, pipelining) == []
-    # What is allowed is there, so the search does see it.
+    # Allowed secrets are found, so the search works.
     seen = {name for data in found.values() for name in sought.found_in(data)}
     assert "stored-key" in seen or mode == "check"
     assert {"host-key", "host-token"} <= seen or mode == "check"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run and all its children write to disk, execute, and hand over as environment: seen by strace.
+"""Record with strace what a run and its children write to disk, execute, and pass as environment.
 
-Files may be there for a moment only; their bytes pass through a system call all the same.
+A file may exist for a moment only. Its bytes still pass through a system call.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _COPIES = {"sendfile": (1, 0), "copy_file_range": (0, 1)}  # which descriptor is
 
 
 def command(path: Path) -> list[str]:
-    """What to put before a command to have it traced; strings in full and in hexadecimal digits."""
+    """Return the words before a command that trace it, with full strings in hexadecimal digits."""
     options = ["-f", "-qq", "-y", "-v", "-xx", "-s", "100000000", "--seccomp-bpf", "-e", "signal=none"]
     return ["strace", *options, "-e", f"trace={_CALLS}", "-o", str(path)]
 
 
 @dataclass
 class Trace:
-    """:param written: bytes by the file that they were written to. :param names: of files made.
+    """Hold a trace. :param written: the written bytes by file. :param names: the names of new files.
 
     :param arguments: of all programs executed. :param environment: of all programs executed.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m cluster COMMAND [NODE…]``, in ``tests/support``; asks sudo for root's rights where it needs them."""
+"""Run ``python -m cluster COMMAND [NODE…]`` in ``tests/support``. Use sudo if root's rights are needed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from .plan import ROOT, STATE, Node, Plan, read
 
 _MACHINE = Path("/run/grid-security-cluster")
 _OWNER = _MACHINE / "owner"
-_SOCKETS = _MACHINE / "ssh"  # where inventory and molecule's configuration let ssh keep connections open
+_SOCKETS = (
+    _MACHINE / "ssh"
+)  # the directory in which ssh keeps connections open, by the inventory and molecule's configuration
 _BOOT_LIMIT = 120.0  # seconds; a second or two is usual
 
 
 def create(plan: Plan, selected: list[Node]) -> list[str]:
-    """Build images and boot nodes, as far as that is not done; return when they are ready for use."""
+    """Build missing images, and boot missing nodes. Return when the nodes are ready for use."""
     _claim()
-    groups.kill("create")  # what a run that was killed may still be doing
+    groups.kill("create")  # processes of a killed run
     groups.enter("create")
     said = images.build(node.image for node in selected)
     access.create(plan)
@@ -39,7 +41,7 @@ def create(plan: Plan, selected: list[Node]) -> list[str]:
 
 
 def destroy(plan: Plan, selected: list[Node]) -> list[str]:
-    """Remove the nodes; with the last of them all that ``create`` made, but for complete images."""
+    """Remove nodes. With the last node, remove everything that ``create`` made, except complete images."""
     _refuse_others()
     groups.kill("create")
     said = [f"{node.name}: removed" for node in selected if nodes.stop(node)]
@@ -52,19 +54,19 @@ def destroy(plan: Plan, selected: list[Node]) -> list[str]:
     said += [f"{path}: removed" for path in images.prune(node.image for node in plan.nodes)]
     said += [f"{path}: removed" for path in (STATE, _MACHINE) if path.exists()]
     shutil.rmtree(STATE, ignore_errors=True)
-    shutil.rmtree(_MACHINE, ignore_errors=True)  # last: until then it says whose the rest is
+    shutil.rmtree(_MACHINE, ignore_errors=True)  # last, because it names the owner of all other files
     return said
 
 
 def disconnect(_plan: Plan, selected: list[Node]) -> list[str]:
-    """Pull the nodes' network cables: they run on, and nobody reaches them until ``create`` plugs them in again."""
+    """Disconnect nodes from the network. They keep running. ``create`` connects them again."""
     for node in selected:
         network.unplug(node.name)
     return [f"{node.name}: disconnected" for node in selected]
 
 
 def status(_plan: Plan, selected: list[Node]) -> list[str]:
-    """One line for each node."""
+    """Print one line for each node."""
     states = {True: "running", False: "absent"}
     return [f"{n.name}\t{n.address}\t{n.image.release}\t{states[groups.is_running(n.name)]}" for n in selected]
 
@@ -78,7 +80,7 @@ _COMMANDS: dict[str, Callable[[Plan, list[Node]], list[str]]] = {
 
 
 def main(arguments: list[str]) -> None:
-    os.umask(0o022)  # much of what is made here is a node's, and others read it there
+    os.umask(0o022)  # most files belong to a node, where other accounts read them
     parser = argparse.ArgumentParser(prog="cluster", description="Real Debian nodes for the scenarios in molecule/.")
     parser.add_argument("command", choices=_COMMANDS, help="what to do")
     parser.add_argument("nodes", nargs="*", metavar="NODE", help="with these nodes only")
@@ -104,12 +106,12 @@ def _anything() -> bool:
 
 def _become_root(arguments: list[str]) -> None:
     if os.geteuid() != 0:
-        # Without compiled files, which would be root's in the user's clone.
+        # Without compiled files, which would belong to root in the user's clone.
         os.execvp("sudo", ["sudo", sys.executable, "-B", "-m", "cluster", *arguments])
 
 
 def _alone() -> socket.socket:
-    """A name in the kernel that only one process can hold, and that goes with it, however it ends."""
+    """Hold a name in the kernel that only one process can hold. The kernel releases it when the process ends."""
     lock = socket.socket(socket.AF_UNIX)
     try:
         lock.bind("\0grid-security-cluster")
@@ -119,7 +121,7 @@ def _alone() -> socket.socket:
 
 
 def _claim() -> None:
-    """Say whose cluster it is before there is anything of it."""
+    """Write the owner of the cluster before anything else exists."""
     _refuse_others()
     _SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = _OWNER.with_suffix(".partial")
@@ -130,7 +132,7 @@ def _claim() -> None:
 
 
 def _refuse_others() -> None:
-    """Two clones would have the same addresses, so there is one cluster at a time."""
+    """Check that no other clone has a cluster. Two clones would have the same addresses."""
     owner = Path(_OWNER.read_text()) if _OWNER.exists() else ROOT
     if owner != ROOT and owner.is_dir() and groups.exists():
         raise ClusterError(

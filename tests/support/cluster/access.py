@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How this machine's users reach the nodes: SSH as ``admin`` with a key that lives as long as the cluster.
+"""Set up SSH to the nodes as ``admin``, with a key that exists as long as the cluster.
 
-``ssh -F build/cluster/ssh_config wn1`` is all that is needed; ansible and testinfra use the same file. The nodes' host
-keys are made here and known beforehand, so that nothing has to be trusted on first use.
+Users run ``ssh -F build/cluster/ssh_config wn1``. Ansible and testinfra use the same file. The nodes' host
+keys are made here, so that ssh knows them before the first connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KNOWN_HOSTS = STATE / "known_hosts"
 
 
 def create(plan: Plan) -> None:
-    """Make what is missing of key, host keys and configuration."""
+    """Make the key, the host keys and the configuration, if they are missing."""
     _make_key(_KEY, "admin")
     own(_KEY.parent, _KEY, public_key())
     host_keys = {node: host_key(node).with_suffix(".pub").read_text() for node in plan.nodes}
@@ -31,24 +31,24 @@ def create(plan: Plan) -> None:
 
 
 def public_key() -> Path:
-    """What the nodes accept."""
+    """Return the public key that the nodes accept."""
     return _KEY.with_suffix(".pub")
 
 
 def host_key(node: Node) -> Path:
-    """The node's private host key, made if there is none; the public one is beside it."""
+    """Return the path of the node's private host key. Make the key if it is missing. The public key is beside it."""
     path = STATE / node.name / "host_key/id"
     _make_key(path, node.name)
     return path
 
 
 def command(node: Node, *words: str) -> list[str]:
-    """The command that runs ``words`` on the node over a connection of its own."""
+    """Return the command that runs ``words`` on the node over a new connection."""
     return ["ssh", "-F", str(CONFIG), "-o", "ControlPath=none", "-o", "ConnectTimeout=2", node.name, *words]
 
 
 def close_connections(sockets: Iterable[Path]) -> None:
-    """End the processes that hold connections open for later runs; a socket without one is just left over."""
+    """End the processes that keep connections open for later runs. Ignore sockets without a process."""
     for socket in sockets:
         subprocess.run(
             ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"],
@@ -58,7 +58,7 @@ def close_connections(sockets: Iterable[Path]) -> None:
 
 
 def own(*paths: Path) -> None:
-    """Give what root made to the user whose clone this is."""
+    """Change the owner of root's files to the user who owns this clone."""
     user = ROOT.stat()
     for path in paths:
         os.chown(path, user.st_uid, user.st_gid)
@@ -78,7 +78,7 @@ def _config(plan: Plan) -> str:
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
         "BatchMode": "yes",
-        # A node that is disconnected or was destroyed must not be waited for.
+        # Do not wait for nodes that are disconnected or destroyed.
         "ConnectTimeout": "5",
         "ServerAliveInterval": "2",
         "ServerAliveCountMax": "3",
@@ -91,7 +91,7 @@ def _quoted(path: Path) -> str:
 
 
 def _make_key(path: Path, comment: str) -> None:
-    """A key pair, complete or not at all: the directory with both files gets its name last."""
+    """Make a complete key pair: the directory with both files gets its name at the end."""
     if path.exists():
         return
     partial = path.parent.with_name(path.parent.name + ".partial")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person is told when something cannot be done."""
+"""Define the error with a message for users."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ __all__ = ["ClusterError"]
 
 
 class ClusterError(Exception):
-    """A message that names the thing, the cause and the remedy."""
+    """Report an error in a message that names the thing, the cause and the remedy."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Control groups: which processes are the cluster's, without a list that could be out of date.
+"""Find the cluster's processes by control groups, without a list that could be out of date.
 
-A process is in the group from its first instant, since its parent is, and does not leave it by forking. So whatever
-moment a run is killed at, its processes are found, and the kernel kills them all at once.
+A process is in the group of its parent from its start, and a fork does not leave the group. So the processes of a
+killed run can always be found, and the kernel kills all of them at once.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ _LIMIT = 20.0  # seconds; killing takes milliseconds
 
 
 def members_file(part: str) -> Path:
-    """The file that takes a process into the group of this part, which is made if there is none."""
+    """Return the file that moves a process to the group of a part. Make the group if it is missing."""
     group = _group(part)
     group.mkdir(parents=True, exist_ok=True)
     return group / "cgroup.procs"
 
 
 def enter(part: str) -> None:
-    """Take this process, and all that it starts, into the group of this part."""
+    """Move this process, with its later children, to the group of a part."""
     members_file(part).write_text(str(os.getpid()))
 
 
 def exists() -> bool:
-    """Whether there is anything of a cluster, running or not."""
+    """Return whether a group of a cluster exists, with or without processes."""
     return any((mount / _NAME).is_dir() for mount in _mounts())
 
 
 def is_running(part: str) -> bool:
-    """Whether the part has a process."""
+    """Return whether the part has a process."""
     events = _group(part) / "cgroup.events"
     return events.exists() and "populated 1" in events.read_text()
 
 
 def kill(part: str = "") -> None:
-    """Kill every process of the part, or of the whole cluster, and wait until there is none.
+    """Kill each process of the part, or of the whole cluster, and wait for their end.
 
-    :raises ClusterError: if some do not die.
+    :raises ClusterError: a process does not end.
     """
     if not is_running(part):
         return
@@ -58,7 +58,7 @@ def kill(part: str = "") -> None:
 
 
 def remove(part: str = "") -> None:
-    """Remove the groups of the part, or of the whole cluster, which has no process any more."""
+    """Remove the groups of the part, or of the whole cluster. They must have no processes."""
     for mount in _mounts():
         for directory, _parts, _files in os.walk(mount / _NAME / part, topdown=False):
             os.rmdir(directory)
@@ -69,7 +69,7 @@ def _group(part: str) -> Path:
 
 
 def _mounts(kind: str = "cgroup") -> list[Path]:
-    """Where control groups are mounted; nspawn makes its groups in the old hierarchy too, where there is one."""
+    """Return the mount points of control groups. nspawn also makes its groups in the old hierarchy, if it exists."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     found = [Path(words[1]) for words in mounts if words[2].startswith(kind)]
     if not found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One directory tree for each release, built once and kept in ``build/images``; nodes never write to it."""
+"""Build a directory tree for each release once, in ``build/images``. Nodes never write to it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _PARTIAL = ".partial"
 
 
 def path(image: Image) -> Path:
-    """Where the image is, or will be: its name changes with the packages and with how it is built."""
+    """Return the path of an image. The name changes with the packages and with the build script."""
     recipe = [image.release, *image.packages, _CUSTOMIZE.read_text(), Path(__file__).read_text()]
     digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
     return _IMAGES / f"{image.release}-{digest[:16]}"
 
 
 def build(images: Iterable[Image]) -> list[str]:
-    """Build those that are missing, as many at a time as there are processors, and say what was done.
+    """Build missing images, one on each processor at the same time. Return the names of the new images.
 
-    :raises ClusterError: with the end of the log if one cannot be built.
+    :raises ClusterError: an image cannot be built. The message has the end of the log.
     """
     missing = [image for image in set(images) if not path(image).is_dir()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -43,12 +43,12 @@ def build(images: Iterable[Image]) -> list[str]:
 
 
 def incomplete() -> list[Path]:
-    """What a run that was killed left behind."""
+    """Return incomplete images of killed runs."""
     return sorted(_IMAGES.glob(f"*{_PARTIAL}"))
 
 
 def prune(images: Iterable[Image]) -> list[Path]:
-    """Remove what is incomplete and what is none of the images (nothing may run from it), and return what that was."""
+    """Remove incomplete and outdated images, and return them. No process may run from these images."""
     wanted = {path(image) for image in images}
     removed = [one for one in sorted(_IMAGES.glob("*")) if one not in wanted]
     for one in removed:
@@ -82,7 +82,7 @@ def _build(image: Image) -> str:
 
 def _command(image: Image, target: Path) -> list[str]:
     return [
-        # As root, it mounts /proc and /sys in the image where all can see them, and stay if it is killed.
+        # As root, mmdebstrap mounts /proc and /sys in the image. All processes see them, and they stay after a kill.
         *("unshare", "--mount", "--propagation", "private"),
         "mmdebstrap",
         "--mode=root",
@@ -101,5 +101,5 @@ def _command(image: Image, target: Path) -> list[str]:
 
 
 def _remove(tree: Path) -> None:
-    # Should anything ever be mounted below, it is not ours to empty.
+    # Do not empty other file systems that are mounted below.
     subprocess.run(["rm", "-rf", "--one-file-system", "--", tree], check=True)

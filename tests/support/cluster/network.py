@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bridge that nodes are plugged into; this machine has an address on it, and nothing is forwarded."""
+"""Connect the nodes by a bridge. This machine has an address on the bridge, and forwards nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .errors import ClusterError
 __all__ = ["BRIDGE", "create", "exists", "plug", "remove", "unplug"]
 
 BRIDGE = "gs-cluster"
-_LINKS = "vb-gs-"  # nspawn's prefix, and the nodes'
+_LINKS = "vb-gs-"  # nspawn's prefix, and the prefix of the nodes
 
 
 def create(controller: ipaddress.IPv4Interface) -> bool:
-    """Make the bridge with this machine's address; return whether that was necessary.
+    """Make the bridge with this machine's address. Return whether it was missing.
 
-    :raises ClusterError: if another interface has addresses of the same network.
+    :raises ClusterError: another interface has addresses of the same network.
     """
     interfaces = {one["ifname"]: one["addr_info"] for one in _show("-4", "address", "show")}
     if str(controller) in _addresses(interfaces.pop(BRIDGE, [])):
@@ -35,18 +35,18 @@ def create(controller: ipaddress.IPv4Interface) -> bool:
 
 
 def exists() -> bool:
-    """Whether there is a bridge or a link of a cluster."""
+    """Return whether there is a bridge or a link of a cluster."""
     return bool(_links())
 
 
 def remove() -> list[str]:
-    """Remove the bridge and what is left of its links, and return what that was.
+    """Remove the bridge and its remaining links, and return their names.
 
-    :raises ClusterError: if that cannot be done.
+    :raises ClusterError: an interface cannot be removed.
     """
     found = _links()
     for name in found:
-        # A node's link goes with the node, a little after its last process.
+        # The kernel removes a node's link a little after the node's last process.
         subprocess.run(["ip", "link", "delete", name], stderr=subprocess.DEVNULL, check=False)
     if _links():
         raise ClusterError(f"cannot remove the links {', '.join(_links())}.")
@@ -54,16 +54,16 @@ def remove() -> list[str]:
 
 
 def plug(node: str) -> bool:
-    """Plug the node's cable into the bridge; return whether that was necessary."""
+    """Connect the node to the bridge. Return whether it was disconnected."""
     found = [one.get("master") for one in _show("link", "show") if one["ifname"] == _LINKS + node]
-    if found in ([], [BRIDGE]):  # without a link it is about to boot again, and will have one then
+    if found in ([], [BRIDGE]):  # a node without a link is about to boot again, and will have a link then
         return False
     _ip("link", "set", _LINKS + node, "master", BRIDGE)
     return True
 
 
 def unplug(node: str) -> None:
-    """Pull the node's cable out of the bridge; the node sees no difference, but nobody answers."""
+    """Disconnect the node from the bridge. The node's interface stays up, but nobody answers."""
     _ip("link", "set", _LINKS + node, "nomaster")
 
 

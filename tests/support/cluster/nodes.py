@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One node: what is its own in the image that it shares, its start, and its end."""
+"""Start and end a node, and make the layer above the image with the node's own files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOG_LINES = 40
 
 
 def start(node: Node, plan: Plan) -> bool:
-    """Boot the node unless it runs as planned; return whether that was necessary."""
+    """Boot the node unless it runs as planned. Return whether it was booted."""
     wanted = json.dumps([images.path(node.image).name, _files(node, plan)])
     made_for = _directory(node) / "made_for"
     if groups.is_running(node.name):
@@ -38,7 +38,7 @@ def start(node: Node, plan: Plan) -> bool:
 def wait(node: Node, seconds: float, all_services: bool) -> None:
     """Wait until the node has booted and an administrator can work there.
 
-    :param all_services: whether a service that failed is an error.
+    :param all_services: whether a failed service is an error.
     :raises ClusterError: after ``seconds``, or for a service, with the end of the node's console.
     """
     deadline = time.monotonic() + seconds
@@ -55,7 +55,7 @@ def wait(node: Node, seconds: float, all_services: bool) -> None:
 
 
 def stop(node: Node) -> bool:
-    """End the node at once, as if its power failed, and forget it; return whether there was one."""
+    """End the node at once, like a power failure, and remove its files. Return whether there was a node."""
     existed = groups.is_running(node.name) or _directory(node).exists()
     _halt(node)
     shutil.rmtree(_directory(node), ignore_errors=True)
@@ -89,7 +89,7 @@ def _boot(node: Node) -> None:
 
 
 def _state(node: Node, deadline: float) -> str:
-    """What systemd there says once it has booted, or what SSH says when it cannot ask."""
+    """Return the state that systemd of the node reports after the boot, or the error of SSH."""
     script = "sudo systemctl is-system-running --wait || systemctl --failed --no-legend --plain"
     left = max(1.0, deadline - time.monotonic())
     try:
@@ -100,7 +100,7 @@ def _state(node: Node, deadline: float) -> str:
 
 
 def _make_seed(node: Node, plan: Plan) -> None:
-    """The layer above the image that makes the node what it is."""
+    """Make the layer above the image with the node's own files."""
     seed = _directory(node) / "seed"
     shutil.rmtree(seed, ignore_errors=True)
     for name, text in _files(node, plan).items():
@@ -116,7 +116,7 @@ def _make_seed(node: Node, plan: Plan) -> None:
 
 
 def _files(node: Node, plan: Plan) -> dict[str, str]:
-    # Without an address of link-local kind there is nothing to wait for.
+    # Without link-local addresses, networkd has nothing to wait for.
     address = f"{node.address}/{plan.controller.network.prefixlen}"
     return {
         "etc/hostname": f"{node.name}\n",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What there should be: the nodes, their addresses and their software, as the inventory says."""
+"""Read the plan of the cluster from the inventory: the nodes, their addresses and their software."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_NAME = 15 - len("vb-gs-")  # linux/if.h, IFNAMSIZ: the node's name is p
 
 @dataclass(frozen=True)
 class Image:
-    """A release of Debian and what is installed beyond the minimum."""
+    """Hold a release of Debian and its additional packages."""
 
     release: str
     packages: tuple[str, ...]
@@ -33,7 +33,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster."""
+    """Hold a machine of the cluster."""
 
     name: str
     address: ipaddress.IPv4Address
@@ -42,9 +42,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """All nodes, and the network they are in.
+    """Hold all nodes, and their network.
 
-    :param controller: this machine's address there, with the network's prefix.
+    :param controller: this machine's address in the network, with the prefix.
     """
 
     nodes: tuple[Node, ...]
@@ -52,9 +52,9 @@ class Plan:
     domain: str
 
     def select(self, names: list[str]) -> list[Node]:
-        """The nodes called so, or all of them without names.
+        """Return the nodes with these names, or all nodes without names.
 
-        :raises ClusterError: if a name is none of theirs.
+        :raises ClusterError: no node has a name.
         """
         unknown = set(names) - {node.name for node in self.nodes}
         if unknown:
@@ -63,9 +63,9 @@ class Plan:
 
 
 def read(path: Path = INVENTORY) -> Plan:
-    """The plan in an inventory.
+    """Read the plan in an inventory.
 
-    :raises ClusterError: if a name or an address cannot be used.
+    :raises ClusterError: a name or an address cannot be used.
     """
     everything = yaml.safe_load(path.read_text(encoding="utf-8"))["all"]
     settings = everything["vars"]

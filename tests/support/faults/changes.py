@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of a node that are interrupted: what was there before, what is there after, and what may never be seen."""
+"""Define changes of a node for interruptions: the state before, the state after, and states that must never occur."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _HASH_LINK = re.compile(r"(.*/)?([0-9a-f]{8})\.\d")
 
 @dataclass
 class Change:
-    """One call of the engine that leads a directory from one state to another.
+    """Hold a call of the engine that changes a directory from one state to another.
 
-    :param root: the directory. :param request: the call. :param comparison: the one before it, if there was one.
+    :param root: the directory. :param request: the call. :param comparison: the call before it, if there was one.
     :param talk: runs the exchange that the call is part of.
-    :param back: runs one that leads to the state before, if there is one.
-    :param pair: certificate and key, by path below the root. :param rule: what else has to hold.
+    :param back: runs an exchange that restores the state before, if there is one.
+    :param pair: certificate and key, by path below the root. :param rule: returns further problems.
     """
 
     engine: Engine
@@ -59,22 +59,22 @@ class Change:
         restore(self.root, self.before)
 
     def run(self, *injections: str, **how: Any) -> tuple[dict[str, Any], list[Call]]:
-        """The call from the state before, with faults; its answer and the system calls made."""
+        """Make the call in the state before, with faults. Return its answer and the system calls."""
         self.reset()
         return self.engine.trace(self.request.sets, self.request.contents, *injections, **how)
 
     def compare(self, *injections: str) -> tuple[dict[str, Any], list[Call]]:
-        """The comparison, in the same way."""
+        """Make the comparison in the same way."""
         assert self.comparison
         self.reset()
         return self.engine.trace(self.comparison.sets, self.comparison.contents, *injections)
 
     def concerns(self, call: Call) -> bool:
-        """Whether the call is about the directory or something in it."""
+        """Return whether the call is about the directory or something in it."""
         return any(Path(path).is_relative_to(self.root) for path in call.paths)
 
     def wrong(self, tree: Tree) -> Iterator[str]:
-        """What is there though it must not be, whatever happened."""
+        """Yield states that must never occur."""
         for name in sorted({*tree, *self.before, *self.after}):
             item, old, new = tree.get(name), self.before.get(name), self.after.get(name)
             if item and is_leftover(os.path.basename(name)):
@@ -98,27 +98,27 @@ class Change:
             yield f"{name} is no backup of {old} but {item}"
 
     def halves(self, tree: Tree) -> list[bool]:
-        """For certificate and key, where they differ, whether the new one is in place."""
+        """Return, for certificate and key, whether the new file is in place, if old and new differ."""
         changed = [name for name in self.pair if _bytes(self.before, name) != _bytes(self.after, name)]
         return [_bytes(tree, name) == _bytes(self.after, name) for name in changed]
 
     def is_mixed(self, tree: Tree) -> bool:
-        """Whether certificate and key do not belong together."""
+        """Return whether certificate and key do not match."""
         return len(set(self.halves(tree))) > 1
 
     def finish(self) -> Iterator[str]:
-        """The next run; what is wrong with the result."""
+        """Make the next run, and yield the problems of its result."""
         yield from _failures(self.talk(self.engine.send))
         yield from self.differs_from(self.after)
 
     def go_back(self) -> Iterator[str]:
-        """A next run that wants what was there before."""
+        """Make a next run that restores the state before, and yield the problems."""
         assert self.back
         yield from _failures(self.back(self.engine.send))
         yield from self.differs_from(self.before)
 
     def differs_from(self, wanted: Tree, but: Collection[str] = ()) -> Iterator[str]:
-        """What distinguishes the directory from the state before or after. :param but: names that do not matter."""
+        """Yield the differences between the directory and a state. :param but: names to ignore."""
         tree = _with_backups({name: item for name, item in snapshot(self.root).items() if name not in but})
         if tree != _with_backups(wanted):
             extra, missing = sorted({*tree} - {*wanted}), sorted({*wanted} - {*tree})
@@ -127,7 +127,7 @@ class Change:
 
 
 def _failures(result: Any) -> list[str]:
-    """The messages of what failed, in the result of a conversation or of many."""
+    """Return the messages of failures in the result of an exchange, or of many exchanges."""
     results = [result] if isinstance(result, dict) else result
     return [f"the next run failed: {one['msg']}" for one in results if one.get("failed")]
 
@@ -137,12 +137,12 @@ def _bytes(tree: Tree, name: str) -> bytes | None:
 
 
 def _narrowed(old: Item, new: Item) -> Item:
-    """The old bytes with no more than the new mode, as a backup has them while it is made."""
+    """Return the old bytes with the new mode at most, like a backup that is being made."""
     return old._replace(mode=old.mode & new.mode)
 
 
 def _with_backups(tree: Tree) -> Tree:
-    """Backups under names that do not tell when they were made; a second one of the same file stands out."""
+    """Rename backups to names without their time. A second backup of the same file gets another name."""
     known: Tree = {}
     for name, item in tree.items():
         plain = _BACKUP.sub("~", name)
@@ -159,7 +159,7 @@ def prepare(
     pair: tuple[str, ...] = (),
     rule: Rule | None = None,
 ) -> Change:
-    """A change, tried once without faults."""
+    """Return a change after a test without faults."""
     engine.home = str(root)
     for talk in [before] if before else []:
         assert _failures(talk(engine.send)) == []
@@ -182,7 +182,7 @@ def _then_without(directory: Path, talk: Talk) -> Talk:
 
     def both(send: Send) -> Any:
         results = talk(send)
-        with contextlib.suppress(OSError):  # what is still in it will be noticed
+        with contextlib.suppress(OSError):  # files that are still in it are found
             directory.rmdir()
         return results
 
@@ -198,7 +198,7 @@ _NEW = pki.issue("Alice", start=-1, issuer=_AUTHORITY)
 
 
 class _Rendered:
-    """The renderer of one credential that is rendered already, if it is to be there."""
+    """Return a converted credential without converting, or nothing if it must be absent."""
 
     def __init__(self, rendered: dict[str, Any] | None) -> None:
         self.rendered = rendered
@@ -227,7 +227,7 @@ def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -
 
 
 def _whole(change: Change, tree: Tree) -> Iterator[str]:
-    """Where certificate and key do not belong together, both old and new ones are there, complete, under some name."""
+    """Check that old and new files are complete, under any name, while certificate and key do not match."""
     if not change.is_mixed(tree):
         return
     present = {item.content for item in tree.values()}
@@ -252,7 +252,7 @@ def renewal(engine: Engine, root: Path, owner: str | None) -> Change:
 
 
 def resumption(engine: Engine, root: Path, owner: str | None) -> Change:
-    """A renewal after one that was killed when the new key was complete."""
+    """Renew after a renewal that was killed when the new key was complete."""
     old, new = _credential(owner, _OLD), _credential(owner, _NEW)
 
     def killed(send: Send) -> Any:
@@ -267,7 +267,7 @@ def resumption(engine: Engine, root: Path, owner: str | None) -> Change:
 
 
 def renewal_with_backup(engine: Engine, root: Path, owner: str | None) -> Change:
-    """With a certificate for all to read that becomes private, and a file of other certificates."""
+    """Make a readable certificate private, with a file of other certificates."""
     old = _credential(owner, _OLD, cert_mode="0644", other_certs_path="chain.pem")
     new = _credential(owner, _NEW, backup=True, other_certs_path="chain.pem")
     return _credential_change(engine, root, old, new, None)  # backups stay
@@ -279,7 +279,7 @@ def passphrase(engine: Engine, root: Path, owner: str | None) -> Change:
 
 
 def narrowing(engine: Engine, root: Path, owner: str | None) -> Change:
-    """Only modes change."""
+    """Change modes only."""
     old = _credential(owner, _NEW, cert_mode="0644", privatekey_mode="0600", directory_mode="0755")
     new = _credential(owner, _NEW, cert_mode="0600", privatekey_mode="0400")
     return _credential_change(engine, root, old, new, old)
@@ -291,7 +291,7 @@ def removal(engine: Engine, root: Path, owner: str | None) -> Change:
 
 
 def host_credential(engine: Engine, root: Path, owner: str | None) -> Change:
-    """Where only root can change anything, root works, and gives the files to a service's user."""
+    """Work as root in a directory of root, and change the owner of the files to a service's user."""
     where = {"directory": str(root / "service"), "directory_mode": "0755", "cert_mode": "0644"}
     names_of = {"cert_path": "hostcert.pem", "privatekey_path": "hostkey.pem", "privatekey_mode": "0400"}
     old, new = (_credential(owner, one, encrypt_privatekey=False, **where, **names_of) for one in (_OLD, _NEW))
@@ -306,7 +306,7 @@ def _anchor(alias: str, one: pki.Credential, policy: bytes = b"") -> anchors.Anc
 
 
 def _twins() -> list[pki.Credential]:
-    """Three certificates of one name, in the order of their collision numbers."""
+    """Make three certificates with the same name, in the order of their collision numbers."""
     made = [pki.issue("Twin CA", authority=True) for _number in range(3)]
     return sorted(made, key=lambda one: _anchor("twin", one).fingerprint)
 
@@ -358,7 +358,7 @@ class _TrustDirectory(Exchange):
 
 
 def _trusted(change: Change, tree: Tree) -> Iterator[str]:
-    """Every link leads somewhere, and every CA that stays is found under its hashes, as OpenSSL looks for it."""
+    """Check that no link dangles, and that OpenSSL finds each CA that stays under its hashes."""
     for name, item in tree.items():
         if item.kind == "link" and _resolved(tree, name) is None:
             yield f"{name} leads nowhere"
@@ -437,7 +437,7 @@ class _Voms(Exchange):
 
 
 def _signed(_change: Change, tree: Tree) -> Iterator[str]:
-    """Of every server that clients are told to ask, they know the certificate."""
+    """Check that clients have the LSC file of each server in vomses."""
     for name, item in tree.items():
         if os.path.dirname(name) != "vomses" or item.kind != "file" or leftovers({name: item}):
             continue
@@ -459,7 +459,7 @@ def _others_file(root: Path, content: bytes) -> None:
 
 
 def voms(engine: Engine, root: Path, _owner: str | None) -> Change:
-    """A server comes, another goes, a VO comes, another goes, and a file of others stays."""
+    """Add and remove a server, add and remove a VO, and keep another file."""
     _others_file(root, _OTHER)
     first = _voms(root, _vo("a", "one", "two"), _vo("b", "one"), _ABSENT)
     second = _voms(root, _vo("a", "two", "three"), {"name": "b", "state": "absent"}, _vo("c", "four"))
@@ -468,7 +468,7 @@ def voms(engine: Engine, root: Path, _owner: str | None) -> Change:
 
 
 def voms_taken_over(engine: Engine, root: Path, _owner: str | None) -> Change:
-    """What others said about a VO is taken out of their file, and the rest of it stays."""
+    """Remove a VO's entries from another file, and keep its other lines."""
     _others_file(root, _OTHER + b'"c" "old.example.org" "15001" "/CN=old" "c"\n')
     return prepare(engine, root, None, _voms(root, _vo("c", "four")), None)
 

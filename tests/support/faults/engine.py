@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine as a process of its own: for each request on stdin a fresh child that converges file sets, or dies of it.
+"""Run the engine as a process. For each request on stdin, a new child converges file sets, or is killed.
 
 Requests and answers are lines of JSON. The child is forked from a process that has imported the engine and never seen
-any contents, so it is what a fresh interpreter would be, without the time that takes to start.
+any contents. So it is like a new interpreter, without the time of the start.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ansible_collections.grid.security.tests.support.faults import gate
 
 
 def serve() -> None:
-    """Answer requests until stdin ends."""
+    """Answer requests until the end of stdin."""
     for line in sys.stdin:
         print(json.dumps(_answer(json.loads(line))), flush=True)
 
@@ -37,13 +37,13 @@ def serve() -> None:
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     result_end, result_start = os.pipe()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gate_keeper:
-        gate_keeper.bind("")  # to an abstract name that the kernel chooses
+        gate_keeper.bind("")  # bind to an abstract name that the kernel chooses
         pid = os.fork()
         if pid == 0:
             os.close(result_end)
             _child(request, gate_keeper.getsockname()[1:].decode(), result_start)
         os.close(result_start)
-        with contextlib.suppress(PermissionError):  # it was quicker, and is about to drop to another user
+        with contextlib.suppress(PermissionError):  # the process is faster, and is about to change to another user
             os.setpgid(pid, pid)
         killer = threading.Timer(request["kill_after"] or 0, os.killpg, (pid, signal.SIGKILL))
         if request["kill_after"] is not None:
@@ -58,7 +58,7 @@ def _child(request: dict[str, Any], address: str, result_start: int) -> None:
         os.setpgid(0, 0)
         os.environ[gate.ADDRESS] = address
         told = json.dumps(_converge(request)).encode()
-        while told:  # by a system call of its own: others are made to fail
+        while told:  # with another system call, because the tests make the usual calls fail
             told = told[os.writev(result_start, [told]) :]
     finally:
         os._exit(0)
@@ -76,7 +76,7 @@ def _converge(request: dict[str, Any]) -> dict[str, Any]:
         if request["gate"] == "engine":
             gate.pass_through()
         return {"outcomes": inspectors.converge(request["sets"], request["contents"], False, False)}
-    except BaseException:  # what would be the module's traceback
+    except BaseException:  # the module would print this traceback
         return {"traceback": traceback.format_exc()}
 
 
@@ -86,7 +86,7 @@ def _size() -> int:
 
 
 def _at_home(find: Callable[[str | None], accounts.Account], home: str, name: str | None) -> accounts.Account:
-    """Users live where the test wants them to."""
+    """Give users the home that the test names."""
     return dataclasses.replace(find(name), home=home)
 
 
@@ -99,7 +99,7 @@ def _become(user: str) -> None:
 
 
 def _listen(request: dict[str, Any], module: int, gate_keeper: socket.socket, result_end: int) -> bytes:
-    """What the child says until it ends; strace is started for who comes to the gate, and waited for."""
+    """Return the child's output. Start strace for each process that comes to the gate, and wait for its start."""
     said = b""
     tracers: list[subprocess.Popen[bytes]] = []
     with selectors.DefaultSelector() as selector:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's work, held up until strace watches the process that does it.
+"""Stop the engine's work until strace watches its process.
 
-It runs wherever the engine's does: in the module's process, or in the worker with the rights of another user, which has
-only the standard library and must import nothing after it has dropped to that user.
+The work runs in the module's process, or in a worker with the rights of another user. A worker has only the standard
+library, and must import nothing after it has changed to that user.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
 
-# The name of the abstract socket to which the process id is told: workers have no descriptor but their own.
+# The abstract socket that receives the process id. Workers inherit no other descriptor.
 ADDRESS = "GRID_SECURITY_TEST_GATE"
-# A system call that the engine does not use, and an answer that only strace gives: then it is at work.
+# A system call that the engine does not use. Only strace gives this answer, so this shows that strace is ready.
 OPEN = "getpriority:retval=7"
-_NICE = 20 - 7  # as the C library turns it round
+_NICE = 20 - 7  # the C library inverts the value
 _PR_SET_PTRACER = 0x59616D61  # linux/prctl.h
 _WAIT = 30.0  # seconds
 
@@ -28,8 +28,8 @@ _original = inspectors.work
 
 
 def pass_through() -> None:
-    """Wait until strace is at work on this process."""
-    _libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)  # where only parents may trace otherwise
+    """Wait until strace watches this process."""
+    _libc.prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)  # for systems on which only parents may trace
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
         teller.sendto(b"%d" % os.getpid(), f"\0{os.environ[ADDRESS]}")
     deadline = time.monotonic() + _WAIT
@@ -40,7 +40,7 @@ def pass_through() -> None:
 
 
 def work(argument: dict[str, Any]) -> dict[str, Any]:
-    """:func:`inspectors.work`, under strace; but not in the probe."""
+    """Do :func:`inspectors.work` under strace, except if it only compares."""
     if not argument.get("compare_only"):
         pass_through()
     return _original(argument)

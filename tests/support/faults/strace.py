@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine under strace: the system calls it makes on which paths, and what becomes of it when one of them fails."""
+"""Run the engine under strace: record its system calls with their paths, and let calls fail."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _CHANGING = {"write", "fsync", "rename", "unlink", "mkdir", "link", "symlink", "
 
 @dataclass(frozen=True)
 class Call:
-    """A system call.
+    """Hold a system call.
 
-    :param number: which one of its name it is in its process, as strace counts.
-    :param paths: those that it is about, absolute.
+    :param number: its number among the calls of its name in its process, as strace counts.
+    :param paths: the absolute paths of the call.
     :param error: the name of the error, if it failed.
     """
 
@@ -68,7 +68,7 @@ class Call:
 
 
 def parse(trace: str) -> list[Call]:
-    """The calls of one process, from a trace with decoded descriptors."""
+    """Return the calls of a process, from a trace with decoded descriptors."""
     calls = []
     numbers: Counter[str] = Counter()
     for name, arguments, result, error in _LINE.findall(trace):
@@ -84,17 +84,17 @@ def _paths(name: str, arguments: str) -> tuple[str, ...]:
 
 
 def kill(call: Call) -> list[str]:
-    """The option of strace for a process that is killed when it is about to make the call, which is not made."""
+    """Return the option of strace that kills the process before it makes the call."""
     return [f"--inject={call.name}:error=EIO:signal=KILL:when={call.number}"]
 
 
 def fail(call: Call, error: str) -> list[str]:
-    """... for a call that fails."""
+    """Return the options of strace that let a call fail."""
     return [f"--inject={call.name}:error={error}:when={call.number}"]
 
 
 def fail_from(calls: list[Call], index: int, error: str) -> list[str]:
-    """... for a disk on which from a call on nothing can be changed any more."""
+    """Return the options of strace that let all changes fail from a call on, as on a broken disk."""
     before = Counter(call.name for call in calls[:index] if call.changes)
     names = {call.name for call in calls if call.changes and not call.creates}
     options = [f"--inject={name}:error={error}:when={before[name] + 1}+" for name in sorted(names)]
@@ -102,9 +102,9 @@ def fail_from(calls: list[Call], index: int, error: str) -> list[str]:
 
 
 class Engine:
-    """A running :mod:`engine`, to be closed after use.
+    """Hold a running :mod:`engine`. Close it after use.
 
-    :param user: who the module runs as, if not this process's user.
+    :param user: the user of the module, if it is not this process's user.
     """
 
     home = "/nonexistent"  # of every user
@@ -120,7 +120,7 @@ class Engine:
 
     @property
     def is_quick(self) -> bool:
-        """Whether the module does the work itself; root starts an interpreter for it."""
+        """Return whether the module does the work itself. Root starts an interpreter for the work."""
         return self._user is not None or os.geteuid() != 0
 
     def __enter__(self) -> Engine:
@@ -131,9 +131,9 @@ class Engine:
         self._trace.unlink()
 
     def ask(self, sets: list[dict[str, Any]], contents: dict[str, str], **how: Any) -> dict[str, Any]:
-        """What became of a child that converged the sets: ``outcomes`` or ``traceback``, and its exit ``status``.
+        """Converge the sets in a child. Return ``outcomes`` or ``traceback``, and its exit ``status``.
 
-        :param how: ``kill_after`` seconds, ``memory`` (bytes it may use more than it has), and as of :meth:`trace`.
+        :param how: ``kill_after`` (seconds), ``memory`` (additional bytes that it may use), and as in :meth:`trace`.
         """
         usual: dict[str, Any] = {"gate": None, "strace": [], "kill_at_gate": [], "kill_after": None, "memory": None}
         request = {"sets": sets, "contents": contents, "user": self._user, "home": self.home, **usual, **how}
@@ -144,7 +144,7 @@ class Engine:
         return answer
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        """The engine as a conversation has it."""
+        """Converge the sets in the form that an exchange needs."""
         answer = self.ask(sets, contents)
         assert "outcomes" in answer, answer
         outcomes: list[dict[str, Any]] = answer["outcomes"]
@@ -153,9 +153,9 @@ class Engine:
     def trace(
         self, sets: list[dict[str, Any]], contents: dict[str, str], *injections: str, **how: Any
     ) -> tuple[dict[str, Any], list[Call]]:
-        """The answer, and the calls of the process that did the work, with ``injections`` (options of strace) there.
+        """Return the answer, and the calls of the process that did the work. ``injections`` are options of strace.
 
-        :param how: ``kill_at_gate``, a list of ``engine`` and ``fork server``, who are killed before the work begins.
+        :param how: ``kill_at_gate``, a list of ``engine`` and ``fork server``, which are killed before the work begins.
         """
         answer = self.ask(sets, contents, gate="work", strace=self._options("%file,%desc", *injections), **how)
         return answer, parse(self._trace.read_text(encoding="utf-8", errors="replace"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything below a directory, to compare and to bring back."""
+"""Record, compare and restore everything below a directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Item", "Tree", "has_leftovers", "is_lock", "leftovers", "restore", "
 
 
 class Item(NamedTuple):
-    """What is at a path: a ``file`` with its bytes, a ``link`` with its target or a ``directory``."""
+    """Hold the item at a path: a ``file`` with its bytes, a ``link`` with its target, or a ``directory``."""
 
     kind: str
     mode: int
@@ -27,7 +27,7 @@ Tree = dict[str, Item]
 
 
 def snapshot(root: Path) -> Tree:
-    """All that is below ``root``, by path relative to it; a directory before what is in it."""
+    """Return everything below ``root`` by relative path. A directory comes before its contents."""
     return {str(path.relative_to(root)): _item(path) for path in sorted(root.rglob("*"))}
 
 
@@ -40,7 +40,7 @@ def _item(path: Path) -> Item:
 
 
 def restore(root: Path, tree: Tree) -> None:
-    """Make what is below ``root`` what ``tree`` says."""
+    """Restore the state ``tree`` below ``root``."""
     for path in root.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for name, item in tree.items():
@@ -57,15 +57,15 @@ def restore(root: Path, tree: Tree) -> None:
 
 
 def is_lock(path: str) -> bool:
-    """Whether it is the file that runs lock."""
+    """Return whether the path is the lock file of runs."""
     return os.path.basename(path) == ".grid-security-lock.tmp"
 
 
 def leftovers(tree: Tree) -> Tree:
-    """What carries a temporary name."""
+    """Return the items with temporary names."""
     return {name: item for name, item in tree.items() if is_leftover(os.path.basename(name))}
 
 
 def has_leftovers(root: Path) -> bool:
-    """Whether anything below ``root`` carries a temporary name: to ask while somebody is at work there."""
+    """Return whether an item below ``root`` has a temporary name, also while a process works there."""
     return any(is_leftover(path.name) for path in root.rglob("*"))

@@ -96,19 +96,18 @@ def with_field(index: int, value: bytes, data: bytes = CA_CERTIFICATE) -> bytes:
 
 AGAIN = "Fetch the archive again, or export it again."
 WRONG = (
-    "wrong_passphrase: the import passphrase is wrong, or the archive is damaged. Set passphrase to the one that was"
-    " chosen when it was exported. If that is the one, fetch or export it again."
+    "wrong_passphrase: the import passphrase is wrong, or the archive is damaged. Set passphrase to the passphrase of"
+    " its export. If this passphrase is correct, fetch or export the archive again."
 )
-REQUIRED = "passphrase_required: it needs an import passphrase. Set passphrase to the one of its export."
+REQUIRED = "passphrase_required: it needs an import passphrase. Set passphrase to the passphrase of its export."
 ONE_PASSPHRASE = "Fetch it again, or export it again with one passphrase."
 TWO = "The archive has two passphrases, or it was damaged before its export. Export it again with one passphrase."
 OTHER_KEY = "Ask for a credential with an RSA key, or with an EC key on secp256r1 or secp384r1."
 OTHER_CURVE = "Ask for a credential with an RSA key, or with a key on secp256r1 or secp384r1."
-OTHER_CERTIFICATE = "Ask the authority for another certificate, or export the archive without this one."
+OTHER_CERTIFICATE = "Ask the CA for another certificate, or export the archive without this one."
 CHAIN = "left out a certificate: cryptography"
 NAME_IT = (
-    "Name the .p12 or .pfx file that the authority or the browser gave out; for a PEM certificate, name its key in"
-    " privatekey_src."
+    "Name the .p12 or .pfx file from the CA or the browser; for a PEM certificate, name its key in privatekey_src."
 )
 CAMELLIA_GCM, SEED = "1.2.392.200011.61.1.1.1.99", "1.2.410.200004.1.4"
 EC, GOST = "1.2.840.10045.2.1", "1.2.643.7.1.1.1.1"
@@ -122,8 +121,8 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "no passphrase, not encrypted": (
         open_archive(),
         None,
-        "passphrase_required: it needs an import passphrase, or it is damaged. Set passphrase to the one of its export,"
-        " or fetch it again.",
+        "passphrase_required: it needs an import passphrase, or it is damaged. Set passphrase to the passphrase of its"
+        " export, or fetch it again.",
     ),
     "no MAC, wrong passphrase": (usual(mac=None), "wrong", WRONG),
     "no MAC, no passphrase": (usual(mac=None), None, REQUIRED),
@@ -294,17 +293,17 @@ ARCHIVES: dict[str, tuple[bytes, str | None, str]] = {
     "truncated": (
         usual()[:-1],
         "import",
-        "truncated: it is truncated: the file is shorter than it says. Fetch the archive again.",
+        "truncated: it is truncated: the file is shorter than its header says. Fetch the archive again.",
     ),
     "begun only": (
         usual()[:30],
         "import",
-        "truncated: it is truncated: the file is shorter than it says. Fetch the archive again.",
+        "truncated: it is truncated: the file is shorter than its header says. Fetch the archive again.",
     ),
     "indefinite length and truncated": (
         b"\x30\x80" + der.read(usual()).content[:-3],
         "import",
-        "truncated: it is truncated: the file is shorter than it says. Fetch the archive again.",
+        "truncated: it is truncated: the file is shorter than its header says. Fetch the archive again.",
     ),
     "a length inside is damaged": (
         usual()[:7] + b"\x30\x82\xff\xff" + usual()[11:],

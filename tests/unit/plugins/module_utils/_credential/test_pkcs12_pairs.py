@@ -77,10 +77,10 @@ def test_several_pairs_are_told_and_none_is_taken(alice: pki.Credential, bob: pk
     error = refusal(pki.bundle((alice, "alice@home"), (bob, "bob's")))
     assert error.error_code == "several_pairs"
     assert error.message == (
-        f"{NAME}: it holds 2 private keys with certificates, and the one to place is not clear:"
+        f"{NAME}: it holds 2 private keys with certificates, and it is not clear which pair to place:"
         f' "alice@home": /DC=org/DC=example/CN=Alice, valid until {expiry(alice)};'
         f' "bob\'s": /DC=org/DC=example/CN=Bob, valid until {expiry(bob)}.'
-        " Set friendly_name to the name of the right one, as it stands between the quotes."
+        " Set friendly_name to the name of the right pair, as shown between the quotes."
     )
 
 
@@ -109,13 +109,13 @@ def test_a_friendly_name_that_no_pair_has(alice: pki.Credential, bob: pki.Creden
     [
         (("same", "same"), "friendly_name cannot choose among them"),
         ((None, None), "friendly_name cannot choose among them"),
-        (("bob", None), "Set friendly_name to the name of the right one"),
+        (("bob", None), "Set friendly_name to the name of the right pair"),
     ],
 )
 def test_equal_and_missing_names(alice: pki.Credential, bob: pki.Credential, names: tuple[Any, Any], said: str) -> None:
     error = refusal(pki.bundle((bob, names[0]), (alice, names[1])))
     assert said in error.message
-    assert "xport only the one" in error.message
+    assert "xport only the credential" in error.message
     assert error.message.count("(no name)") == names.count(None)
 
 
