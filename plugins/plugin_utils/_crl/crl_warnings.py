@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
 
-__all__ = ["Trouble", "lines"]
+__all__ = ["Problem", "lines"]
 
 _MOST_URLS = 3
 # Parts of a cause that differ from CA to CA: times, and the number and time of a CRL.
@@ -19,11 +19,11 @@ _PARTICULAR = re.compile(r" \(number [^)]*\)|(?: on)? \d{4}-\d\d-\d\dT[0-9:]+Z")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Problem:
     """A CRL that could not be fetched or placed.
 
-    :param causes: pairs of a URL and the error. :param state: of the CRL in place, as of :mod:`crl_store`.
-    :param known: what the CRL in place says of itself: ``this_update`` and ``next_update``.
+    :param causes: pairs of a URL and the error. :param state: of the present CRL, as of :mod:`crl_store`.
+    :param known: ``this_update`` and ``next_update`` of the present CRL.
     """
 
     alias: str
@@ -57,24 +57,24 @@ class Trouble:
         return f"The one in place stays; it is good until {self.known['next_update']}."
 
 
-def lines(troubles: list[Trouble]) -> list[str]:
+def lines(problems: list[Problem]) -> list[str]:
     """Return a line for each cause and consequence. CAs with the same cause share a line."""
-    groups: dict[tuple[tuple[str, ...], str], list[Trouble]] = {}
-    for one in troubles:
-        key = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in one.causes)), one.state
-        groups.setdefault(key, []).append(one)
+    groups: dict[tuple[tuple[str, ...], str], list[Problem]] = {}
+    for problem in problems:
+        key = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in problem.causes)), problem.state
+        groups.setdefault(key, []).append(problem)
     return [_line(causes, state, group) for (causes, state), group in groups.items()]
 
 
-def _line(causes: tuple[str, ...], state: str, group: list[Trouble]) -> str:
+def _line(causes: tuple[str, ...], state: str, group: list[Problem]) -> str:
     if len(group) == 1:
         return f"CRL of {group[0].alias}: {group[0].message}"
-    urls = [url for one in group for url, _words in one.causes]
-    aliases = listed([one.alias for one in group])
-    return f"CRLs of {len(group)} CAs ({aliases}): {_places(urls)}: {'; '.join(causes)}. {_common(state, group)}"
+    urls = [url for problem in group for url, _words in problem.causes]
+    aliases = listed([problem.alias for problem in group])
+    return f"CRLs of {len(group)} CAs ({aliases}): {_listed_urls(urls)}: {'; '.join(causes)}. {_common(state, group)}"
 
 
-def _places(urls: list[str]) -> str:
+def _listed_urls(urls: list[str]) -> str:
     """Return the URLs, or their servers if there are many URLs."""
     if len(urls) <= _MOST_URLS:
         return listed(urls)
@@ -82,7 +82,7 @@ def _places(urls: list[str]) -> str:
     return f"{len(urls)} URLs of {listed(servers, _MOST_URLS)}"
 
 
-def _common(state: str, group: list[Trouble]) -> str:
+def _common(state: str, group: list[Problem]) -> str:
     if state == "missing":
         return "There are none in place, so certificates that these CAs revoked are accepted."
     if state == "expired":
@@ -97,5 +97,5 @@ def _common(state: str, group: list[Trouble]) -> str:
         )
     if state == "damaged":
         return "What is in place is damaged, or no CRL of these CAs, so clients cannot use it."
-    ends = [one.known["next_update"] for one in group if one.known["next_update"]]
+    ends = [problem.known["next_update"] for problem in group if problem.known["next_update"]]
     return f"Those in place stay; the first expires on {min(ends)}." if ends else "Those in place stay."

@@ -20,7 +20,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_reading,
     anchor_selection,
     source_files,
-    trust_anchors,
+    source_groups,
 )
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor, Unusable
@@ -36,7 +36,7 @@ def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any])
     :param filters: ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` of trust_anchors.
     :raises GridSecurityError: whatever is wrong with reading the sources.
     """
-    return from_groups(trust_anchors.read_groups(action, sources, crls=True), filters)
+    return from_groups(source_groups.read(action, sources, crls=True), filters)
 
 
 def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:

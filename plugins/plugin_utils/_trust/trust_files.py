@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
 from ansible_collections.grid.security.plugins.module_utils._files import leftovers
-from ansible_collections.grid.security.plugins.plugin_utils._action.places import Facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.file_facts import Facts
 
 __all__ = ["is_removable", "warning"]
 
@@ -29,10 +29,10 @@ def is_removable(name: str, found: Facts) -> bool:
         return True
     if any(f"{stem}.{companion}" in found for companion in _COMPANIONS):
         return True
-    return _is_authority(facts) if ending == "pem" else _is_authority(found.get(f"{stem}.pem", {}))
+    return _is_ca(facts) if ending == "pem" else _is_ca(found.get(f"{stem}.pem", {}))
 
 
-def _is_authority(facts: dict[str, Any]) -> bool:
+def _is_ca(facts: dict[str, Any]) -> bool:
     """Return whether a file holds the certificate of a CA, or is a dangling link."""
     return bool(facts.get("ca") or facts.get("dangling"))
 

@@ -147,7 +147,7 @@ def test_older_is_not_placed(site: Site, new_run: Callable[[], None]) -> None:
         new_run()
         result = site.place()
         assert (result["changed"], only(result)["state"]) == (False, "fresh")
-        assert "older than the one in place (number 5" in result["warnings"][0]
+        assert "older than the present CRL (number 5" in result["warnings"][0]
     assert only(site.place(allow_older=True))["changed"]
     assert site.files()[f"{NEW}.r0"] == replayed
 
@@ -228,7 +228,7 @@ def test_expired_goes_only_on_request(site: Site) -> None:
     (site.store / f"{OLD}.r0").write_bytes(pki.revoke(ROOT, []))
     assert not site.place()["changed"]
     told = only(site.place(remove_expired=True))
-    assert told["changes"] == [f"{NEW}.r0: unwanted: expired, and no other to be had"]
+    assert told["changes"] == [f"{NEW}.r0: unwanted: expired, and no other CRL could be fetched"]
     assert told["state"] == "missing"
     assert set(site.files()) == {f"{OLD}.r0"}
 
@@ -253,7 +253,7 @@ def delta() -> bytes:
         (
             pem.encode("X509 CRL", crl.read(GOOD).der.replace(b"\x02\x01\x01", b"\x02\x01\x21", 1)),
             # Of what old ones cannot read, they say this. The difference is of no use to anybody but us.
-            "cannot be checked here" if pki.CRYPTOGRAPHY >= 38 else "signature that is not by this CA's key",
+            "signature that cannot be checked" if pki.CRYPTOGRAPHY >= 38 else "signature that is not by this CA's key",
         ),
     ],
 )
@@ -266,7 +266,7 @@ def test_what_may_not_be_placed(site: Site, data: bytes, cause: str) -> None:
 
 def test_a_list_without_an_end_is_refused() -> None:
     found = crl.Crl(b"", b"", datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc), None, None, None, False)
-    with pytest.raises(crl.CrlError, match="does not say when"):
+    with pytest.raises(crl.CrlError, match="has no time of the next CRL"):
         crl_sources._check_times(found, times.now())
 
 
@@ -304,7 +304,7 @@ def test_time_grows_with_the_number_of_authorities_only() -> None:
     one, text = pki.issue("Many", authority=True).facts, b"http://example.org/crl\n"
     many = [anchors.Anchor(f"ca{n}", one, b"", {"crl_url": text * (n % 50)}, set(), "bundle") for n in range(5000)]
     start = time.process_time()
-    assert len(crl_sources.points(many)) == 49
+    assert len(crl_sources.distribution_points(many)) == 49
     assert time.process_time() - start < 5
 
 
@@ -312,8 +312,8 @@ def test_authority_with_a_key_that_cryptography_does_not_know() -> None:
     curve = bytes.fromhex("2a8648ce3d030107")
     data = ROOT.certificate.public_bytes(Encoding.DER).replace(curve, curve[:-1] + b"\x66")
     anchor = anchors.Anchor("ca", ca_certificate.read(data), b"", {"crl_url": URL.encode()}, set(), "bundle")
-    (point,) = crl_sources.points([anchor])
-    with pytest.raises(crl.CrlError, match="cannot be checked here"):
+    (point,) = crl_sources.distribution_points([anchor])
+    with pytest.raises(crl.CrlError, match="signature that cannot be checked"):
         crl_sources.check(GOOD, point, times.now())
 
 
@@ -324,7 +324,7 @@ def test_filters_and_sources_without_urls(site: Site) -> None:
         path.unlink()
     result = site.place()
     assert (result["changed"], result["crls"], site.calls) == (False, [], 0)
-    assert "no CA of the sources says where" in result["warnings"][0]
+    assert "no CA of the sources has a CRL URL" in result["warnings"][0]
 
 
 def test_files_that_cannot_be_used_are_skipped_with_a_warning(site: Site, new_run: Callable[[], None]) -> None:
@@ -437,8 +437,8 @@ def test_causes_and_consequences_apart_are_lines_apart(site: Site) -> None:
     ],
 )
 def test_times_do_not_make_causes_differ(states: str, words: str) -> None:
-    troubles = [
-        crl_warnings.Trouble(
+    problems = [
+        crl_warnings.Problem(
             f"ca{month}",
             [(f"http://{month}.example.org/crl", f"has a CRL (number {month} of 2026-0{month}-02T03:04:05Z) older")]
             + [("http://example.org", f"expired on 2026-0{month}-02T03:04:05Z")],
@@ -447,12 +447,12 @@ def test_times_do_not_make_causes_differ(states: str, words: str) -> None:
         )
         for month in range(1, 6)
     ]
-    (line,) = crl_warnings.lines(troubles)
+    (line,) = crl_warnings.lines(problems)
     assert line.startswith(
         "CRLs of 5 CAs (ca1, ca2, ca3, ca4, ca5): 10 URLs of http://1.example.org, http://example.org,"
         f" http://2.example.org and 3 more: has a CRL older; expired. {words}"
     )
-    (line,) = crl_warnings.lines(troubles[:1])
+    (line,) = crl_warnings.lines(problems[:1])
     assert "(number 1 of 2026-01-02T03:04:05Z)" in line
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_sources, gpg, trust_anchors, verified
+from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_sources, gpg, source_options, verified
 from ansible_collections.grid.security.tests.support import pki
 
 DATA = pki.issue("Root", authority=True).pem
@@ -100,7 +100,7 @@ def test_good_signature(good: Publisher) -> None:
 def test_source_with_a_signature(good: Publisher) -> None:
     path = good.home / "data"
     wanted = {"src": str(path), "signature": str(good.sign()), "keyring": str(good.keyring)}
-    source = trust_anchors.read_source({**wanted, "checksum": f"sha256:{hashlib.sha256(DATA).hexdigest()}"}, "")
+    source = source_options.read_source({**wanted, "checksum": f"sha256:{hashlib.sha256(DATA).hexdigest()}"}, "")
     (group,) = anchor_sources.read(source, str, verified.fetch)
     assert group.files == {"data.pem": DATA}
 

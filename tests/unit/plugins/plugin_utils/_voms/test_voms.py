@@ -48,7 +48,7 @@ class Node:
         told: dict[str, Any] = result
         return told
 
-    def talk(self, *vos: Any, **arguments: Any) -> exchange.Conversation:
+    def talk(self, *vos: Any, **arguments: Any) -> exchange.Exchange:
         paths = {"vomses_path": str(self.root / "vomses"), "vomsdir_path": str(self.root / "grid/vomsdir")}
         return voms.place(self, {"vos": list(vos), **paths, **arguments})  # type: ignore[arg-type]
 
