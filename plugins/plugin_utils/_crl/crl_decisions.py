@@ -94,7 +94,7 @@ def _decide_file(
     known = present.get("crl")
     stays = FileDecision(name, present, _state(present, fetched))
     if known and _is_newer(known, fetched.facts["crl"]) and not options["allow_older"]:
-        cause = f"has a CRL ({_dated(fetched.facts['crl'])}) older than the present CRL ({_dated(known)})"
+        cause = f"has a CRL ({_dated(fetched.facts['crl'])}) older than the CRL in place ({_dated(known)})"
         return FileDecision(name, present, stays.state, objection=cause)
     return stays if _is_same(present, fetched.facts) else wanted
 

@@ -147,7 +147,7 @@ def test_older_is_not_placed(site: Site, new_run: Callable[[], None]) -> None:
         new_run()
         result = site.place()
         assert (result["changed"], only(result)["state"]) == (False, "fresh")
-        assert "older than the present CRL (number 5" in result["warnings"][0]
+        assert "older than the CRL in place (number 5" in result["warnings"][0]
     assert only(site.place(allow_older=True))["changed"]
     assert site.files()[f"{NEW}.r0"] == replayed
 
@@ -194,9 +194,9 @@ def test_lists_of_others_are_left_alone(site: Site) -> None:
     ("in_place", "state", "words"),
     [
         (None, "missing", "certificates that this CA revoked are accepted"),
-        (pki.revoke(ROOT, [], number=3), "fresh", "The one in place stays; it is good until"),
-        (pki.revoke(ROOT, [], start=-20, days=10), "expired", "EXPIRED on .* refuse everything"),
-        (pki.revoke(ROOT, [], start=3), "not_yet_valid", "is not valid before .* refuse everything"),
+        (pki.revoke(ROOT, [], number=3), "fresh", "The CRL in place stays; it is valid until"),
+        (pki.revoke(ROOT, [], start=-20, days=10), "expired", "EXPIRED on .* refuse all certificates"),
+        (pki.revoke(ROOT, [], start=3), "not_yet_valid", "is not valid before .* refuse all certificates"),
         (pki.revoke(OTHER, []), "damaged", "no CRL of this CA"),
     ],
 )
@@ -397,7 +397,7 @@ def test_many_dead_urls_of_one_server_are_one_line(site: Site) -> None:
     (warning,) = result["warnings"]
     assert warning == (
         "CRLs of 200 CAs (ca000, ca001, ca002, ca003, ca004, ca005, ca006, ca007, ca008, ca009 and 190 more): 200 URLs"
-        " of http://dead.example.org: cannot be fetched: HTTP Error 404: Not Found. There are none in place, so"
+        " of http://dead.example.org: cannot be fetched: HTTP Error 404: Not Found. There are no CRLs in place, so"
         " certificates that these CAs revoked are accepted."
     )
     assert len([one for one in result["crls"] if one["msg"]]) == 200
@@ -419,7 +419,7 @@ def test_causes_and_consequences_apart_are_lines_apart(site: Site) -> None:
     for name in (f"{NEW}.r0", f"{OLD}.r0"):
         (site.store / name).write_bytes(GOOD)
     first, second, third = sorted(site.place()["warnings"])
-    assert first.startswith(f"CRL of root: {URL} cannot be fetched: HTTP Error 404: Not Found. The one in place stays")
+    assert first.startswith(f"CRL of root: {URL} cannot be fetched: HTTP Error 404: Not Found. The CRL in place stays")
     assert second.startswith(
         "CRLs of 2 CAs (ca000, ca001): http://example.org/0.crl, http://example.org/1.crl: is no CRL but a web page. "
     )
@@ -429,11 +429,11 @@ def test_causes_and_consequences_apart_are_lines_apart(site: Site) -> None:
 @pytest.mark.parametrize(
     ("states", "words"),
     [
-        ("fresh", "Those in place stay; the first expires on 2027-01-01T00:00:00Z."),
-        ("expired", "Those in place have EXPIRED, so clients refuse everything that these CAs signed."),
-        ("not_yet_valid", "Those in place are not valid yet"),
-        ("damaged", "What is in place is damaged"),
-        ("missing", "There are none in place"),
+        ("fresh", "The CRLs in place stay; the first expires on 2027-01-01T00:00:00Z."),
+        ("expired", "The CRLs in place have EXPIRED, so clients refuse all certificates of these CAs."),
+        ("not_yet_valid", "The CRLs in place are not valid yet"),
+        ("damaged", "The files in place are damaged"),
+        ("missing", "There are no CRLs in place"),
     ],
 )
 def test_times_do_not_make_causes_differ(states: str, words: str) -> None:
