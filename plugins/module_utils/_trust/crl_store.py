@@ -83,12 +83,12 @@ def survey(
     """
     option_paths.check(path, "path")
     store = _Store(path, _list(path), hours, now, _MOST_BYTES)
-    return [{**store.facts(one), **_excluded(one, exclusions or [])} for one in store.authorities()]
+    return [{**store.facts(ca), **_excluded(ca, exclusions or [])} for ca in store.authorities()]
 
 
 def _excluded(authority: Authority, exclusions: list[Exclusion]) -> dict[str, Any]:
     about = (authority.alias, authority.dn, authority.certificate)
-    found = next((one for one in exclusions if anchor_filters.matches(one.pattern, *about)), None)
+    found = next((exclusion for exclusion in exclusions if anchor_filters.matches(exclusion.pattern, *about)), None)
     return {"excluded": found is not None, "reason": found.reason if found else None}
 
 
@@ -186,11 +186,11 @@ class _Store:
     def _facts_by_subject(self, subject: bytes) -> dict[str, Any]:
         """Return the facts about the CRL of all CAs with this name."""
         styles = [
-            [one for one in self._candidates(digest) if _is_of(one, subject)]
+            [candidate for candidate in self._candidates(digest) if _is_of(candidate, subject)]
             for digest in dict.fromkeys(distinguished_name.der_hashes(subject))
         ]
-        worst = max((_best(style) for style in styles), key=lambda one: one.rank)
-        return self._describe(worst, [one for style in styles for one in style])
+        worst = max((_best(style) for style in styles), key=lambda candidate: candidate.rank)
+        return self._describe(worst, [candidate for style in styles for candidate in style])
 
     def _candidates(self, digest: str) -> list[Found]:
         return [self._look(name) for name in self._crls.get(digest, [])]
@@ -217,7 +217,7 @@ class _Store:
             "this_update": times.iso(known.this_update) if known else None,
             "next_update": times.iso(end) if end else None,
             "hours_left": int((end - self.now).total_seconds() // 3600) if end else None,
-            "expired_files": [one.path for one in files if one.state == "expired"],
+            "expired_files": [file.path for file in files if file.state == "expired"],
             "msg": found.cause or None,
         }
 
@@ -254,7 +254,7 @@ def _is_of(found: Found, subject: bytes) -> bool:
 
 
 def _best(style: list[Found]) -> Found:
-    return min(style, key=lambda one: one.rank, default=Found("", "missing"))
+    return min(style, key=lambda candidate: candidate.rank, default=Found("", "missing"))
 
 
 def warnings(crls: list[dict[str, Any]]) -> list[str]:
@@ -265,8 +265,8 @@ def warnings(crls: list[dict[str, Any]]) -> list[str]:
         "damaged": "clients cannot read them. Remove the files, so that they are fetched again",
         "missing": "certificates that these CAs revoked are accepted. Fetch the CRLs",
     }
-    counted = [one for one in crls if not one["excluded"]]
-    found = {kind: [one["alias"] for one in counted if one["state"] == kind] for kind in kinds}
+    counted = [crl_facts for crl_facts in crls if not crl_facts["excluded"]]
+    found = {kind: [crl_facts["alias"] for crl_facts in counted if crl_facts["state"] == kind] for kind in kinds}
     return [
         f"CRLs {kind.replace('_', ' ')}: {listed(aliases)}. Until they are replaced, {kinds[kind]}."
         for kind, aliases in found.items()

@@ -34,8 +34,8 @@ def read(given: list[Any], where: str) -> list[dict[str, str]]:
     :raises AnsibleActionFail: an item is neither a name nor a dictionary with the options of a service.
     """
     services, check = [], Options(_OPTIONS)
-    for number, one in enumerate(given):
-        item = {"name": one} if isinstance(one, str) else one
+    for number, item in enumerate(given):
+        item = {"name": item} if isinstance(item, str) else item
         if not isinstance(item, dict) or not _NAME.fullmatch(str(item.get("name") or "")):
             raise AnsibleActionFail(f"{where}services[{number}]: write the name of a service, or name and state.")
         services.append(check.complete(item, f"{where}services[{number}]: "))

@@ -23,7 +23,7 @@ def load(host: str) -> Register:
     """Return the register of earlier tasks: owners of credentials of ``host``, and certificates that nodes refused."""
     owners = run_cache.recall(_owners(host), wait=True) or {}
     refused = run_cache.recall(_REFUSED, wait=True) or {}
-    elsewhere = [one for node, found in refused.items() if node != host for one in found]
+    elsewhere = [certificate for node, found in refused.items() if node != host for certificate in found]
     return Register(owners, refused.get(host, ()), elsewhere)
 
 

@@ -109,9 +109,9 @@ def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapp
         not stay.
     """
     return [
-        Mapping(one.dn, (account,))
-        for one in present
-        if account in one.accounts and one_line_dn.comparable(one.dn) not in taken
+        Mapping(mapping.dn, (account,))
+        for mapping in present
+        if account in mapping.accounts and one_line_dn.comparable(mapping.dn) not in taken
     ]
 
 
@@ -122,9 +122,9 @@ def render(mappings: Iterable[Mapping]) -> str:
     Each of these DNs has two lines.
     """
     lines: dict[str, tuple[str, dict[str, None]]] = {}
-    for one in mappings:
-        _dn, accounts = lines.setdefault(one_line_dn.comparable(one.dn), (one.dn, {}))
-        accounts.update(dict.fromkeys(one.accounts))
+    for mapping in mappings:
+        _dn, accounts = lines.setdefault(one_line_dn.comparable(mapping.dn), (mapping.dn, {}))
+        accounts.update(dict.fromkeys(mapping.accounts))
     return "".join(
         f'"{_BACKSLASH.sub(_ESCAPED, spelling)}" {",".join(accounts)}\n'
         for dn, accounts in lines.values()

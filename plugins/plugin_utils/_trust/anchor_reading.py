@@ -52,7 +52,7 @@ def collect(groups: list[Group]) -> Found:
                 )
     merged = [anchor_merging.merge(same) for same in copies.values()]
     _make_distinct(merged)
-    orphans = [one for group in groups for one in _orphans(group)]
+    orphans = [orphan for group in groups for orphan in _orphans(group)]
     return Found(sorted(merged, key=lambda anchor: anchor.alias), unusable, orphans)
 
 
@@ -64,9 +64,11 @@ def _make_distinct(anchors: list[Anchor]) -> None:
     """
     taken = {anchor.alias for anchor in anchors}
     seen = set()
-    for anchor in sorted(anchors, key=lambda one: (not one.is_named, one.certificate.not_before, one.fingerprint)):
+    for anchor in sorted(
+        anchors, key=lambda anchor: (not anchor.is_named, anchor.certificate.not_before, anchor.fingerprint)
+    ):
         if anchor.alias in seen:
-            anchor.alias = next(one for one in _longer(anchor) if one not in taken)
+            anchor.alias = next(alias for alias in _longer(anchor) if alias not in taken)
             taken.add(anchor.alias)
         seen.add(anchor.alias)
 
@@ -122,7 +124,7 @@ class _File:
         return self.refused(GridSecurityError(error_code, f"{self.where} {cause}"), data)
 
     def refused(self, error: GridSecurityError, data: bytes) -> Unusable:
-        aliases = [one for one in (self.group.alias, self.info.get("alias")) if one]
+        aliases = [alias for alias in (self.group.alias, self.info.get("alias")) if alias]
         stems = {self.stem, *map(_safe, aliases)}
         return Unusable(self.where, stems, data, self.info, _profiles(self.group, self.info), error)
 
@@ -152,7 +154,10 @@ def _refuse_key(group: Group, name: str) -> Iterator[Unusable]:
         "holds a private key, which has no place among trust anchors. Remove it from the source, and consider that key"
         " as known to others."
     )
-    yield from (file.unusable("private_key", cause, one) for one in [one.der for one in certificates] or [file.data])
+    yield from (
+        file.unusable("private_key", cause, certificate)
+        for certificate in [certificate.der for certificate in certificates] or [file.data]
+    )
 
 
 def _certificates(data: bytes) -> tuple[list[certificate_files.Certificate], str]:
@@ -173,8 +178,8 @@ def _read_file(group: Group, name: str) -> Iterator[Anchor | Unusable]:
     file = _File(group, name, is_single=len(certificates) == 1 and not problem)
     if problem:
         yield file.unusable("not_pem", problem, data)
-    for one in certificates:
-        yield _read_certificate(file, one.der, one.text)
+    for certificate in certificates:
+        yield _read_certificate(file, certificate.der, certificate.text)
 
 
 def _read_certificate(file: _File, data: bytes, text: bytes) -> Anchor | Unusable:

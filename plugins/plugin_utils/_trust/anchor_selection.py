@@ -37,15 +37,15 @@ def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
     :raises GridSecurityError: ``unusable_anchors``; or, if all have the same cause, ``private_key``, ``not_pem``,
         ``too_large``, ``bad_certificate``, ``not_a_ca`` or ``bad_signing_policy``; or ``bad_filter``.
     """
-    wanted = {one.error.message: one for one in unusable if is_wanted(one, options)}
+    wanted = {file.error.message: file for file in unusable if is_wanted(file, options)}
     if not wanted:
         return []
     if options["on_unreadable"] == "skip":
         return [
             listing.lines("trust anchors, left out because they cannot be used (on_unreadable: skip)", list(wanted))
         ]
-    kinds = {one.error.error_code for one in wanted.values()}
-    aliases = listing.listed(sorted({min(one.names) for one in wanted.values()}))
+    kinds = {file.error.error_code for file in wanted.values()}
+    aliases = listing.listed(sorted({min(file.names) for file in wanted.values()}))
     told = next(iter(wanted))
     if len(wanted) > 1:
         told = listing.lines("the sources have files that cannot be used", list(wanted))
@@ -65,7 +65,7 @@ def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Un
     """
     known: list[Anchor | Unusable] = [*anchors, *unusable]
     for pattern in options["include"]:
-        if not any(one.matches(pattern) for one in known):
+        if not any(ca.matches(pattern) for ca in known):
             raise GridSecurityError(
                 "no_such_anchor", f"include: no source has {pattern}. Give an alias, a DN or a fingerprint."
             )
@@ -74,22 +74,22 @@ def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Un
     return sorted(_with_issuers(chosen, allowed), key=lambda anchor: anchor.alias)
 
 
-def _is_excluded(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
-    if options["exclude_expired"] and one.certificate and times.days_until(one.certificate.not_after) < 0:
+def _is_excluded(ca: Anchor | Unusable, options: dict[str, Any]) -> bool:
+    if options["exclude_expired"] and ca.certificate and times.days_until(ca.certificate.not_after) < 0:
         return True
-    return any(one.matches(pattern) for pattern in options["exclude"])
+    return any(ca.matches(pattern) for pattern in options["exclude"])
 
 
-def is_wanted(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
+def is_wanted(ca: Anchor | Unusable, options: dict[str, Any]) -> bool:
     """Return whether the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave this CA.
 
     :raises GridSecurityError: ``bad_filter``: a DN in ``include`` or ``exclude`` has no or two meanings.
     """
-    if options["profiles"] and not one.profiles & set(options["profiles"]):
+    if options["profiles"] and not ca.profiles & set(options["profiles"]):
         return False
-    if options["include"] and not any(one.matches(pattern) for pattern in options["include"]):
+    if options["include"] and not any(ca.matches(pattern) for pattern in options["include"]):
         return False
-    return not _is_excluded(one, options)
+    return not _is_excluded(ca, options)
 
 
 def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Anchor]:
@@ -133,12 +133,12 @@ def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[
     """
     conflicts = _conflicts(anchors)
     warnings = [f"trust anchors, left out (on_unreadable: skip): {conflicts}"] if conflicts else []
-    anchors = [one for one in anchors if not one.conflicts]
+    anchors = [anchor for anchor in anchors if not anchor.conflicts]
     left_out: list[Anchor] = []
     while missing := _incomplete(anchors):
         left_out += missing
-        gone = {one.fingerprint for one in missing}
-        anchors = [one for one in anchors if one.fingerprint not in gone]
+        gone = {anchor.fingerprint for anchor in missing}
+        anchors = [anchor for anchor in anchors if anchor.fingerprint not in gone]
     if left_out:
         title = "trust anchors, left out because of incomplete chains"
         warnings.append(_chains(title, left_out, unusable))
@@ -152,13 +152,13 @@ def _conflicts(anchors: list[Anchor]) -> str:
 
 def _incomplete(anchors: list[Anchor]) -> list[Anchor]:
     subjects = {anchor.certificate.canonical_subject for anchor in anchors}
-    return [one for one in anchors if not one.is_root and one.certificate.canonical_issuer not in subjects]
+    return [anchor for anchor in anchors if not anchor.is_root and anchor.certificate.canonical_issuer not in subjects]
 
 
 def _chains(title: str, missing: list[Anchor], unusable: Iterable[Unusable]) -> str:
     """Return what each CA needs, below a title; in one line if it is one CA."""
-    causes = {one.subject_dn: one.error.message for one in unusable}
-    needs = [_need(one, causes.get(one.certificate.issuer_dn)) for one in missing]
+    causes = {file.subject_dn: file.error.message for file in unusable}
+    needs = [_need(anchor, causes.get(anchor.certificate.issuer_dn)) for anchor in missing]
     return f"{title}: {needs[0]}" if len(needs) == 1 else listing.lines(title, needs)
 
 

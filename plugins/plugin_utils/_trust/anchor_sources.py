@@ -129,14 +129,14 @@ def _read_file(path: str, most: int) -> bytes:
 def _read_directory(path: str, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
     sizes = {"files": 0, "crls": 0}
-    for one in filter(os.path.isfile, source_files.below(path)):  # no FIFO
-        directory, name = os.path.split(one)
+    for file in filter(os.path.isfile, source_files.below(path)):  # no FIFO
+        directory, name = os.path.split(file)
         group = groups.setdefault(directory, Group(directory, os.path.basename(directory), {}))
         if not source_files.is_crl(name):
-            group.files[name] = _read_file(one, source_files.LARGEST + 1)
+            group.files[name] = _read_file(file, source_files.LARGEST + 1)
             sizes["files"] += len(group.files[name])
         elif crls:
-            group.crls[name] = _read_file(one, crl.LARGEST)  # a larger one is found truncated
+            group.crls[name] = _read_file(file, crl.LARGEST)  # a larger one is found truncated
             sizes["crls"] += len(group.crls[name])
         _check_sizes(path, sizes)
     return list(groups.values())

@@ -70,7 +70,7 @@ class Anchor:
     def matches(self, pattern: str) -> bool:
         """Return whether a filter names this CA. The alias that it shares with other CAs names all of them."""
         aliases = {self.alias, self.name}
-        return any(anchor_filters.matches(pattern, one, self.subject_dn, self.certificate.der) for one in aliases)
+        return any(anchor_filters.matches(pattern, alias, self.subject_dn, self.certificate.der) for alias in aliases)
 
 
 @dataclass
@@ -111,10 +111,12 @@ class Unusable:
 
     def matches(self, pattern: str) -> bool:
         """Return whether a filter names it, as far as it is known."""
-        stated = [one.replace(":", "").lower() for key, one in self.info.items() if key.partition(".")[0] == "sha1fp"]
+        stated = [
+            value.replace(":", "").lower() for key, value in self.info.items() if key.partition(".")[0] == "sha1fp"
+        ]
         if pattern.replace(":", "").lower() in stated:
             return True
-        return any(anchor_filters.matches(pattern, one, self.subject_dn, self.data) for one in self.names)
+        return any(anchor_filters.matches(pattern, alias, self.subject_dn, self.data) for alias in self.names)
 
 
 @dataclass(frozen=True)

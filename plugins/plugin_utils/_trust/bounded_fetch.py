@@ -189,7 +189,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def _connect(self, place: tuple[str, int], *_timeout: Any) -> socket.socket:
         """Resolve the name once, check the addresses, and connect to one of them."""
         found = _resolved(*place)
-        allowed = found if self._local_allowed else [one for one in found if not _is_local(one[1][0])]
+        allowed = found if self._local_allowed else [way for way in found if not _is_local(way[1][0])]
         if not allowed:
             raise FetchError(
                 f"is redirected to {_quoted(place[0])} ({found[0][1][0]}), an address of this machine or its links, to"
@@ -226,7 +226,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
 def _resolved(host: str, port: int) -> list[tuple[int, Any]]:
     """Return the family and the address of each way to the host."""
-    return [(one[0], one[4]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return [(known[0], known[4]) for known in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _is_local(text: str) -> bool:

@@ -47,17 +47,19 @@ def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
     """
     found = anchor_reading.collect(groups)
     chosen = anchor_selection.select(found.anchors, filters, found.unusable)
-    unusable = (_unusable(one) for one in found.unusable if anchor_selection.is_wanted(one, filters) and one.subject)
+    unusable = (
+        _unusable(file) for file in found.unusable if anchor_selection.is_wanted(file, filters) and file.subject
+    )
     return {"cas": [*map(_ca, chosen), *unusable], "crls": list(_crls(groups, found.anchors))}
 
 
 # --- CAs --------------------------------------------------------------------------------------------------------------
 
 
-def _unusable(one: Unusable) -> dict[str, Any]:
+def _unusable(file: Unusable) -> dict[str, Any]:
     """Return a CA that cannot be used, by its name."""
-    canonical = distinguished_name.canonical(one.subject or b"").hex()
-    about = {"alias": min(one.names), "dn": one.subject_dn, "subject": canonical, "problem": one.error.message}
+    canonical = distinguished_name.canonical(file.subject or b"").hex()
+    about = {"alias": min(file.names), "dn": file.subject_dn, "subject": canonical, "problem": file.error.message}
     return {**about, "pem": "", "patterns": None}
 
 
@@ -93,14 +95,14 @@ def _crls(groups: list[Group], found: list[Anchor]) -> Iterator[dict[str, Any]]:
         if digest in seen:
             continue
         try:
-            one = crl.read(data)
+            found_crl = crl.read(data)
         except crl.CrlError as error:
             for issuer in _named(name, found):
                 yield {"name": name, "issuer": issuer, "der": "", "problem": str(error)}
         else:  # only here: several CAs may have the same damaged file, for example an empty one
             seen.add(digest)
-            issuer = distinguished_name.canonical(one.issuer).hex()
-            yield {"name": name, "issuer": issuer, "der": base64.b64encode(one.der).decode(), "problem": ""}
+            issuer = distinguished_name.canonical(found_crl.issuer).hex()
+            yield {"name": name, "issuer": issuer, "der": base64.b64encode(found_crl.der).decode(), "problem": ""}
 
 
 def _crl_files(group: Group) -> Iterator[tuple[str, bytes]]:

@@ -70,7 +70,7 @@ def orphans(files: Mapping[str, bytes]) -> list[str]:
     """
     stems = {name.rpartition(".")[0] for name in files if _is_ca_file(name, files)}
     companions = (name for name in files if name.rpartition(".")[2] in source_files.COMPANIONS)
-    return sorted(one for one in companions if one.rpartition(".")[0] not in stems and not one.startswith(_PACKAGE))
+    return sorted(name for name in companions if name.rpartition(".")[0] not in stems and not name.startswith(_PACKAGE))
 
 
 def _is_ca_file(name: str, files: Mapping[str, bytes]) -> bool:
@@ -110,8 +110,8 @@ def complete(data: bytes) -> list[Certificate]:
 
 def _in_pem(data: bytes) -> list[Certificate]:
     blocks = _blocks(data)
-    found = [one for block in blocks for one in _in_block(block)]
-    if len(blocks) == 1 and [one.text for one in found] == [blocks[0].text]:
+    found = [certificate for block in blocks for certificate in _in_block(block)]
+    if len(blocks) == 1 and [certificate.text for certificate in found] == [blocks[0].text]:
         return [Certificate(found[0].der, data)]
     return found
 
@@ -156,10 +156,10 @@ def _in_pkcs7(data: bytes) -> Iterator[bytes]:
         return
     for part in signed.children:
         if part.tag == der.CONTEXT_0:
-            yield from (one.encoded() for one in part.children if one.tag == der.SEQUENCE)
+            yield from (child.encoded() for child in part.children if child.tag == der.SEQUENCE)
 
 
 def _elements(data: bytes) -> Iterator[bytes]:
     with contextlib.suppress(der.DerError):
-        for one in der.split(data):
-            yield one.encoded() if one.tag == der.SEQUENCE else b""
+        for element in der.split(data):
+            yield element.encoded() if element.tag == der.SEQUENCE else b""

@@ -81,7 +81,7 @@ def _judge(verified: _Gpg, imported: _Gpg, keyring: str) -> None:
     for keyword, *rest in statuses:
         if keyword == "ERRSIG":
             raise SignatureError(_unknown(rest, imported, keyring))
-    keywords = [one[0] for one in statuses]
+    keywords = [words[0] for words in statuses]
     good = keywords.count("GOODSIG")
     if verified.status != 0 or not good or keywords.count("VALIDSIG") != good:
         said = (imported if imported.status else verified).said

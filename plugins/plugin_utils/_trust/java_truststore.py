@@ -34,7 +34,7 @@ def render(anchors: list[Anchor]) -> bytes:
     CAs that :func:`warnings` names are left out, because Java would refuse the whole file.
     """
     named: dict[str, Anchor] = {}
-    for anchor in (one for one in anchors if not one.certificate.java_oddity):
+    for anchor in (anchor for anchor in anchors if not anchor.certificate.java_oddity):
         alias = anchor.alias.lower()
         named[alias if alias not in named else f"{alias}-{anchor.fingerprint[:11].replace(':', '')}"] = anchor
     bags = der.encode_sequence(*(_bag(alias, anchor) for alias, anchor in named.items()))
@@ -44,7 +44,9 @@ def render(anchors: list[Anchor]) -> bytes:
 
 def warnings(anchors: list[Anchor]) -> list[str]:
     """Return a line about the CAs that Java cannot read."""
-    found = [f"{one.alias} ({one.certificate.java_oddity})" for one in anchors if one.certificate.java_oddity]
+    found = [
+        f"{anchor.alias} ({anchor.certificate.java_oddity})" for anchor in anchors if anchor.certificate.java_oddity
+    ]
     title = "trust anchors, not in the Java truststore because Java would refuse the whole file"
     return [f"{title}: {', '.join(found)}"] if found else []
 

@@ -32,15 +32,15 @@ def warnings(outcomes: list[dict[str, Any]], path: str) -> list[str]:
     :param path: the trust directory that their clients do not see.
     """
     lines = []
-    having = [one["name"] for one in outcomes if one.get("exists")]
+    having = [outcome["name"] for outcome in outcomes if outcome.get("exists")]
     if having:
         lines.append(
             f"~/.globus/{_NAME} shadows {path} for: {', '.join(having)}. Their clients trust what lies there; ask them"
             " to remove it."
         )
-    failed = [one for one in outcomes if one.get("failed")]
+    failed = [outcome for outcome in outcomes if outcome.get("failed")]
     if failed:
-        names = ", ".join(one["name"] for one in failed)
+        names = ", ".join(outcome["name"] for outcome in failed)
         lines.append(
             f"whether ~/.globus/{_NAME} shadows {path} is not known for: {names}. The look into the home of"
             f" {failed[0]['name']} failed: {failed[0]['msg']}"

@@ -115,7 +115,7 @@ class _Walk:
                     names.append(entry.name)
                     if _is_link_to_directory(entry):
                         links.append(entry)
-        self._links += [(one, depth + 1) for one in _visible(links)]
+        self._links += [(path, depth + 1) for path in _visible(links)]
         return names, _visible(directories)
 
     def _too_large(self, cause: str) -> GridSecurityError:

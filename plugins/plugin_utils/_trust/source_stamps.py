@@ -63,9 +63,9 @@ def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
 
 
 def _stamp(statuses: list[_Status]) -> Stamp:
-    crls = [one for one in statuses if source_files.is_crl(one[0])]
-    anchors = [one for one in statuses if not source_files.is_crl(one[0])]
-    return Stamp(_digest(anchors), _digest(crls), max((one[-1] for one in statuses), default=0))
+    crls = [status for status in statuses if source_files.is_crl(status[0])]
+    anchors = [status for status in statuses if not source_files.is_crl(status[0])]
+    return Stamp(_digest(anchors), _digest(crls), max((status[-1] for status in statuses), default=0))
 
 
 def _digest(statuses: list[_Status]) -> str:
@@ -73,13 +73,13 @@ def _digest(statuses: list[_Status]) -> str:
 
 
 def _statuses(path: str) -> Iterator[_Status]:
-    for one in source_files.below(path) if os.path.isdir(path) else [path]:
+    for file in source_files.below(path) if os.path.isdir(path) else [path]:
         try:
-            status = os.stat(one)
+            status = os.stat(file)
         except FileNotFoundError:
-            if one == path:
+            if file == path:
                 raise
             continue  # a link that leads nowhere
-        if one == path or stat.S_ISREG(status.st_mode):
+        if file == path or stat.S_ISREG(status.st_mode):
             # The time of change cannot be set by programs that copy or unpack, as that of modification can.
-            yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+            yield file, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

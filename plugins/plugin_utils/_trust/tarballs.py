@@ -112,8 +112,8 @@ def _chosen(members: Iterable[str], wanted: Callable[[Iterable[str]], list[str]]
     for path in members:
         directory, name = os.path.split(path)
         directories.setdefault(directory, []).append(name)
-    visible = {one: names for one, names in directories.items() if not f"/{one}".count("/.")}
-    chosen = {os.path.join(one, name) for one, names in visible.items() for name in wanted(names)}
+    visible = {directory: names for directory, names in directories.items() if not f"/{directory}".count("/.")}
+    chosen = {os.path.join(directory, name) for directory, names in visible.items() for name in wanted(names)}
     return [path for path in members if path in chosen]
 
 
@@ -139,7 +139,9 @@ def _too_large(where: str) -> GridSecurityError:
 
 def _unpacked(data: bytes, where: str) -> bytes:
     """``data`` without its compression, which its first bytes tell, if it has any."""
-    new = next((one for magic, one in _COMPRESSIONS.items() if data.startswith(magic)), None)
+    new = next(
+        (decompressor_class for magic, decompressor_class in _COMPRESSIONS.items() if data.startswith(magic)), None
+    )
     if new is None:
         return data
     unpacked, position = bytearray(), 0

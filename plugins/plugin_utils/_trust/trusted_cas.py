@@ -63,7 +63,7 @@ def complete(options: dict[str, Any], item: dict[str, Any], shared: dict[str, An
 def _read(given: dict[str, Any], where: str) -> dict[str, Any]:
     options = validated(OPTIONS, given, where)
     given_sources = enumerate(options["trust_anchors"] or [])
-    sources = [read_source(one, f"{where}trust_anchors[{number}]: ") for number, one in given_sources]
+    sources = [read_source(source, f"{where}trust_anchors[{number}]: ") for number, source in given_sources]
     filters = {name: options[f"trust_anchors_{name}"] for name in _FILTERS}
     wanted = TrustedCas(sources, filters) if sources and options["check_chain"] else None
     return {"trust_anchors": wanted, "given": given}
@@ -94,14 +94,14 @@ class ChainCheck:
     def judge(self, sources: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
         """Return the outcomes, with an error in place of each outline whose certificate is not trusted."""
         judged = list(outcomes)
-        for key in dict.fromkeys(self.key(one.options) for one in sources):
+        for key in dict.fromkeys(self.key(source.options) for source in sources):
             numbers = [
                 number
                 for number, (source, outcome) in enumerate(zip(sources, outcomes))
                 if self.key(source.options) == key and not isinstance(outcome, GridSecurityError)
             ]
             if key and numbers:
-                errors = self._check(key, [(sources[one].options, outcomes[one]) for one in numbers])
+                errors = self._check(key, [(sources[number].options, outcomes[number]) for number in numbers])
                 for position, error in errors.items():
                     judged[numbers[position]] = error
         return judged
@@ -115,7 +115,7 @@ class ChainCheck:
         if not key:
             return {**options, "trust_anchors": None}, {}
         trusted = self._trusted(options, key)
-        if sum(len(one["der"]) for one in trusted["crls"]) > _LARGEST_FOR_NODE:
+        if sum(len(known["der"]) for known in trusted["crls"]) > _LARGEST_FOR_NODE:
             raise GridSecurityError(
                 "too_large",
                 f"{label(options)}: trust_anchors: the CRLs have more than {_LARGEST_FOR_NODE >> 20} MB, too much to be"
@@ -131,11 +131,11 @@ class ChainCheck:
         digests = [hashlib.sha256(json.dumps(outline["chain"]).encode()).hexdigest() for _options, outline in items]
         unknown = [number for number, digest in enumerate(digests) if digest not in known]
         verdicts = dict(zip(unknown, self._verdicts(key, [items[number] for number in unknown])))
-        good = {digests[number]: one["until"] for number, one in verdicts.items() if "until" in one}
+        good = {digests[number]: verdict["until"] for number, verdict in verdicts.items() if "until" in verdict}
         if good and not self._stamp(items[0][0]["trust_anchors"], "").is_fresh:
             page.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
-        bad = {number: one for number, one in verdicts.items() if "error_code" in one}
-        return {number: GridSecurityError(one["error_code"], one["message"]) for number, one in bad.items()}
+        bad = {number: verdict for number, verdict in verdicts.items() if "error_code" in verdict}
+        return {number: GridSecurityError(verdict["error_code"], verdict["message"]) for number, verdict in bad.items()}
 
     def _verdicts(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> list[dict[str, Any]]:
         if not items:
@@ -147,9 +147,10 @@ class ChainCheck:
             trusted = self._trusted(items[0][0], key)
         except GridSecurityError as error:
             return [
-                {"error_code": error.error_code, "message": f"{label(one)}: {error.message}"} for one, _outline in items
+                {"error_code": error.error_code, "message": f"{label(options)}: {error.message}"}
+                for options, _outline in items
             ]
-        return chain.judge([(label(one), outline["chain"]) for one, outline in items], trusted)
+        return chain.judge([(label(options), outline["chain"]) for options, outline in items], trusted)
 
     def _trusted(self, options: dict[str, Any], key: str) -> dict[str, Any]:
         """Read the sources once per run, and return CAs and CRLs as :mod:`chain` takes them."""

@@ -97,8 +97,8 @@ def _lsc_hosts(vomsdir: str) -> dict[str, list[str]]:
         raise _bad(vomsdir, "it is no directory. Name the one that has a directory for each VO, as import_vomsdir.")
     directories = [entry for entry in os.scandir(vomsdir) if entry.is_dir()]
     return {
-        one.name: sorted(name[: -len(".lsc")] for name in os.listdir(one.path) if name.endswith(".lsc"))
-        for one in directories
+        directory.name: sorted(name[: -len(".lsc")] for name in os.listdir(directory.path) if name.endswith(".lsc"))
+        for directory in directories
     }
 
 
@@ -106,8 +106,8 @@ def _groups(vomses: str) -> _Groups:
     """The entries of all files, by VO; an error in place of an entry that some client cannot read."""
     groups: _Groups = {}
     for path in _files(vomses):
-        for name, one in _entries(path):
-            groups.setdefault(name, []).append(one)
+        for name, located in _entries(path):
+            groups.setdefault(name, []).append(located)
     return groups
 
 
@@ -116,7 +116,7 @@ def _files(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     paths = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
-    return [one for one in paths if os.path.isfile(one)]
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def _entries(path: str) -> Iterator[tuple[str, _Located | GridSecurityError]]:
@@ -149,36 +149,39 @@ def _bytes(path: str) -> bytes:
 
 def _vo(name: str, group: list[_Located | GridSecurityError], vomsdir: str) -> Vo:
     hosts: dict[str, _Located] = {}
-    for one in group:
-        if isinstance(one, GridSecurityError):
-            raise one
-        vos.check_name(name, one.where)
-        known = hosts.setdefault(one.entry.host.lower(), one)
-        if known.entry != one.entry:
-            raise _bad(one.where, f"{one.entry.host} serves {name} otherwise than in {known.where}. Keep one of them.")
-    vo = Vo(name, [_server(one, vomsdir) for one in hosts.values()])
+    for located in group:
+        if isinstance(located, GridSecurityError):
+            raise located
+        vos.check_name(name, located.where)
+        known = hosts.setdefault(located.entry.host.lower(), located)
+        if known.entry != located.entry:
+            raise _bad(
+                located.where, f"{located.entry.host} serves {name} otherwise than in {known.where}. Keep one of them."
+            )
+    vo = Vo(name, [_server(located, vomsdir) for located in hosts.values()])
     vos.check(vo, next(iter(hosts.values())).where)
     return vo
 
 
-def _server(one: _Located, vomsdir: str) -> Server:
-    entry = one.entry
-    vos.check_host(entry.host, one.where)  # before it becomes the name of a file
+def _server(located: _Located, vomsdir: str) -> Server:
+    entry = located.entry
+    vos.check_host(entry.host, located.where)  # before it becomes the name of a file
     path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
     if not os.path.lexists(path):
-        raise _bad(one.where, f"{entry.vo} has no LSC file {path}. Add it, or leave {entry.vo} out by import_vos.")
+        raise _bad(located.where, f"{entry.vo} has no LSC file {path}. Add it, or leave {entry.vo} out by import_vos.")
     try:
         dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
     except VomsError as error:
         raise _bad(path, f"it {error}. Correct it, or define {entry.vo} in vos.") from error
     if one_line_dn.plain(dn) != one_line_dn.plain(entry.dn):
         raise _bad(
-            path, f"it is for {dn}, but {one.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos."
+            path,
+            f"it is for {dn}, but {located.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos.",
         )
     server = Server(entry.host, entry.port, dn, ca_dn, entry.alias)
-    vos.check_server(server, f"{one.where}, and {path}")
+    vos.check_server(server, f"{located.where}, and {path}")
     return server
 
 
-def _bad(where: str, what: str) -> GridSecurityError:
-    return GridSecurityError("bad_import", f"{where}: {what}")
+def _bad(where: str, message: str) -> GridSecurityError:
+    return GridSecurityError("bad_import", f"{where}: {message}")

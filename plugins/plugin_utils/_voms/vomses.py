@@ -69,7 +69,9 @@ class Vo:
     @property
     def vomses(self) -> str:
         """The content of its vomses file, a line for each server."""
-        return "".join(str(Entry(one.alias, one.host, one.port, one.dn, self.name)) for one in self.servers)
+        return "".join(
+            str(Entry(server.alias, server.host, server.port, server.dn, self.name)) for server in self.servers
+        )
 
 
 @dataclass(frozen=True)

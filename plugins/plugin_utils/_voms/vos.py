@@ -49,15 +49,15 @@ def define(given: list[Any], mistakes: Mistakes | None = None) -> list[Vo]:
     :raises GridSecurityError: ``bad_vo``: a client, or this module, could not do with it.
     """
     vos: dict[str, Vo] = {}
-    for number, one in enumerate(given):
+    for number, item in enumerate(given):
         try:
-            vo = _define(one, f"vos[{number}]")
+            vo = _define(item, f"vos[{number}]")
             if vo.name in vos:
                 raise _bad(f"vos[{number}]", f"{vo.name} is defined twice. Merge both into one, with all servers.")
         except (AnsibleActionFail, GridSecurityError) as error:
             if mistakes is None:
                 raise
-            mistakes.add(str(error), _names_of(one))
+            mistakes.add(str(error), _names_of(item))
         else:
             vos[vo.name] = vo
     return list(vos.values())
@@ -82,7 +82,7 @@ def _define(given: Any, where: str) -> Vo:
     where = f"{where} ({options['name']})"
     if options["state"] == "absent":
         return Vo(options["name"], [])
-    servers = [_server(one, options, f"{where}: servers[{i}]") for i, one in enumerate(options["servers"])]
+    servers = [_server(server, options, f"{where}: servers[{i}]") for i, server in enumerate(options["servers"])]
     check(Vo(options["name"], servers), where)
     return Vo(options["name"], servers)
 
@@ -167,5 +167,5 @@ def _check_dn(dn: str, where: str) -> None:
         )
 
 
-def _bad(where: str, what: str) -> GridSecurityError:
-    return GridSecurityError("bad_vo", f"{where}: {what}")
+def _bad(where: str, message: str) -> GridSecurityError:
+    return GridSecurityError("bad_vo", f"{where}: {message}")
