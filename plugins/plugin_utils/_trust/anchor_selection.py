@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose among the CAs of the sources by the options, and check that what is chosen is whole."""
+"""Choose CAs by the options, and check that their chains are complete."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ansible_collections.grid.security.plugins.module_utils._common.errors impor
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_merging
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor, Found, Unusable
 
-__all__ = ["check", "choose", "is_wanted", "keep_complete", "refuse", "select"]
+__all__ = ["check", "choose", "is_wanted", "refuse", "select"]
 
 
 def choose(found: Found, options: dict[str, Any]) -> tuple[list[Anchor], list[str]]:
-    """Return the CAs that the options leave, and warnings about what ``on_unreadable: skip`` leaves out.
+    """Return the CAs that the options leave, and warnings about files that ``on_unreadable: skip`` leaves out.
 
-    :raises GridSecurityError: the kinds of :func:`refuse` and :func:`select`.
+    :raises GridSecurityError: as :func:`refuse` and :func:`select`.
     """
     warnings = refuse(found.unusable, options)
     chosen = select(found.anchors, options, found.unusable)
     if options["on_unreadable"] == "skip":
-        chosen, left_out = keep_complete(chosen, found.unusable)
+        chosen, left_out = _keep_complete(chosen, found.unusable)
         warnings += left_out
     return chosen, warnings
 
@@ -32,7 +32,7 @@ def choose(found: Found, options: dict[str, Any]) -> tuple[list[Anchor], list[st
 def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
     """Return a warning about the files that cannot be used, if the option ``on_unreadable`` is ``skip``.
 
-    What the options ``profiles``, ``include`` and ``exclude`` leave out is no reason for a message.
+    There is no message about files that the options ``profiles``, ``include`` and ``exclude`` leave out.
 
     :raises GridSecurityError: ``unusable_anchors``; or, if all have the same cause, ``private_key``, ``not_pem``,
         ``too_large``, ``bad_certificate``, ``not_a_ca`` or ``bad_signing_policy``; or ``bad_filter``.
@@ -46,21 +46,21 @@ def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
         ]
     kinds = {file.error.error_code for file in wanted.values()}
     aliases = listing.listed(sorted({min(file.names) for file in wanted.values()}))
-    told = next(iter(wanted))
+    message = next(iter(wanted))
     if len(wanted) > 1:
-        told = listing.lines("the sources have files that cannot be used", list(wanted))
+        message = listing.lines("the sources have files that cannot be used", list(wanted))
     raise GridSecurityError(
         kinds.pop() if len(kinds) == 1 else "unusable_anchors",
-        f"{told}\nTo place the other CAs, name {aliases} in exclude, or set on_unreadable: skip.",
+        f"{message}\nTo place the other CAs, name {aliases} in exclude, or set on_unreadable: skip.",
     )
 
 
 def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Unusable] = ()) -> list[Anchor]:
     """Return the anchors that the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave.
 
-    The issuers of what is left are kept, too, whatever their profile, unless they are excluded by name.
+    Issuers of these anchors stay in any profile, unless they are excluded.
 
-    :param unusable: CAs that ``include`` may name, too. :func:`refuse` reports them.
+    :param unusable: files that ``include`` may name, too. :func:`refuse` reports them.
     :raises GridSecurityError: ``no_such_anchor``: an item of ``include`` is not in the sources; or ``bad_filter``.
     """
     known: list[Anchor | Unusable] = [*anchors, *unusable]
@@ -111,7 +111,7 @@ def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Ancho
 def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
     """Check that the sources agree about each CA, and that each chain has its root.
 
-    :param unusable: may explain what is missing.
+    :param unusable: files that may be the missing issuers.
     :raises GridSecurityError: ``two_policies`` or ``missing_issuer``.
     """
     conflicts = _conflicts(anchors)
@@ -119,17 +119,17 @@ def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
         raise GridSecurityError("two_policies", conflicts)
     missing = _incomplete(anchors)
     if missing:
-        told = _chains("incomplete chains", missing, unusable)
+        message = _chains("incomplete chains", missing, unusable)
         end = "\n" if len(missing) > 1 else ". "
         raise GridSecurityError(
-            "missing_issuer", f"{told}{end}Add the issuer to the sources, or exclude what needs it."
+            "missing_issuer", f"{message}{end}Add the issuer to the sources, or exclude the CA that needs it."
         )
 
 
-def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[list[Anchor], list[str]]:
-    """Return the CAs about which the sources agree and whose chain reaches its root; and warnings about the others.
+def _keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[list[Anchor], list[str]]:
+    """Return the CAs without conflicts and with a complete chain, and warnings about the others.
 
-    :param unusable: may explain what is missing.
+    :param unusable: files that may be the missing issuers.
     """
     conflicts = _conflicts(anchors)
     warnings = [f"trust anchors, left out (on_unreadable: skip): {conflicts}"] if conflicts else []
@@ -156,7 +156,7 @@ def _incomplete(anchors: list[Anchor]) -> list[Anchor]:
 
 
 def _chains(title: str, missing: list[Anchor], unusable: Iterable[Unusable]) -> str:
-    """Return what each CA needs, below a title; in one line if it is one CA."""
+    """Return the missing issuer of each CA below a title. A single CA is in the line of the title."""
     causes = {file.subject_dn: file.error.message for file in unusable}
     needs = [_need(anchor, causes.get(anchor.certificate.issuer_dn)) for anchor in missing]
     return f"{title}: {needs[0]}" if len(needs) == 1 else listing.lines(title, needs)

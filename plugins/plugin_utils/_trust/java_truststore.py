@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Java truststore: PKCS#12 with certificates only, without encryption and MAC, as Java's own ``cacerts`` is.
+"""Render a Java truststore: PKCS#12 with certificates only, without encryption and MAC, like Java's own ``cacerts``.
 
-cryptography can write truststores since version 45, but with a MAC over a random salt: other bytes each time, and a
-password to tell to everybody. Without a MAC any password opens it, as tests show by Java's own keytool.
+cryptography 45 and newer can write truststores with a MAC. Its salt is random, so the bytes differ each time, and users
+need its password. A truststore without a MAC opens with any password. Tests check that with Java's keytool.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _VERSION = 3
 
 
 def render(anchors: list[Anchor]) -> bytes:
-    """The truststore with these anchors, under their aliases in lower case, as Java has them.
+    """Return the truststore with these anchors. Java wants aliases in lower case.
 
-    CAs that :func:`warnings` names are left out, because Java would refuse the whole file.
+    CAs in :func:`warnings` are left out, because Java would refuse the whole file.
     """
     named: dict[str, Anchor] = {}
     for anchor in (anchor for anchor in anchors if not anchor.certificate.java_oddity):

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide which files may be removed from a trust directory: typical files of one, and no private keys.
+"""Decide which files may be removed from a trust directory: typical files of a CA, and no private keys.
 
-The path may be a mistake: ``/etc/grid-security`` holds ``hostcert.pem`` and ``hostkey.pem``.
+The path of the directory may be a mistake: ``/etc/grid-security`` holds ``hostcert.pem`` and ``hostkey.pem``.
 """
 
 from __future__ import annotations
@@ -43,5 +43,5 @@ def warning(directory: str, left: list[str]) -> list[str]:
         return []
     return [
         f"{directory}: not removed are {listed(left)}, because they hold a private key or are no"
-        " files of a trust directory. Look whether path is right. If it is, move these files elsewhere."
+        " files of a trust directory. Check path. If it is right, move these files to another directory."
     ]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check on the controller that trusted CAs issued the credentials, and read the options for this check.
 
-A good verdict holds until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing to
-do reads no CA. It compares the stamps of the source files, and takes the verdicts from the ledger.
+A good verdict is valid until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing
+to do reads no CA. It compares the stamps of the source files, and takes the verdicts from the persistent cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
 _FILTERS = ("profiles", "include", "exclude", "exclude_expired")
 _NAMES = ("trust_anchors", *(f"trust_anchors_{name}" for name in _FILTERS), "check_chain")
 OPTIONS: dict[str, dict[str, Any]] = {name: deploy.OPTIONS[name] for name in _NAMES}
-_MOST_VERDICTS = 10_000  # that are kept for one set of sources
+_MOST_VERDICTS = 10_000  # in the cache for one set of sources
 _LARGEST_FOR_NODE = 8 << 20  # characters of the CRLs that are sent to a node, for the archives on the node
 
 
@@ -92,7 +92,7 @@ class ChainCheck:
         return self._keys[id(cas)]
 
     def judge(self, sources: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
-        """Return the outcomes, with an error in place of each outline whose certificate is not trusted."""
+        """Return the outcomes, with an error in place of each summary whose certificate is not trusted."""
         judged = list(outcomes)
         for key in dict.fromkeys(self.key(source.options) for source in sources):
             numbers = [
@@ -109,7 +109,7 @@ class ChainCheck:
     def for_node(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the options of a credential whose archive a node opens, and the CAs by the key in these options.
 
-        :raises GridSecurityError: whatever is wrong with the sources.
+        :raises GridSecurityError: ``too_large``, and as :func:`ca_material.collect`.
         """
         key = self.key(options) if options["state"] == "present" else ""
         if not key:
@@ -125,15 +125,15 @@ class ChainCheck:
 
     def _check(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> dict[int, GridSecurityError]:
         """Return the error of each bad item, by its number. Most verdicts are known from earlier runs."""
-        page = persistent_cache.Page(persistent_cache.Subject(b"chains" + key.encode()))
+        entry = persistent_cache.Page(persistent_cache.Subject(b"chains" + key.encode()))
         now = times.iso(times.now())
-        known = {digest: until for digest, until in (page.read() or {}).items() if until > now}
+        known = {digest: until for digest, until in (entry.read() or {}).items() if until > now}
         digests = [hashlib.sha256(json.dumps(outline["chain"]).encode()).hexdigest() for _options, outline in items]
         unknown = [number for number, digest in enumerate(digests) if digest not in known]
         verdicts = dict(zip(unknown, self._verdicts(key, [items[number] for number in unknown])))
         good = {digests[number]: verdict["until"] for number, verdict in verdicts.items() if "until" in verdict}
         if good and not self._stamp(items[0][0]["trust_anchors"], "").is_fresh:
-            page.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
+            entry.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
         bad = {number: verdict for number, verdict in verdicts.items() if "error_code" in verdict}
         return {number: GridSecurityError(verdict["error_code"], verdict["message"]) for number, verdict in bad.items()}
 

@@ -69,7 +69,10 @@ SAID = [
     ("trust_anchors", "value of <purge> must be one of: a, got: b"),
     ("trust_anchors", "argument '<accounts>' is of type <class 'int'>"),
     ("trust_anchors", "missing required arguments: <sources>"),
-    ("crl_updates", "publishes CRLs. Set <remove_expired>: true to remove the CRL; then clients accept revoked certificates, too."),
+    (
+        "crl_updates",
+        "publishes CRLs. Set <remove_expired>: true to remove the CRL; then clients accept revoked certificates, too.",
+    ),
     ("crl_updates", "<sources> is empty. Name the sources of the trust anchors, as for trust_anchors."),
     ("crl_updates", "<timeout>: 0.0 must be greater than 0."),
     ("crl_updates", "<exclude>[1]: 7 does not name a CA."),

@@ -201,13 +201,13 @@ def test_time_is_limited(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     file = fake("exec sleep 100")
     monkeypatch.setattr(gpg, "_TIMEOUT", 0.5)
     start = time.monotonic()
-    assert "took gpg longer than 0.5 s" in refused(file, file)
+    assert "gpg took longer than 0.5 s" in refused(file, file)
     assert time.monotonic() - start < 10
 
 
 def test_output_is_limited(fake: Any) -> None:
     file = fake("exec yes '[GNUPG:] GOODSIG 0 somebody'")
-    assert "has gpg say more than 4 MiB" in refused(file, file)
+    assert "gpg printed more than 4 MiB" in refused(file, file)
 
 
 def test_memory_is_limited(fake: Any) -> None:
