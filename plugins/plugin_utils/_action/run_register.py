@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep facts about the owners of credentials for the other tasks of the run.
 
-Bob's archive may come under Dave's name in another task. A grid-mapfile may be written by another task, or for another
-node, than the one that refused an archive.
+Another task may have Bob's archive under Dave's name. The task that refuses an archive and the task that writes a
+grid-mapfile may be different tasks, on different nodes.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ _STATUS = "[GNUPG:] "
 _NO_KEY = "9"  # the reason in ERRSIG
 _REMEDY = "Fetch both files again, or check keyring."
 _BAD = {
-    "REVKEYSIG": "is by the revoked key {key}, which others may have. Ask the publisher for a signature by the present key, and"
-    " update keyring.",
+    "REVKEYSIG": "is by the revoked key {key}, which others may have. Ask the publisher for a signature by the new key,"
+    " and update keyring.",
     "EXPKEYSIG": "is by the key {key}, which has expired. Ask the publisher for the renewed key, and update keyring.",
     "EXPSIG": "by the key {key} has expired. Ask the publisher for a new one.",
     "BADSIG": f"by the key {{key}} does not fit: the file was changed or damaged. {_REMEDY}",

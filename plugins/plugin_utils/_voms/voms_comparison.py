@@ -219,8 +219,8 @@ def _merged(
 def _complaints(name: str, facts: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a vomses file, in words that follow its path."""
     if facts.get("content") is None:
-        kind = "file that is large, or that not everybody may read," if facts["kind"] == "file" else facts["kind"]
-        yield f" is a {kind} and not looked into. Entries of managed VOs in it stay, and clients use them."
+        cause = "is large, or not everybody may read it" if facts["kind"] == "file" else f"is a {facts['kind']}"
+        yield f" is not read, because it {cause}. Entries of managed VOs in it stay, and clients use them."
     wrong = [] if name.startswith(".") else list(_malformed(facts))  # Java clients do not read hidden files
     for line in wrong[:_MOST_COMPLAINTS]:
         yield f": {readable(line)}. Java clients stop there, whatever the VO. Correct or remove it."

@@ -80,7 +80,7 @@ SAID = [
     ("voms_client", "<vomses_path> /a and <vomsdir_path> /a/b must not lie in each other."),
     ("voms_client", "Correct it, or define atlas in <vos>."),
     ("voms_client", "<vos>[1] (lhcb): a template in it cannot be filled"),
-    ("voms_client", "<vos>[1]: 'atls' is none of the VOs that are known here."),
+    ("voms_client", "<vos>[1]: 'atls' is none of the VOs that this collection knows."),
     ("voms_client", "more than half of the 4 VOs in place. If it is intended, set <allow_shrink>: true."),
     ("voms_client", "or write {name: VO, state: absent} in <vos>."),
     ("voms_client", "but an item of <vos> has no name that could be read, and it may be one of them."),

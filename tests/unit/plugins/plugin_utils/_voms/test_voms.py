@@ -257,7 +257,7 @@ def test_what_not_everybody_may_read_stays_on_the_node(node: Node) -> None:
     assert "hostkey.pem" in str(answers)
     assert base64.b64encode(b"private\n").decode()[:8] not in str(answers)
     assert (
-        "hostkey.pem is a file that is large, or that not everybody may read, and not looked" in result["warnings"][0]
+        "hostkey.pem is not read, because it is large, or not everybody may read it. Entries" in result["warnings"][0]
     )
     assert node.tree()["vomses/hostkey.pem"] == f"private\n{OLD}"
 
