@@ -237,8 +237,8 @@ def test_what_is_wrong_with_files_of_others_is_told(node: Node) -> None:
     for text in (
         """: '"c" "c.example.org"' is not""",
         ": ' # indented' is not",
-        "link is a link",
-        "directory is a dir",
+        "link is not read, because it is a link",
+        "directory is not read, because it is a dir",
     ):
         assert text in told
     assert ".hidden" not in told
