@@ -13,11 +13,14 @@ from ansible_collections.grid.security.plugins.plugin_utils._action import node_
 
 
 class ActionModule(ActionOfModules):  # type: ignore[misc]  # ansible has no types
-    """Executes the module on the node."""
+    """Execute the module on the node."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The module's result."""
-        variables = {**(task_vars or {}), "mitogen_task_isolation": "fork"}  # with Mitogen: a process of its own
+        """Return the module's result."""
+        variables = {
+            **(task_vars or {}),
+            "mitogen_task_isolation": "fork",
+        }  # with Mitogen, the module gets its own process
         result: dict[str, Any] = super().run(tmp, variables)
         message = node_python.complaint(self, result, variables)
         return {"failed": True, "error_code": "old_python", "msg": message} if message else result

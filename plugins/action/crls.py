@@ -12,7 +12,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
 
 
 class ActionModule(GridAction):
-    """Places the CRLs of the CAs that the sources have."""
+    """Place the CRLs of the CAs that the sources have."""
 
     def perform(self) -> dict[str, Any]:
         return self.run_exchange(crls.place(self, self.arguments))

@@ -12,7 +12,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid
 
 
 class ActionModule(GridAction):
-    """Maps the subjects of certificates to accounts."""
+    """Map the subjects of certificates to accounts."""
 
     def perform(self) -> dict[str, Any]:
         return self.run_exchange(grid_mapfile.place(self, self.arguments))

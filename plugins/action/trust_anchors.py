@@ -12,7 +12,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_
 
 
 class ActionModule(GridAction):
-    """Makes a trust directory, and what else should hold the same CAs, what the sources say."""
+    """Make a trust directory from sources, and copies of its CAs for other programs."""
 
     def perform(self) -> dict[str, Any]:
         return self.run_exchange(trust_anchors.place(self, self.arguments))

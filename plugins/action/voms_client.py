@@ -12,7 +12,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._voms import voms
 
 
 class ActionModule(GridAction):
-    """Makes vomses and LSC files of VOs what their definitions say."""
+    """Make the vomses and LSC files of VOs from their definitions."""
 
     def perform(self) -> dict[str, Any]:
         return self.run_exchange(voms.place(self, self.arguments))

@@ -9,6 +9,7 @@ to do reads no CA. It compares the stamps of the source files, and takes the ver
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -40,6 +41,24 @@ class TrustedCas:
 
     sources: list[dict[str, Any]]
     filters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A credential whose chain is checked."""
+
+    options: dict[str, Any]
+    chain: list[str]
+
+    @property
+    def label(self) -> str:
+        """The credential in messages."""
+        return label(self.options)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The key of the verdict in the persistent cache."""
+        return hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()
 
 
 def take_out(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -94,16 +113,14 @@ class ChainCheck:
     def judge(self, sources: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
         """Return the outcomes, with an error in place of each summary whose certificate is not trusted."""
         judged = list(outcomes)
-        for key in dict.fromkeys(self.key(source.options) for source in sources):
-            numbers = [
-                number
-                for number, (source, outcome) in enumerate(zip(sources, outcomes))
-                if self.key(source.options) == key and not isinstance(outcome, GridSecurityError)
-            ]
-            if key and numbers:
-                errors = self._check(key, [(sources[number].options, outcomes[number]) for number in numbers])
-                for position, error in errors.items():
-                    judged[numbers[position]] = error
+        groups: dict[str, dict[int, _Item]] = {}
+        for number, (source, outcome) in enumerate(zip(sources, outcomes)):
+            key = self.key(source.options)
+            if key and not isinstance(outcome, GridSecurityError):
+                groups.setdefault(key, {})[number] = _Item(source.options, outcome["chain"])
+        for key, items in groups.items():
+            for number, error in self._check(key, items).items():
+                judged[number] = error
         return judged
 
     def for_node(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -123,34 +140,34 @@ class ChainCheck:
             )
         return {**options, "trust_anchors": [key]}, {key: trusted}
 
-    def _check(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> dict[int, GridSecurityError]:
-        """Return the error of each bad item, by its number. Most verdicts are known from earlier runs."""
+    def _check(self, key: str, items: dict[int, _Item]) -> dict[int, GridSecurityError]:
+        """Return the error of each bad item. Most verdicts are known from earlier runs."""
         entry = persistent_cache.Page(persistent_cache.Subject(b"chains" + key.encode()))
         now = times.iso(times.now())
         known = {digest: until for digest, until in (entry.read() or {}).items() if until > now}
-        digests = [hashlib.sha256(json.dumps(outline["chain"]).encode()).hexdigest() for _options, outline in items]
-        unknown = [number for number, digest in enumerate(digests) if digest not in known]
-        verdicts = dict(zip(unknown, self._verdicts(key, [items[number] for number in unknown])))
-        good = {digests[number]: verdict["until"] for number, verdict in verdicts.items() if "until" in verdict}
-        if good and not self._stamp(items[0][0]["trust_anchors"], "").is_fresh:
+        unknown = {number: item for number, item in items.items() if item.digest not in known}
+        verdicts = self._verdicts(key, unknown)
+        good = {items[number].digest: verdict["until"] for number, verdict in verdicts.items() if "until" in verdict}
+        if good and not self._stamp(next(iter(items.values())).options["trust_anchors"], "").is_fresh:
             entry.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
         bad = {number: verdict for number, verdict in verdicts.items() if "error_code" in verdict}
         return {number: GridSecurityError(verdict["error_code"], verdict["message"]) for number, verdict in bad.items()}
 
-    def _verdicts(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> list[dict[str, Any]]:
+    def _verdicts(self, key: str, items: dict[int, _Item]) -> dict[int, dict[str, Any]]:
+        """Return the verdicts about items, as of :func:`chain.judge`."""
         if not items:
-            return []
+            return {}
         # pylint: disable-next=import-outside-toplevel  # most runs check nothing
         from ansible_collections.grid.security.plugins.module_utils._x509 import chain
 
         try:
-            trusted = self._trusted(items[0][0], key)
+            trusted = self._trusted(next(iter(items.values())).options, key)
         except GridSecurityError as error:
-            return [
-                {"error_code": error.error_code, "message": f"{label(options)}: {error.message}"}
-                for options, _outline in items
-            ]
-        return chain.judge([(label(options), outline["chain"]) for options, outline in items], trusted)
+            code, message = error.error_code, error.message
+            return {
+                number: {"error_code": code, "message": f"{item.label}: {message}"} for number, item in items.items()
+            }
+        return dict(zip(items, chain.judge([(item.label, item.chain) for item in items.values()], trusted)))
 
     def _trusted(self, options: dict[str, Any], key: str) -> dict[str, Any]:
         """Read the sources once per run, and return CAs and CRLs as :mod:`chain` takes them."""
