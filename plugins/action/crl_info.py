@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""grid.security.crl_info: as ansible executes any module, with an explanation if the Python of the node is too old."""
+"""grid.security.crl_info: execute the module, and explain the failure if the Python of the node is too old."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ActionModule(ActionOfModules):  # type: ignore[misc]  # ansible has no typ
         variables = {
             **(task_vars or {}),
             "mitogen_task_isolation": "fork",
-        }  # with Mitogen, the module gets its own process
+        }  # for a process of its own
         result: dict[str, Any] = super().run(tmp, variables)
         message = node_python.complaint(self, result, variables)
         return {"failed": True, "error_code": "old_python", "msg": message} if message else result

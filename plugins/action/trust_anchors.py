@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""grid.security.trust_anchors: render on the controller, compare by one digest, send what differs."""
+"""grid.security.trust_anchors: render on the controller, compare by one digest, send files that differ."""
 
 from __future__ import annotations
 

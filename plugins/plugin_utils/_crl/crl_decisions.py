@@ -88,15 +88,10 @@ def _decide_file(
 ) -> FileDecision:
     if fetched.facts is None:
         return _decide_without_crl(fetched, name, present, options)
-    wanted = FileDecision(name, fetched.facts, _state(fetched.facts, fetched), _change(present, fetched.facts))
-    if present is None:
-        return wanted
-    known = present.get("crl")
-    stays = FileDecision(name, present, _state(present, fetched))
-    if known and _is_newer(known, fetched.facts["crl"]) and not options["allow_older"]:
-        cause = f"has a CRL ({_dated(fetched.facts['crl'])}) older than the CRL in place ({_dated(known)})"
-        return FileDecision(name, present, stays.state, objection=cause)
-    return stays if _is_same(present, fetched.facts) else wanted
+    objection = "" if options["allow_older"] else _objection(present, fetched.facts["crl"])
+    if objection or _is_same(present, fetched.facts):
+        return FileDecision(name, present, _state(present, fetched), objection=objection)
+    return FileDecision(name, fetched.facts, _state(fetched.facts, fetched), _change(present, fetched.facts))
 
 
 def _decide_without_crl(
@@ -108,10 +103,18 @@ def _decide_without_crl(
     return FileDecision(name, present, state)
 
 
-def _is_same(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _objection(present: dict[str, Any] | None, fetched: dict[str, Any]) -> str:
+    """Return why a good CRL is not placed; empty if it is placed."""
+    known = (present or {}).get("crl")
+    if not known or not _is_newer(known, fetched):
+        return ""
+    return f"has a CRL ({_dated(fetched)}) older than the CRL in place ({_dated(known)})"
+
+
+def _is_same(present: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
     """Return whether a file has the wanted CRL, mode and owner. fetch-crl writes other line ends."""
-    known = present.get("crl")
-    if not known or known["sha256"] != wanted["crl"]["sha256"]:
+    known = present and present.get("crl")
+    if not present or not known or known["sha256"] != wanted["crl"]["sha256"]:
         return False
     return manifest.line({**present, "sha256": ""}) == manifest.line({**wanted, "sha256": ""})
 
