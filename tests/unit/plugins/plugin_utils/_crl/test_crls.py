@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import threading
 import time
@@ -19,11 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
-from ansible_collections.grid.security.plugins.module_utils._x509 import ca_certificate, crl, pem
-from ansible_collections.grid.security.plugins.plugin_utils._crl import crl_sources, crl_warnings, crls
-from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, bounded_fetch
+from ansible_collections.grid.security.plugins.module_utils._x509 import crl, pem
+from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
+from ansible_collections.grid.security.plugins.plugin_utils._trust import bounded_fetch
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True)
@@ -264,12 +262,6 @@ def test_what_may_not_be_placed(site: Site, data: bytes, cause: str) -> None:
     assert cause in result["warnings"][0]
 
 
-def test_a_list_without_an_end_is_refused() -> None:
-    found = crl.Crl(b"", b"", datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc), None, None, None, False)
-    with pytest.raises(crl.CrlError, match="has no time of the next CRL"):
-        crl_sources._check_times(found, times.now())
-
-
 def test_further_urls_are_tried(site: Site) -> None:
     urls = ["http://example.org/gone", "ftp://example.org/crl", "http://example.org/page", "https://example.org/crl"]
     site.announce("root", ROOT, *urls, URL)
@@ -298,23 +290,6 @@ def test_authorities_of_one_name(site: Site) -> None:
     site.place()
     assert sorted(site.files()) == sorted(expected)
     assert set(site.files().values()) == set(expected.values())
-
-
-def test_time_grows_with_the_number_of_authorities_only() -> None:
-    one, text = pki.issue("Many", authority=True).facts, b"http://example.org/crl\n"
-    many = [anchors.Anchor(f"ca{n}", one, b"", {"crl_url": text * (n % 50)}, set(), "bundle") for n in range(5000)]
-    start = time.process_time()
-    assert len(crl_sources.distribution_points(many)) == 49
-    assert time.process_time() - start < 5
-
-
-def test_authority_with_a_key_that_cryptography_does_not_know() -> None:
-    curve = bytes.fromhex("2a8648ce3d030107")
-    data = ROOT.certificate.public_bytes(Encoding.DER).replace(curve, curve[:-1] + b"\x66")
-    anchor = anchors.Anchor("ca", ca_certificate.read(data), b"", {"crl_url": URL.encode()}, set(), "bundle")
-    (point,) = crl_sources.distribution_points([anchor])
-    with pytest.raises(crl.CrlError, match="signature that cannot be checked"):
-        crl_sources.check(GOOD, point, times.now())
 
 
 def test_filters_and_sources_without_urls(site: Site) -> None:
@@ -424,36 +399,6 @@ def test_causes_and_consequences_apart_are_lines_apart(site: Site) -> None:
         "CRLs of 2 CAs (ca000, ca001): http://example.org/0.crl, http://example.org/1.crl: is no CRL but a web page. "
     )
     assert third.startswith("CRLs of 4 CAs (ca002, ca003, ca004, ca005): 4 URLs of http://example.org: cannot be")
-
-
-@pytest.mark.parametrize(
-    ("states", "words"),
-    [
-        ("fresh", "The CRLs in place stay; the first expires on 2027-01-01T00:00:00Z."),
-        ("expired", "The CRLs in place have EXPIRED, so clients refuse all certificates of these CAs."),
-        ("not_yet_valid", "The CRLs in place are not valid yet"),
-        ("damaged", "The files in place are damaged"),
-        ("missing", "There are no CRLs in place"),
-    ],
-)
-def test_times_do_not_make_causes_differ(states: str, words: str) -> None:
-    problems = [
-        crl_warnings.Problem(
-            f"ca{month}",
-            [(f"http://{month}.example.org/crl", f"has a CRL (number {month} of 2026-0{month}-02T03:04:05Z) older")]
-            + [("http://example.org", f"expired on 2026-0{month}-02T03:04:05Z")],
-            states,
-            {"this_update": "2026-01-01T00:00:00Z", "next_update": f"2027-0{month}-01T00:00:00Z"},
-        )
-        for month in range(1, 6)
-    ]
-    (line,) = crl_warnings.lines(problems)
-    assert line.startswith(
-        "CRLs of 5 CAs (ca1, ca2, ca3, ca4, ca5): 10 URLs of http://1.example.org, http://example.org,"
-        f" http://2.example.org and 3 more: has a CRL older; expired. {words}"
-    )
-    (line,) = crl_warnings.lines(problems[:1])
-    assert "(number 1 of 2026-01-02T03:04:05Z)" in line
 
 
 @pytest.mark.parametrize(
