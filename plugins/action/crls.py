@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""grid.security.crls: fetch and check on the controller, compare by one digest, send what differs."""
+"""grid.security.crls: fetch and check CRLs on the controller, compare by one digest, send files that differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
 
 
 class ActionModule(GridAction):
-    """Places the CRLs of the CAs that the sources have."""
+    """Place the CRLs of the CAs that the sources have."""
 
     def perform(self) -> dict[str, Any]:
         return self.run_exchange(crls.place(self, self.arguments))

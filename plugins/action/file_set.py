@@ -12,7 +12,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._action.action_base 
 
 
 class ActionModule(GridAction):
-    """Sends what is to be there as digests, and contents only for what differs."""
+    """Send the wanted files as digests, and contents only for files that differ."""
 
     def perform(self) -> dict[str, Any]:
         return self.run_exchange(file_sets.place(self))

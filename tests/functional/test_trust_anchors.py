@@ -123,7 +123,7 @@ def broken_sources() -> dict[str, bytes]:
 def test_broken_sources_never_reach_the_node(site: Any, executed: Callable[[str], list[str]]) -> None:
     expected = {
         "key.pem": "holds a private key",
-        "page.pem": "is a web page. Look at it in a browser",
+        "page.pem": "is a web page. Open it in a browser",
         "truncated.pem": "is truncated",
         "user.pem": "which is no CA",
         "middle.pem": "middle needs /DC=org/DC=example/CN=Root",
@@ -179,7 +179,7 @@ def test_url_is_fetched_once_per_run_and_checked(
     site.play(tasks)
     assert requests == ["/ca.pem"], "its checksum says what it would answer"
     broken = {
-        "not what checksum says": {**good, "checksum": "sha256:" + "0" * 64},
+        "which differs from checksum": {**good, "checksum": "sha256:" + "0" * 64},
         "404": {**good, "url": f"{url}/other"},
     }
     for message, source in broken.items():

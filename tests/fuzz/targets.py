@@ -56,7 +56,8 @@ from ansible_collections.grid.security.plugins.module_utils._x509 import (
     safe_x509,
     signing_policy,
 )
-from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.plugin_utils._action import file_facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import Compared, ManagedDirectory
 from ansible_collections.grid.security.plugins.plugin_utils._credential import guessing, placed_record
 from ansible_collections.grid.security.plugins.plugin_utils._crl import crl_sources
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import gridmap
@@ -70,11 +71,20 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     ca_material,
     certificate_files,
     source_files,
+    source_groups,
+    source_options,
     source_stamps,
     trust_anchors,
+    trust_report,
     trust_store,
 )
-from ansible_collections.grid.security.plugins.plugin_utils._voms import vo_import, vo_purge, voms_files, vomses
+from ansible_collections.grid.security.plugins.plugin_utils._voms import (
+    vo_import,
+    vo_purge,
+    voms_comparison,
+    voms_files,
+    vomses,
+)
 from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
 from ansible_collections.grid.security.tests.fuzz.harness import Target
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
@@ -220,9 +230,9 @@ _ANCHOR_KINDS = documented.kinds(
     anchor_selection.select,
     anchor_selection.check,
 )
-_SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+_SOURCE = {name: spec.get("default") for name, spec in source_options.SOURCE.items()}
 _ANCHOR = anchors.Anchor("ca", seeds.AUTHORITY.facts, b"", {"crl_url": b"http://x"}, set(), "ca")
-(_POINT,) = crl_sources.points([_ANCHOR])
+(_POINT,) = crl_sources.distribution_points([_ANCHOR])
 _FILTERS = {
     **{name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()},
     "exclude": ["0*", "/CN=[x]*"],
@@ -268,9 +278,9 @@ def _tarball(data: bytes) -> list[str]:
 def _placed(groups: list[anchor_sources.Group]) -> list[str]:
     action = SimpleNamespace(find=str)
     with mock.patch.object(anchor_sources, "read", lambda *_arguments: groups):
-        trust_anchors.key_parts(trust_anchors.read_groups(action, [_SOURCE]))  # type: ignore[arg-type]
+        source_groups.key_parts(source_groups.read(action, [_SOURCE]))  # type: ignore[arg-type]
     found = anchor_reading.collect(groups)
-    crl_sources.points(anchor_selection.select(found.anchors, _FILTERS, found.unusable))
+    crl_sources.distribution_points(anchor_selection.select(found.anchors, _FILTERS, found.unusable))
     skipping = {**_FILTERS, "on_unreadable": "skip"}
     warnings: list[str] = anchor_rendering.render(groups, skipping, "Debian")["warnings"]
     return warnings + list(anchor_rendering.render(groups, _FILTERS, "Debian")["warnings"])
@@ -303,9 +313,9 @@ def _trust_directory(root: Path) -> Iterable[str]:
     found = scan.scan(str(root), trust_store.PATTERNS, INSPECTORS, observe=True)
     manifest.digest(found)
     scan.missing(found, str(root / "bundle"), INSPECTORS)
-    place = places.Place("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
-    update = trust_store.Update(place, {"changed": True, "found": found})
-    trust_anchors.result([update], [], diff=True)
+    directory = ManagedDirectory("trust anchors", "/etc/certificates", trust_store.PATTERNS, {})
+    update = trust_store.update(directory, {"changed": True, "found": found})
+    trust_report.result([update], [], diff=True)
     return crl_store.warnings(crl_store.survey(str(root), 24, times.now()))
 
 
@@ -345,16 +355,19 @@ def _gridmap(data: bytes) -> Iterable[str]:
 def _vomses(data: bytes) -> Iterator[str]:
     """Search other files on a node for managed VOs, and read the lines as clients do."""
     vo = vomses.Vo("vo", [vomses.Server("voms.example.org", 443, "/CN=voms", "/CN=CA", "vo")])
-    wanted = voms_files.layout([vo], "/etc/vomses", "/etc/grid-security/vomsdir")
-    found = [{name: voms_files.file_facts(content) for name, content in mutations.split(data).items()}, {}]
-    comparison = voms_files.Comparison([vo], wanted, found)
-    voms_files.update_sets(wanted, comparison.changes, [{"seen": "digest"} for _place in wanted])
+    files = {name: file_facts.of_file(content) for name, content in mutations.split(data).items()}
+    found = Compared(voms_files.vomses_directory([vo], "/etc/vomses"), {"seen": "digest", "found": files})
+    lsc = voms_files.lsc_directory(vo, "/etc/grid-security/vomsdir")
+    named = voms_comparison.ComparedVo(vo, Compared(lsc, {"seen": "digest", "found": {}}))
+    comparison = voms_comparison.Comparison(found, [named])
+    yield from map(str, comparison.file_sets)
     for change in comparison.changes:
         yield from change.diff.splitlines()
-    stated, seen = vo_purge._stated(found[0]), {"found": {f"{name}.lsc": facts for name, facts in found[0].items()}}
-    for name in stated:
-        yield vo_purge._foreign(name, wanted[1], seen, found[0], stated, {"vomses_path": "/etc/vomses"})
-    yield from (what for name, facts in found[0].items() for what in voms_files._complaints(name, facts))
+    vomses_files = vo_purge.VomsesFiles("/etc/vomses", files)
+    seen = Compared(lsc, {"found": {f"{name}.lsc": facts for name, facts in files.items()}})
+    for name in vomses_files.by_vo:
+        yield from vo_purge._foreign_files(name, seen, vomses_files)
+    yield from (complaint for name, facts in files.items() for complaint in voms_comparison._complaints(name, facts))
 
 
 def _vo_import(root: Path) -> list[str]:

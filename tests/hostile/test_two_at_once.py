@@ -17,8 +17,8 @@ import pytest
 from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
 from ansible_collections.grid.security.plugins.module_utils._files import exchange, manifest, scan
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Request
-from ansible_collections.grid.security.plugins.plugin_utils._action import places
-from ansible_collections.grid.security.plugins.plugin_utils._action.places import Place, file_facts, link_facts
+from ansible_collections.grid.security.plugins.plugin_utils._action import file_facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import ManagedDirectory
 from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_store
 from ansible_collections.grid.security.tests.support import accounts
 from ansible_collections.grid.security.tests.support.counter import Counter
@@ -84,26 +84,26 @@ def _read(place: Path, seen: Counter, odd: Counter) -> None:
 # --- a trust directory ------------------------------------------------------------------------------------------------
 
 
-def layout(path: Path, *authorities: str) -> Place:
+def layout(path: Path, *aliases: str) -> ManagedDirectory:
     """Make a trust directory with CAs that all have the same name, and so the same hash."""
-    wanted = {f"{name}.pem": file_facts(f"certificate of {name}".encode()) for name in authorities}
-    wanted.update({f"{name}.signing_policy": file_facts(f"policy of {name}".encode()) for name in authorities})
-    wanted.update({f"01234567.{number}": link_facts(f"{name}.pem") for number, name in enumerate(authorities)})
-    return Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["."])
+    wanted = {f"{name}.pem": file_facts.of_file(f"certificate of {name}".encode()) for name in aliases}
+    wanted.update({f"{name}.signing_policy": file_facts.of_file(f"policy of {name}".encode()) for name in aliases})
+    wanted.update({f"01234567.{number}": file_facts.of_link(f"{name}.pem") for number, name in enumerate(aliases)})
+    return ManagedDirectory("trust anchors", str(path), trust_store.PATTERNS, wanted, ["."])
 
 
 class TrustDirectory(exchange.Exchange):
     """Compare a trust directory and change what differs, as the action does. The result is one word."""
 
-    def __init__(self, place: Place, purge: bool = True) -> None:
+    def __init__(self, place: ManagedDirectory, purge: bool = True) -> None:
         self._place, self._purge = place, purge
 
     def request(self) -> Request:
-        return Request([places.compare_set(self._place)])
+        return Request([self._place.compare_set])
 
     def supply(self, outcomes: exchange.Outcomes) -> Request:
-        update = trust_store.Update(self._place, outcomes[0], self._purge)
-        return Request([update.request], update.contents) if update.is_needed else Request([])
+        update = trust_store.update(self._place, outcomes[0], self._purge)
+        return Request([update.file_set], update.contents) if update.is_needed else Request([])
 
     def result(self, outcomes: exchange.Outcomes, send: exchange.Send) -> str:
         if not outcomes:
@@ -124,23 +124,23 @@ def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str,
     return inspectors.converge(sets, contents, False, False)
 
 
-def state(place: Place) -> str:
+def state(place: ManagedDirectory) -> str:
     return manifest.digest(scan.scan(place.directory, place.patterns))
 
 
-def wanted_state(place: Place) -> str:
+def wanted_state(place: ManagedDirectory) -> str:
     return manifest.digest(place.wanted)
 
 
 @pytest.fixture(name="trust")
-def _trust(world: Any) -> tuple[Place, Place]:
+def _trust(world: Any) -> tuple[ManagedDirectory, ManagedDirectory]:
     """Return two different targets for a directory, which has a third content at first."""
     path = world.roots / "certificates"
     assert exchange.run(TrustDirectory(layout(path, "old", "common")), send) == "changed"
     return layout(path, "common", "first"), layout(path, "second", "common", "third")
 
 
-def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place]) -> None:
+def test_one_trust_directory_between_look_and_change(trust: tuple[ManagedDirectory, ManagedDirectory]) -> None:
     """Let both compare, then both change. The second run finds that the directory has changed since."""
     exchanges = [TrustDirectory(place) for place in trust]
     requests = supplies(*exchanges)
@@ -151,7 +151,7 @@ def test_one_trust_directory_between_look_and_change(trust: tuple[Place, Place])
     assert state(trust[1]) == wanted_state(trust[1])
 
 
-def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
+def test_one_trust_directory_with_one_wish(trust: tuple[ManagedDirectory, ManagedDirectory]) -> None:
     """Let both compare, then both change, with the same target, as in a directory that many nodes share."""
     exchanges = [TrustDirectory(trust[0]), TrustDirectory(trust[0])]
     requests = supplies(*exchanges)
@@ -159,7 +159,7 @@ def test_one_trust_directory_with_one_wish(trust: tuple[Place, Place]) -> None:
     assert state(trust[0]) == wanted_state(trust[0])
 
 
-def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place, Place]) -> None:
+def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[ManagedDirectory, ManagedDirectory]) -> None:
     """Let both find something to do, and wait for the lock of a third process."""
     (request,) = supplies(TrustDirectory(trust[0]))
     with open(Path(trust[0].directory, LOCK), "w") as lock:
@@ -175,7 +175,7 @@ def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[Place
 @pytest.mark.parametrize("purge", [False, True])
 @pytest.mark.parametrize("name", [LOCK, ".grid-security-0123.tmp"])
 def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
-    trust: tuple[Place, Place], name: str, purge: bool
+    trust: tuple[ManagedDirectory, ManagedDirectory], name: str, purge: bool
 ) -> None:
     exchange.run(TrustDirectory(trust[0]), send)
     Path(trust[0].directory, name).touch()
@@ -185,7 +185,7 @@ def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
 
 
 @contextmanager
-def turning(place: Place, counter: Counter) -> Iterator[None]:
+def turning(place: ManagedDirectory, counter: Counter) -> Iterator[None]:
     """Run another process of root that sets another target, again and again."""
     pid = os.fork()
     if pid == 0:
@@ -200,7 +200,7 @@ def turning(place: Place, counter: Counter) -> Iterator[None]:
         os.waitpid(pid, 0)
 
 
-def test_one_trust_directory_in_many_rounds(trust: tuple[Place, Place]) -> None:
+def test_one_trust_directory_in_many_rounds(trust: tuple[ManagedDirectory, ManagedDirectory]) -> None:
     counter = Counter()
     kinds = set()
     with turning(trust[0], counter):

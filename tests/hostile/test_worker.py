@@ -149,7 +149,7 @@ def test_a_look_for_anchors_that_fails_is_told_and_others_go_on(world: Any) -> N
     assert list(run.kinds().values()) == ["timeout", "os_error", "unchanged"]
     assert run.seconds < LIMIT + SLACK
     (line,) = shadows.warnings([{"name": name, **run.outcomes[name]} for name in names], "/etc/certificates")
-    assert f"is not known for: {names[0]}, {names[1]}. The look into the home of {names[0]} failed: " in line
+    assert f"is not known for: {names[0]}, {names[1]}. The look-up for {names[0]} failed: " in line
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_selection,
     anchor_sources,
     anchors,
-    trust_anchors,
+    source_options,
     verified,
 )
 from ansible_collections.grid.security.tests.support import pki
 
-SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+SOURCE = {name: spec.get("default") for name, spec in source_options.SOURCE.items()}
 FILTERS: dict[str, Any] = {
     "profiles": [],
     "include": [],

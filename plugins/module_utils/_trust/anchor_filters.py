@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CAs as filters name them: by alias or DN (shell patterns) or fingerprint; exceptions also give a reason."""
+"""Match CAs against filters: an alias or DN (both may be shell patterns), or a fingerprint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){19}|[0-9A-Fa-f]{2}(
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A CA that is excluded. :param pattern: as of :func:`matches`. :param reason: in the site's words."""
+    """A CA that is excluded. :param pattern: as of :func:`matches`. :param reason: the text of the site."""
 
     pattern: str
     reason: str | None = None
@@ -36,7 +36,7 @@ def matches(pattern: str, alias: str, dn: str | None, certificate: bytes) -> boo
     """
     if _FINGERPRINT.fullmatch(pattern):
         wanted = pattern.replace(":", "").lower()
-        # A name for the certificate, as publishers print it; nothing is trusted because of it.
+        # Publishers print SHA-1 fingerprints. A filter selects certificates, and nothing is trusted because of it.
         digests = hashlib.sha256(certificate), hashlib.sha1(certificate, usedforsecurity=False)
         return wanted in [digest.hexdigest() for digest in digests]
     wanted = _spelled(pattern)

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies beside a CA's certificate in a trust directory: IGTF's ``.info`` and ``.crl_url`` files.
+"""Read the files beside a CA's certificate in a trust directory: IGTF's ``.info`` and ``.crl_url`` files.
 
-The formats are those that fetch-crl 3 reads (fetch-crl(8)).
+fetch-crl(8) describes the formats.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["crl_urls", "parse"]
 
 
 def parse(data: bytes) -> dict[str, str]:
-    """An ``.info`` file: ``key = value``, continued by a backslash at the end of a line."""
+    """Return the values of an ``.info`` file by key. A backslash at the end continues a line."""
     lines = data.decode(errors="replace").replace("\\\n", " ").splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {key.strip(): value.strip() for key, _equals, value in pairs}
 
 
 def crl_urls(info: bytes, crl_url: bytes) -> list[list[str]]:
-    """For each CRL of a CA, the URLs that all have it; empty if the CA has no CRL.
+    """Return the URLs of each CRL of a CA. All URLs of a CRL have the same CRL.
 
     :param info: the ``.info`` file, which is preferred: ``crl_url``, or ``crl_url.0``, ``crl_url.1`` and so on, each
         with its URLs between semicolons or spaces. :param crl_url: the ``.crl_url`` file: a URL on each line.

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CRLs of a trust directory, judged by the files as clients see them. Nothing is written, no signature checked."""
+"""Report the state of the CRLs in a trust directory, as clients see them. No signature is checked."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ from ansible_collections.grid.security.plugins.module_utils._trust import anchor
 from ansible_collections.grid.security.plugins.module_utils._trust.anchor_filters import Exclusion
 from ansible_collections.grid.security.plugins.module_utils._x509 import crl, der, distinguished_name, pem
 
-__all__ = ["STATES", "judge", "lists", "survey", "warnings"]
+__all__ = ["STATES", "crls", "judge", "survey", "warnings"]
 
 _LARGEST_COMPANION = 1 << 20  # bytes of a certificate, .info or .crl_url
 _MOST_FILES = 20_000  # in the directory; the IGTF's set with its CRLs has less than two thousand
 _MOST_BYTES = 1 << 30  # that are read of all files together
 _CRL_NAME = re.compile(r"[0-9a-f]{8}\.r[0-9]+")
-_WRONG_DIRECTORY = "Look whether it is the right directory."
+_WRONG_DIRECTORY = "Check whether it is the right directory."
 _ENDINGS = (".pem", ".0", ".crt")  # of a CA's certificate beside its .info or .crl_url
-# From what is good to what makes clients refuse everything that a CA signed.
+# Best first. With the last ones, clients refuse all certificates of the CA.
 STATES = ["fresh", "expiring", "missing", "damaged", "not_yet_valid", "expired"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A CRL file. :param crl: what is in it, without its bytes; None if it is damaged, which ``cause`` explains."""
+    """A CRL file.
+
+    :param crl: its content without the DER; None if it is damaged. :param cause: what is damaged.
+    """
 
     path: str
     state: str
@@ -48,14 +51,14 @@ class Found:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Lower is better: by state, and of two in the same state the one that is good for longer."""
+        """A lower rank is better. Files are ranked by state, and files with the same state by the end of validity."""
         end = self.crl.next_update if self.crl else None
         return STATES.index(self.state), -end.timestamp() if end else 0.0
 
 
 @dataclass(frozen=True)
-class Authority:
-    """A CA that says where its CRL is.
+class Ca:
+    """A CA with a CRL URL.
 
     :param subject: the DER of its name; None if its certificate is damaged. :param certificate: DER, or empty.
     """
@@ -73,32 +76,32 @@ class Authority:
 def survey(
     path: str, hours: float, now: datetime.datetime, exclusions: list[Exclusion] | None = None
 ) -> list[dict[str, Any]]:
-    """The facts about the CRL of each CA in the directory ``path`` that has a CRL URL.
+    """Return the facts about the CRL of each CA with a CRL URL in the directory ``path``.
 
-    Both kinds of hash links count: a CA's state is that of the worse, since old Java clients see only the old ones.
+    The state of a CA is that of its worse file. Old Java clients read only the files with old hashes.
 
-    :param hours: a CRL that is valid for fewer is ``expiring``. :param exclusions: CAs that are marked as excluded.
+    :param hours: a CRL that is valid for less time is ``expiring``. :param exclusions: CAs that are marked as excluded.
     :raises GridSecurityError: ``no_directory``, ``no_access`` or ``os_error``: the directory cannot be read;
         ``bad_path``: no directory can have this path; ``too_many_files`` or ``too_large``: it is no trust directory.
     """
     option_paths.check(path, "path")
-    store = _Store(path, _list(path), hours, now, _MOST_BYTES)
-    return [{**store.facts(one), **_excluded(one, exclusions or [])} for one in store.authorities()]
+    store = _Store(path, _list(path), hours, now)
+    return [{**store.facts(ca), **_excluded(ca, exclusions or [])} for ca in store.cas()]
 
 
-def _excluded(authority: Authority, exclusions: list[Exclusion]) -> dict[str, Any]:
-    about = (authority.alias, authority.dn, authority.certificate)
-    found = next((one for one in exclusions if anchor_filters.matches(one.pattern, *about)), None)
+def _excluded(ca: Ca, exclusions: list[Exclusion]) -> dict[str, Any]:
+    about = (ca.alias, ca.dn, ca.certificate)
+    found = next((exclusion for exclusion in exclusions if anchor_filters.matches(exclusion.pattern, *about)), None)
     return {"excluded": found is not None, "reason": found.reason if found else None}
 
 
-def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
+def crls(path: str) -> Iterator[tuple[str, crl.Crl]]:
     """Yield the path and the content of each CRL file in the directory ``path`` that clients can read.
 
     :raises GridSecurityError: as :func:`survey`.
     """
     option_paths.check(path, "path")
-    store = _Store(path, _list(path), 0, times.now(), _MOST_BYTES)
+    store = _Store(path, _list(path), 0, times.now())
     for name in filter(_CRL_NAME.fullmatch, store.listed):
         with contextlib.suppress(crl.CrlError):
             yield os.path.join(path, name), crl.read(crl.decode(store.read(name, crl.LARGEST)))
@@ -107,7 +110,7 @@ def lists(path: str) -> Iterator[tuple[str, crl.Crl]]:
 def judge(
     this_update: datetime.datetime, next_update: datetime.datetime | None, hours: float, now: datetime.datetime
 ) -> str:
-    """The state of a CRL by its times; one that does not say when the next one is due stays fresh."""
+    """Return the state of a CRL by its times. A CRL without a time of the next CRL stays fresh."""
     if this_update > now:
         return "not_yet_valid"
     if next_update is None:
@@ -129,32 +132,30 @@ def _list(path: str) -> list[str]:
         raise GridSecurityError("no_directory", f"{path} is no directory. Name the trust directory.") from None
     except PermissionError:
         raise GridSecurityError(
-            "no_access", f"{path} cannot be read by this user. Run as one who may, or as root."
+            "no_access", f"{path} cannot be read by this user. Run as a user who may read it, or as root."
         ) from None
     except OSError as error:
         raise GridSecurityError("os_error", f"{path} cannot be read: {error.strerror}.") from error
     if len(listed) > _MOST_FILES:
         raise GridSecurityError("too_many_files", f"{path} has more than {_MOST_FILES} files. {_WRONG_DIRECTORY}")
-    return sorted(name for name in listed if name.isprintable())  # no others are names of a trust directory
+    return sorted(name for name in listed if name.isprintable())  # no file of a trust directory has another name
 
 
-@dataclass
 class _Store:
-    path: str
-    listed: list[str]
-    hours: float
-    now: datetime.datetime
-    bytes_left: int  # that may still be read
+    """The files of a trust directory. :param listed: their names. :param hours: as of :func:`survey`."""
 
-    def __post_init__(self) -> None:
-        self._present = frozenset(self.listed)
+    def __init__(self, path: str, listed: list[str], hours: float, now: datetime.datetime) -> None:
+        self.path, self.listed = path, listed
+        self._hours, self._now = hours, now
+        self._bytes_left = _MOST_BYTES  # that may still be read
+        self._present = frozenset(listed)
         self._crls: dict[str, list[str]] = {}  # names of files by the hash in the name
         self._known: dict[bytes, dict[str, Any]] = {}  # facts by subject
-        for name in filter(_CRL_NAME.fullmatch, self.listed):
+        for name in filter(_CRL_NAME.fullmatch, listed):
             self._crls.setdefault(name.partition(".")[0], []).append(name)
 
-    def authorities(self) -> Iterator[Authority]:
-        """Each certificate once, by its alias rather than by a hash that leads to it."""
+    def cas(self) -> Iterator[Ca]:
+        """Yield each CA once, by its alias rather than by a hash."""
         stems = {name.rpartition(".")[0] for name in self.listed if name.endswith((".info", ".crl_url"))}
         seen = set()
         for stem in sorted(stems, key=lambda stem: (f"{stem}.pem" not in self._present, stem)):
@@ -163,34 +164,40 @@ class _Store:
                 data = self.read(certificate)
                 digest = hashlib.sha256(data).digest()
                 if digest not in seen:
-                    yield Authority(stem, *_subject(data))
+                    yield Ca(stem, *_subject(data))
                 seen |= {digest} if data else set()
 
     def read(self, name: str, limit: int = _LARGEST_COMPANION) -> bytes:
-        """Return the content of a file. There may be many hard links to one large file, so the total is limited."""
+        """Return the content of a file.
+
+        The total of all files is limited, because there may be many hard links to one large file.
+
+        :raises GridSecurityError: ``too_large``.
+        """
         data = _read(os.path.join(self.path, name), limit)
-        self.bytes_left -= len(data)
-        if self.bytes_left < 0:
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
             raise GridSecurityError("too_large", f"{self.path} has files of more than 1 GiB. {_WRONG_DIRECTORY}")
         return data
 
-    def facts(self, authority: Authority) -> dict[str, Any]:
-        subject = authority.subject
+    def facts(self, ca: Ca) -> dict[str, Any]:
+        """Return the facts about the CRL of a CA."""
+        subject = ca.subject
         if subject is None:
-            cause = f"the certificate of {authority.alias} in {self.path} is damaged"
-            return {"alias": authority.alias, "issuer": None, **self._describe(Found("", "damaged", cause=cause), [])}
+            cause = f"the certificate of {ca.alias} in {self.path} is damaged"
+            return {"alias": ca.alias, "issuer": None, **self._describe(Found("", "damaged", cause=cause), [])}
         if subject not in self._known:
             self._known[subject] = self._facts_by_subject(subject)
-        return {"alias": authority.alias, "issuer": readable(str(authority.dn)), **self._known[subject]}
+        return {"alias": ca.alias, "issuer": readable(str(ca.dn)), **self._known[subject]}
 
     def _facts_by_subject(self, subject: bytes) -> dict[str, Any]:
         """Return the facts about the CRL of all CAs with this name."""
         styles = [
-            [one for one in self._candidates(digest) if _is_of(one, subject)]
+            [candidate for candidate in self._candidates(digest) if _is_of(candidate, subject)]
             for digest in dict.fromkeys(distinguished_name.der_hashes(subject))
         ]
-        worst = max((_best(style) for style in styles), key=lambda one: one.rank)
-        return self._describe(worst, [one for style in styles for one in style])
+        worst = max((_best(style) for style in styles), key=lambda candidate: candidate.rank)
+        return self._describe(worst, [candidate for style in styles for candidate in style])
 
     def _candidates(self, digest: str) -> list[Found]:
         return [self._look(name) for name in self._crls.get(digest, [])]
@@ -204,7 +211,7 @@ class _Store:
         except crl.CrlError as error:
             cause = str(error) if data else f"is empty, unreadable, or larger than {crl.LARGEST >> 20} MiB"
             return Found(path, "damaged", digest, cause=f"{path} {cause}")
-        return Found(path, judge(found.this_update, found.next_update, self.hours, self.now), digest, found)
+        return Found(path, judge(found.this_update, found.next_update, self._hours, self._now), digest, found)
 
     def _describe(self, found: Found, files: list[Found]) -> dict[str, Any]:
         known = found.crl
@@ -216,14 +223,14 @@ class _Store:
             "number": known.number if known else None,
             "this_update": times.iso(known.this_update) if known else None,
             "next_update": times.iso(end) if end else None,
-            "hours_left": int((end - self.now).total_seconds() // 3600) if end else None,
-            "expired_files": [one.path for one in files if one.state == "expired"],
+            "hours_left": int((end - self._now).total_seconds() // 3600) if end else None,
+            "expired_files": [file.path for file in files if file.state == "expired"],
             "msg": found.cause or None,
         }
 
 
 def _read(path: str, limit: int) -> bytes:
-    """A regular file, through links, as clients read it; empty if it cannot be read or is larger than ``limit``."""
+    """Return a regular file, through links; empty if it cannot be read or is larger than ``limit``."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -249,24 +256,24 @@ def _subject(data: bytes) -> tuple[bytes | None, bytes]:
 
 
 def _is_of(found: Found, subject: bytes) -> bool:
-    """Two names may have the same hash; what is damaged belongs to whoever looks for it."""
+    """Return whether a file is of the CA. Names may have the same hash. A damaged file counts for all of them."""
     return found.crl is None or distinguished_name.canonical(found.crl.issuer) == distinguished_name.canonical(subject)
 
 
 def _best(style: list[Found]) -> Found:
-    return min(style, key=lambda one: one.rank, default=Found("", "missing"))
+    return min(style, key=lambda candidate: candidate.rank, default=Found("", "missing"))
 
 
-def warnings(crls: list[dict[str, Any]]) -> list[str]:
-    """Return one line for each kind of trouble, with the aliases of the CAs that have it and are not excluded."""
+def warnings(facts: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each bad state, with the aliases of the CAs that are not excluded."""
     kinds = {
-        "expired": "clients refuse everything that these CAs signed. Renew them, or see whether the CAs still publish",
-        "not_yet_valid": "clients refuse everything that these CAs signed. Set this node's clock",
+        "expired": "clients refuse all certificates of these CAs. Renew them, or check whether the CAs still publish",
+        "not_yet_valid": "clients refuse all certificates of these CAs. Set this node's clock",
         "damaged": "clients cannot read them. Remove the files, so that they are fetched again",
         "missing": "certificates that these CAs revoked are accepted. Fetch the CRLs",
     }
-    counted = [one for one in crls if not one["excluded"]]
-    found = {kind: [one["alias"] for one in counted if one["state"] == kind] for kind in kinds}
+    counted = [crl_facts for crl_facts in facts if not crl_facts["excluded"]]
+    found = {kind: [crl_facts["alias"] for crl_facts in counted if crl_facts["state"] == kind] for kind in kinds}
     return [
         f"CRLs {kind.replace('_', ' ')}: {listed(aliases)}. Until they are replaced, {kinds[kind]}."
         for kind, aliases in found.items()

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the certificates that the CRLs of a trust directory revoke (RFC 5280 section 5.3), by the standard library."""
+"""Find the certificates that the CRLs of a trust directory revoke (RFC 5280 section 5.3)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def revoked(path: str, certificates: list[dict[str, str]]) -> list[dict[str, Any
     :raises GridSecurityError: as :func:`crl_store.survey`.
     """
     by_issuer: dict[str, list[dict[str, str]]] = {}
-    for one in certificates:
-        by_issuer.setdefault(_issuer(one["issuer_dn"]), []).append(one)
+    for certificate in certificates:
+        by_issuer.setdefault(_issuer(certificate["issuer_dn"]), []).append(certificate)
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for file, listed in crl_store.lists(path) if by_issuer else ():
-        for one in by_issuer.get(distinguished_name.der_one_line(listed.issuer), []):
-            moment = revoked_on(listed.der, _number(one["serial_number"]))
+    for file, listed in crl_store.crls(path) if by_issuer else ():
+        for certificate in by_issuer.get(distinguished_name.der_one_line(listed.issuer), []):
+            moment = revoked_on(listed.der, _number(certificate["serial_number"]))
             if moment:
-                told = {**one, "revoked_on": times.iso(moment), "file": file}
-                found.setdefault((one["issuer_dn"], one["serial_number"]), told)
+                told = {**certificate, "revoked_on": times.iso(moment), "file": file}
+                found.setdefault((certificate["issuer_dn"], certificate["serial_number"]), told)
     return list(found.values())
 
 

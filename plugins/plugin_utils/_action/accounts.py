@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounts that a node lacks: created by ``ansible.builtin.user``, only after the engine missed them."""
+"""Create missing accounts by ``ansible.builtin.user``, after the engine has reported that they are missing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["create", "is_missing"]
 
 
 def is_missing(options: dict[str, Any], result: dict[str, Any]) -> bool:
-    """Whether a credential failed for want of an account that may be created."""
+    """Return whether a credential failed because its account is missing, and the account may be created."""
     return bool(options["create_account"]) and result.get("error_code") == "no_account"
 
 
 def create(action: GridAction, options: dict[str, Any]) -> str | None:
-    """Create the account of one credential; in check mode only find out whether that would work.
+    """Create the account of a credential. In check mode, only check whether that would work.
 
-    :returns: why it failed, or None.
+    :returns: the error message, or None.
     """
     owner = options["owner"]
     arguments = {"name": owner, "shell": options["account_shell"], "group": options["account_group"]}

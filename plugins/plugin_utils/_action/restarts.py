@@ -29,13 +29,14 @@ _NAME = re.compile(r"[A-Za-z0-9:_.\\-][A-Za-z0-9:_.\\@-]*(?<!@)(?<!@\.service)")
 
 
 def read(given: list[Any], where: str) -> list[dict[str, str]]:
-    """The option ``services`` with a dictionary for each service.
+    """Return the option ``services`` with a dictionary for each service.
 
+    :param where: the start of messages.
     :raises AnsibleActionFail: an item is neither a name nor a dictionary with the options of a service.
     """
     services, check = [], Options(_OPTIONS)
-    for number, one in enumerate(given):
-        item = {"name": one} if isinstance(one, str) else one
+    for number, item in enumerate(given):
+        item = {"name": item} if isinstance(item, str) else item
         if not isinstance(item, dict) or not _NAME.fullmatch(str(item.get("name") or "")):
             raise AnsibleActionFail(f"{where}services[{number}]: write the name of a service, or name and state.")
         services.append(check.complete(item, f"{where}services[{number}]: "))
@@ -43,35 +44,35 @@ def read(given: list[Any], where: str) -> list[dict[str, str]]:
 
 
 def take(results: list[dict[str, Any]], check_mode: bool) -> list[dict[str, Any]]:
-    """The services of all credentials, each once, and whether they owe a restart.
+    """Return the services of all credentials, each once, and whether a restart is owed.
 
-    :param results: of the credentials. What the engine said about services is removed from them.
+    :param results: of the credentials. The status of services is removed from them.
     """
     found: dict[str, dict[str, Any]] = {}
     for result in results:
-        for told in result.pop("services", []):
-            service = found.setdefault(told.get("unit") or told["name"], _new(told))
-            _add(service, told, result["changed"], check_mode)
+        for report in result.pop("services", []):
+            service = found.setdefault(report.get("unit") or report["name"], _new(report))
+            _add(service, report, result["changed"], check_mode)
     return list(found.values())
 
 
-def _new(told: dict[str, Any]) -> dict[str, Any]:
-    managed = told["status"] != "unmanaged"
-    return {"name": told["name"], "state": told["state"], "owed": False, "changed": False, "managed": managed}
+def _new(report: dict[str, Any]) -> dict[str, Any]:
+    managed = report["status"] != "unmanaged"
+    return {"name": report["name"], "state": report["state"], "owed": False, "changed": False, "managed": managed}
 
 
-def _add(service: dict[str, Any], told: dict[str, Any], changed: bool, check_mode: bool) -> None:
-    """Add what one credential means for a service.
+def _add(service: dict[str, Any], report: dict[str, Any], changed: bool, check_mode: bool) -> None:
+    """Add the status that the engine reports with a credential to a service.
 
     :param changed: whether this run changed the credential, or would change it in check mode.
     """
-    status, name = told["status"], told["name"]
-    if told["state"] == "restarted":  # which includes a reload
+    status, name = report["status"], report["name"]
+    if report["state"] == "restarted":  # a restart includes a reload
         service["state"] = "restarted"
     if status == "unclear":
-        service.update(failed=True, msg=f"whether {name} has to be restarted is not known: {told['reason']}.")
+        service.update(failed=True, msg=f"whether {name} has to be restarted is not known: {report['reason']}.")
     elif status == "owed":
-        _owe(service, told["reason"])
+        _owe(service, report["reason"])
     elif changed and (status == "unmanaged" or (status == "current" and check_mode)):
         _owe(service, "its credential changed")
 
@@ -86,9 +87,9 @@ def _verb(service: dict[str, Any]) -> str:
 
 
 def carry_out(action: GridAction, result: dict[str, Any]) -> dict[str, Any]:
-    """Restart the services that owe it, and return the task's result with the outcome.
+    """Restart the services whose restart is owed, and return the result with the outcome.
 
-    :param result: of a task, or of a part; ``services`` as :func:`take` returned them.
+    :param result: of a task, or of a part of ``node``; ``services`` as :func:`take` returned them.
     """
     services = result.get("services", [])
     for service in services:
@@ -101,17 +102,18 @@ def carry_out(action: GridAction, result: dict[str, Any]) -> dict[str, Any]:
     _add_failures(result, [service["msg"] for service in services if service.get("failed")])
     owed = [service["reason"] for service in services if service["owed"]]
     if owed and action.diff:
-        result["diff"] = [*result.get("diff", []), {"prepared": "services\n" + "".join(f"# {why}\n" for why in owed)}]
+        text = "services\n" + "".join(f"# {reason}\n" for reason in owed)
+        result["diff"] = [*result.get("diff", []), {"prepared": text}]
     return result
 
 
 def _restart(action: GridAction, service: dict[str, Any], managed: bool) -> None:
     module = "ansible.builtin.systemd_service" if managed else "ansible.builtin.service"
-    done = action.execute(module, {"name": service["name"], "state": service["state"]})
-    if done.get("failed"):
-        said = " ".join(str(done.get("msg", f"{module} gave no reason")).split())
+    result = action.execute(module, {"name": service["name"], "state": service["state"]})
+    if result.get("failed"):
+        cause = " ".join(str(result.get("msg", f"{module} gave no reason")).split())
         again = "The next run tries again." if managed else "There is no systemd, so no later run tries again."
-        service.update(failed=True, msg=f"the {_verb(service)} of {service['name']} failed: {said} {again}")
+        service.update(failed=True, msg=f"the {_verb(service)} of {service['name']} failed: {cause} {again}")
 
 
 def _add_failures(result: dict[str, Any], messages: list[str]) -> None:

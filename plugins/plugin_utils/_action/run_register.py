@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep facts about the owners of credentials for the other tasks of the run.
 
-Bob's archive may come under Dave's name in another task. A grid-mapfile may be written by another task, or for another
-node, than the one that refused an archive.
+Another task may have Bob's archive under Dave's name. The task that refuses an archive and the task that writes a
+grid-mapfile may be different tasks, on different nodes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def load(host: str) -> Register:
     """Return the register of earlier tasks: owners of credentials of ``host``, and certificates that nodes refused."""
     owners = run_cache.recall(_owners(host), wait=True) or {}
     refused = run_cache.recall(_REFUSED, wait=True) or {}
-    elsewhere = [one for node, found in refused.items() if node != host for one in found]
+    elsewhere = [certificate for node, found in refused.items() if node != host for certificate in found]
     return Register(owners, refused.get(host, ()), elsewhere)
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fill the templates in lists of the inventory item by item, so that a mistake in one item costs only that item.
 
-Ansible fills a list as a whole: one undefined variable in one user's item fails the whole list.
+Ansible fills a list as a whole. An undefined variable in the item of one user makes the whole list fail.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from ansible_collections.grid.security.plugins.plugin_utils._action.action_base 
 
 __all__ = ["UNREADABLE", "fill_lists", "referred", "trusted"]
 
-UNREADABLE = "__grid_security_unreadable"  # the key of an item that holds why the item could not be filled
+UNREADABLE = "__grid_security_unreadable"  # the key for the reason why an item could not be filled
 _EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
 _REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _MOST_REFERENCES = 8
-# The fields that are filled one by one if an item cannot be filled as a whole.
 _PATHS = ("directory", "cert_path", "privatekey_path", "other_certs_path")
+# The fields that are filled one by one if an item cannot be filled as a whole.
 _KEPT = ("owner", "account", "name", "state", *_PATHS)
 
 Fill = Callable[[Any], Any]
 
 
 def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> dict[str, list[Any]]:
-    """The lists among the variables ``names``, filled.
+    """Return the lists among the variables ``names``, filled.
 
-    An item that cannot be filled has the key :data:`UNREADABLE`, and its owner. A list that is not set, or cannot be
-    split into items, is left out.
+    An item that cannot be filled has the key :data:`UNREADABLE` and the fields that can be filled, such as its owner. A
+    list is left out if it is not set, or if it cannot be split into items.
 
     :param fill: fills templates, or raises :exc:`AnsibleError`.
     """
@@ -48,7 +48,7 @@ def fill_lists(names: Iterable[str], variables: dict[str, Any], fill: Fill) -> d
 
 
 def referred(value: Any, variables: dict[str, Any]) -> Any:
-    """The value of a variable, if a template is only its name; followed through several such templates."""
+    """Return the value of a variable, if a template is only its name. Several such templates are followed."""
     for _step in range(_MOST_REFERENCES):
         match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
         if not match or match.group(1) not in variables:
@@ -58,7 +58,7 @@ def referred(value: Any, variables: dict[str, Any]) -> Any:
 
 
 def _items(value: Any, fill: Fill) -> list[Any] | None:
-    """The items, not filled. For an expression, such as the sum of two lists, a template for each item."""
+    """Return the items, not filled. For an expression, such as a sum of lists, return a template for each item."""
     if isinstance(value, list):
         return value
     match = _EXPRESSION.fullmatch(value) if isinstance(value, str) else None
@@ -104,7 +104,7 @@ def _filled(item: Any, fill: Fill) -> Any:
 
 
 def _readable(item: Any, fill: Fill) -> dict[str, Any]:
-    """The fields of the item that can be filled."""
+    """Return the fields of the item that can be filled."""
     known: dict[str, Any] = {"line": item} if isinstance(item, str) else {}
     for name in _KEPT:
         try:
@@ -117,7 +117,7 @@ def _readable(item: Any, fill: Fill) -> dict[str, Any]:
 
 
 def _field(item: Any, name: str) -> Any:
-    """The field of a dictionary, or a template for it."""
+    """Return a field of a dictionary, or a template for the field of an expression."""
     if isinstance(item, dict):
         return item[name]
     match = _EXPRESSION.fullmatch(str(item))
@@ -127,7 +127,7 @@ def _field(item: Any, name: str) -> Any:
 
 
 def _cause(error: AnsibleError) -> str:
-    """The first line of the error. The other lines quote the inventory."""
+    """Return the first line of the error. The other lines quote the inventory."""
     first = str(error).strip().splitlines()[0].rstrip(".")
-    cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 says the same twice
+    cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 repeats itself
     return f"a template in it cannot be filled: {cause}. Define what is missing, or correct the name."

@@ -11,19 +11,48 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
 
-__all__ = ["Trouble", "lines"]
+__all__ = ["Problem", "lines"]
 
 _MOST_URLS = 3
 # Parts of a cause that differ from CA to CA: times, and the number and time of a CRL.
 _PARTICULAR = re.compile(r" \(number [^)]*\)|(?: on)? \d{4}-\d\d-\d\dT[0-9:]+Z")
 
 
+# By state: what the CRL in place means for users, for one CA and for several CAs.
+_CONSEQUENCES = {
+    "missing": (
+        "There is no CRL in place, so certificates that this CA revoked are accepted.",
+        "There are no CRLs in place, so certificates that these CAs revoked are accepted.",
+    ),
+    "expired": (
+        "The CRL in place EXPIRED on {first}, so clients refuse all certificates of this CA. Check whether the CA still"
+        " publishes CRLs. Set remove_expired: true to remove the CRL; then clients accept revoked certificates, too.",
+        "The CRLs in place have EXPIRED, so clients refuse all certificates of these CAs. Check whether the CAs still"
+        " publish CRLs. Set remove_expired: true to remove the CRLs; then clients accept revoked certificates, too.",
+    ),
+    "not_yet_valid": (
+        "The CRL in place is not valid before {start}, so clients refuse all certificates of this CA, unless the"
+        " controller's clock is wrong.",
+        "The CRLs in place are not valid yet, so clients refuse all certificates of these CAs, unless the controller's"
+        " clock is wrong.",
+    ),
+    "damaged": (
+        "The file in place is damaged or no CRL of this CA, so clients cannot use it.",
+        "The files in place are damaged or no CRLs of these CAs, so clients cannot use them.",
+    ),
+    "fresh": (
+        "The CRL in place stays; it is valid until {first}.",
+        "The CRLs in place stay; the first expires on {first}.",
+    ),
+}
+
+
 @dataclass(frozen=True)
-class Trouble:
+class Problem:
     """A CRL that could not be fetched or placed.
 
-    :param causes: pairs of a URL and the error. :param state: of the CRL in place, as of :mod:`crl_store`.
-    :param known: what the CRL in place says of itself: ``this_update`` and ``next_update``.
+    :param causes: pairs of a URL and its error. :param state: of the CRL in place, as of :mod:`crl_store`.
+    :param known: ``this_update`` and ``next_update`` of the CRL in place.
     """
 
     alias: str
@@ -35,46 +64,28 @@ class Trouble:
     def message(self) -> str:
         """The causes and the consequence."""
         causes = "; ".join(f"{url} {words}" for url, words in self.causes)
-        return f"{causes}. {self._consequence}"
-
-    @property
-    def _consequence(self) -> str:
-        if self.state == "missing":
-            return "There is none in place, so certificates that this CA revoked are accepted."
-        if self.state == "expired":
-            return (
-                f"The one in place EXPIRED on {self.known['next_update']}, so clients refuse everything that this CA"
-                " signed. See whether the CA still publishes; remove_expired: true has what it revoked accepted"
-                " instead."
-            )
-        if self.state == "not_yet_valid":
-            return (
-                f"The one in place is not valid before {self.known['this_update']}, so clients refuse everything that"
-                " this CA signed, unless this controller's clock is wrong."
-            )
-        if self.state == "damaged":
-            return "What is in place is damaged, or no CRL of this CA, so clients cannot use it."
-        return f"The one in place stays; it is good until {self.known['next_update']}."
+        return f"{causes}. {_consequence([self])}"
 
 
-def lines(troubles: list[Trouble]) -> list[str]:
+def lines(problems: list[Problem]) -> list[str]:
     """Return a line for each cause and consequence. CAs with the same cause share a line."""
-    groups: dict[tuple[tuple[str, ...], str], list[Trouble]] = {}
-    for one in troubles:
-        key = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in one.causes)), one.state
-        groups.setdefault(key, []).append(one)
-    return [_line(causes, state, group) for (causes, state), group in groups.items()]
+    groups: dict[tuple[tuple[str, ...], str], list[Problem]] = {}
+    for problem in problems:
+        causes = tuple(dict.fromkeys(_PARTICULAR.sub("", words) for _url, words in problem.causes))
+        groups.setdefault((causes, problem.state), []).append(problem)
+    return [_line(causes, group) for (causes, _state), group in groups.items()]
 
 
-def _line(causes: tuple[str, ...], state: str, group: list[Trouble]) -> str:
+def _line(causes: tuple[str, ...], group: list[Problem]) -> str:
+    """:param causes: of all problems of the group."""
     if len(group) == 1:
         return f"CRL of {group[0].alias}: {group[0].message}"
-    urls = [url for one in group for url, _words in one.causes]
-    aliases = listed([one.alias for one in group])
-    return f"CRLs of {len(group)} CAs ({aliases}): {_places(urls)}: {'; '.join(causes)}. {_common(state, group)}"
+    urls = [url for problem in group for url, _words in problem.causes]
+    aliases = listed([problem.alias for problem in group])
+    return f"CRLs of {len(group)} CAs ({aliases}): {_listed_urls(urls)}: {'; '.join(causes)}. {_consequence(group)}"
 
 
-def _places(urls: list[str]) -> str:
+def _listed_urls(urls: list[str]) -> str:
     """Return the URLs, or their servers if there are many URLs."""
     if len(urls) <= _MOST_URLS:
         return listed(urls)
@@ -82,20 +93,10 @@ def _places(urls: list[str]) -> str:
     return f"{len(urls)} URLs of {listed(servers, _MOST_URLS)}"
 
 
-def _common(state: str, group: list[Trouble]) -> str:
-    if state == "missing":
-        return "There are none in place, so certificates that these CAs revoked are accepted."
-    if state == "expired":
-        return (
-            "Those in place have EXPIRED, so clients refuse everything that these CAs signed. See whether the CAs still"
-            " publish; remove_expired: true has what they revoked accepted instead."
-        )
-    if state == "not_yet_valid":
-        return (
-            "Those in place are not valid yet, so clients refuse everything that these CAs signed, unless this"
-            " controller's clock is wrong."
-        )
-    if state == "damaged":
-        return "What is in place is damaged, or no CRL of these CAs, so clients cannot use it."
-    ends = [one.known["next_update"] for one in group if one.known["next_update"]]
-    return f"Those in place stay; the first expires on {min(ends)}." if ends else "Those in place stay."
+def _consequence(group: list[Problem]) -> str:
+    """Say what follows for users. :param group: CRLs with the same state."""
+    ends = [problem.known["next_update"] for problem in group if problem.known["next_update"]]
+    form = _CONSEQUENCES[group[0].state][len(group) > 1]
+    if group[0].state == "fresh" and not ends:  # such a CRL never expires
+        form = f"{form.partition(';')[0]}."
+    return form.format(start=group[0].known["this_update"], first=min(ends, default=None))

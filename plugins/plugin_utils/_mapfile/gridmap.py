@@ -1,19 +1,18 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""grid-mapfiles: which certificate's subject is which local account.
+"""Read and write grid-mapfiles, which map the subjects of certificates to local accounts.
 
 A line is ``"<DN>" account[,account ...]``; ``#`` starts a comment. The account ``.pool`` means the pool accounts of
-that name (LCMAPS). Globus's ``globus_gss_assist_gridmap`` reads the file from the top and takes the first line whose DN
-is that of the certificate. These rules were found by asking Debian's libglobus-gss-assist3; the functional tests ask it
-again:
+that name (LCMAPS). ``globus_gss_assist_gridmap`` of Globus takes the first line with the DN of the certificate. The
+following rules were found by experiments with Debian's libglobus-gss-assist3. The functional tests check them:
 
 - The case of ASCII letters does not count. ``Email``, ``E`` and ``emailAddress`` are one attribute, and so are ``UID``
   and ``USERID``.
-- A backslash takes away the meaning of the next character.
+- A backslash removes the special meaning of the next character.
 - A backslash, ``x`` and two hexadecimal digits are one byte. If that byte is not printable ASCII, Globus turns it into
-  the same four characters again, which is how the DN of a certificate shows such a byte. A backslash of the DN is
-  written in this form: Globus takes two backslashes at the end of a DN for an escaped quotation mark.
+  the same four characters again, as in the DN of a certificate. A backslash of the DN is written in this form, because
+  Globus reads two backslashes at the end of a DN as an escaped quotation mark.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ _ESCAPED = r"\\x5C"  # a backslash as a byte, in the language of re.sub
 
 @dataclass(frozen=True)
 class Mapping:
-    """One line. :param dn: the OpenSSL one-line DN, as results carry it as ``subject_dn``."""
+    """A line. :param dn: the OpenSSL one-line DN, which results have as ``subject_dn``."""
 
     dn: str
     accounts: tuple[str, ...]
 
 
 def parse(line: str) -> Mapping:
-    """The DN and the accounts of one line.
+    """Return the DN and the accounts of a line.
 
     :raises GridSecurityError: ``bad_mapping``.
     """
@@ -75,7 +74,7 @@ def read(text: str) -> list[Mapping]:
 def validated(dn: Any, accounts: list[Any]) -> Mapping:
     """Return a mapping of a DN in any form of :mod:`one_line_dn`.
 
-    :raises GridSecurityError: ``bad_mapping``: one of them cannot stand in a grid-mapfile.
+    :raises GridSecurityError: ``bad_mapping``: the DN or an account cannot be in a grid-mapfile.
     """
     subject = _subject(str(dn))
     wrong = [account for account in accounts if not _ACCOUNT.fullmatch(str(account))]
@@ -95,8 +94,8 @@ def _subject(dn: str) -> str:
     if '"' in subject or not subject.isprintable():
         raise GridSecurityError(
             "bad_mapping",
-            f"{dn!r} holds a quotation mark or a character that is not printable, which no line of a grid-mapfile may"
-            f" have. {remedy}",
+            f"{dn!r} holds a quotation mark or a character that is not printable, which a line of a grid-mapfile must"
+            f" not have. {remedy}",
         )
     return subject
 
@@ -109,22 +108,22 @@ def kept(present: Iterable[Mapping], account: str, taken: set[str]) -> list[Mapp
         not stay.
     """
     return [
-        Mapping(one.dn, (account,))
-        for one in present
-        if account in one.accounts and one_line_dn.comparable(one.dn) not in taken
+        Mapping(mapping.dn, (account,))
+        for mapping in present
+        if account in mapping.accounts and one_line_dn.comparable(mapping.dn) not in taken
     ]
 
 
 def render(mappings: Iterable[Mapping]) -> str:
-    """Return the file, in the order given. All accounts of a DN stand in one line, where the DN is first given.
+    """Return the file, in the given order. All accounts of a DN are in the line of its first mapping.
 
     Globus compares the DN that OpenSSL prints. OpenSSL 3.0 prints some DNs in another spelling than OpenSSL 1.1.
     Each of these DNs has two lines.
     """
     lines: dict[str, tuple[str, dict[str, None]]] = {}
-    for one in mappings:
-        _dn, accounts = lines.setdefault(one_line_dn.comparable(one.dn), (one.dn, {}))
-        accounts.update(dict.fromkeys(one.accounts))
+    for mapping in mappings:
+        _dn, accounts = lines.setdefault(one_line_dn.comparable(mapping.dn), (mapping.dn, {}))
+        accounts.update(dict.fromkeys(mapping.accounts))
     return "".join(
         f'"{_BACKSLASH.sub(_ESCAPED, spelling)}" {",".join(accounts)}\n'
         for dn, accounts in lines.values()

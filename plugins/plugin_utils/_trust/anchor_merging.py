@@ -38,32 +38,32 @@ def merge(copies: list[Anchor]) -> Anchor:
     :param copies: of the same certificate, in the order of the sources.
     """
     first = _published(copies)[0]
-    first.profiles = set().union(*(one.profiles for one in copies))
+    first.profiles = set().union(*(copy.profiles for copy in copies))
     differing: dict[str, list[str]] = {}
-    for ending in dict.fromkeys(ending for one in copies for ending in one.files):
-        having = _published([one for one in copies if ending in one.files])
-        counting = [one for one in having if one.preferred] or having
+    for ending in dict.fromkeys(ending for copy in copies for ending in copy.files):
+        having = _published([copy for copy in copies if ending in copy.files])
+        counting = [copy for copy in having if copy.preferred] or having
         other = _other(counting, ending) if ending in _DECISIVE else None
         if other:
             differing.setdefault(f"{counting[0].where} and {other.where}", []).append(_DECISIVE[ending])
         first.files[ending] = counting[0].files[ending]
     first.conflicts += [
-        f"{first.alias}: {both} have different {' and '.join(what)}" for both, what in differing.items()
+        f"{first.alias}: {sources} have different {' and '.join(kinds)}" for sources, kinds in differing.items()
     ]
     return first
 
 
 def _published(copies: list[Anchor]) -> list[Anchor]:
     """Return the copies without those that lie in one directory with a copy that has an ``.info`` file."""
-    published = {os.path.dirname(one.where) for one in copies if "info" in one.files}
-    return [one for one in copies if "info" in one.files or os.path.dirname(one.where) not in published]
+    published = {os.path.dirname(copy.where) for copy in copies if "info" in copy.files}
+    return [copy for copy in copies if "info" in copy.files or os.path.dirname(copy.where) not in published]
 
 
 def _other(copies: list[Anchor], ending: str) -> Anchor | None:
     """Return a copy whose file does not mean the same as that of the first copy."""
-    differing = [one for one in copies[1:] if one.files[ending] != copies[0].files[ending]]
+    differing = [copy for copy in copies[1:] if copy.files[ending] != copies[0].files[ending]]
     wanted = _meaning(copies[0], ending) if differing else None
-    return next((one for one in differing if _meaning(one, ending) != wanted), None)
+    return next((copy for copy in differing if _meaning(copy, ending) != wanted), None)
 
 
 def explained(conflicts: list[str]) -> str:

@@ -1,10 +1,11 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read CAs from the files of sources. What cannot be used is kept, with the reason, for :mod:`anchor_selection`."""
+"""Read CAs from the files of sources. Files that cannot be used are returned, too, each with the reason."""
 
 from __future__ import annotations
 
+import datetime
 import functools
 import itertools
 import re
@@ -26,7 +27,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors impor
 
 __all__ = ["collect"]
 
-_MOST = 10_000  # certificates; IGTF has a hundred, the browsers' programmes together have some thousands
+_MOST = 10_000  # certificates; IGTF has a hundred, the programmes of all browsers together have some thousand
 _TOO_LARGE = f"is larger than {source_files.LARGEST >> 20} MiB, so it is no file of a CA. Check the source."
 _LONGEST_NAME = 200  # characters of an alias, which becomes the name of a file
 _LONGEST_STEM = 120  # characters of an alias before a fingerprint
@@ -48,27 +49,31 @@ def collect(groups: list[Group]) -> Found:
             if len(copies) + len(unusable) > _MOST:
                 raise GridSecurityError(
                     "too_many",
-                    f"{group.where}: with it there are more than {_MOST} CAs. Check the sources.",
+                    f"{group.where}: the sources up to this one have more than {_MOST} CAs. Check the sources.",
                 )
     merged = [anchor_merging.merge(same) for same in copies.values()]
     _make_distinct(merged)
-    orphans = [one for group in groups for one in _orphans(group)]
+    orphans = [orphan for group in groups for orphan in _orphans(group)]
     return Found(sorted(merged, key=lambda anchor: anchor.alias), unusable, orphans)
 
 
 def _make_distinct(anchors: list[Anchor]) -> None:
     """Give each CA an alias of its own.
 
-    If several CAs have one alias, a CA whose source gives the alias keeps it, and of several such CAs the oldest. So a
-    CA keeps its alias when a newer CA comes. The aliases of the others end in the start of their fingerprint.
+    If several CAs have the same alias, the CA whose source gives the alias keeps it; of several such CAs, the oldest.
+    So a CA keeps its alias when a newer CA comes. The aliases of the others end in the start of their fingerprint.
     """
     taken = {anchor.alias for anchor in anchors}
     seen = set()
-    for anchor in sorted(anchors, key=lambda one: (not one.is_named, one.certificate.not_before, one.fingerprint)):
+    for anchor in sorted(anchors, key=_precedence):
         if anchor.alias in seen:
-            anchor.alias = next(one for one in _longer(anchor) if one not in taken)
+            anchor.alias = next(alias for alias in _longer(anchor) if alias not in taken)
             taken.add(anchor.alias)
         seen.add(anchor.alias)
+
+
+def _precedence(anchor: Anchor) -> tuple[bool, datetime.datetime, str]:
+    return not anchor.is_named, anchor.certificate.not_before, anchor.fingerprint
 
 
 def _longer(anchor: Anchor) -> Iterator[str]:
@@ -118,17 +123,20 @@ class _File:
         return stated if self.is_single else ""
 
     def unusable(self, error_code: str, cause: str, data: bytes) -> Unusable:
-        """:param cause: behind the file's name. :param data: the certificate, or the file."""
+        """Return this file with the cause.
+
+        :param cause: words that follow the file's name. :param data: the certificate, or the file.
+        """
         return self.refused(GridSecurityError(error_code, f"{self.where} {cause}"), data)
 
     def refused(self, error: GridSecurityError, data: bytes) -> Unusable:
-        aliases = [one for one in (self.group.alias, self.info.get("alias")) if one]
+        aliases = [alias for alias in (self.group.alias, self.info.get("alias")) if alias]
         stems = {self.stem, *map(_safe, aliases)}
         return Unusable(self.where, stems, data, self.info, _profiles(self.group, self.info), error)
 
 
 def _read(group: Group) -> Iterator[Anchor | Unusable]:
-    """Yield each CA of a group, and what cannot be used."""
+    """Yield each CA of a group, and each file that cannot be used."""
     with_key = [name for name, data in group.files.items() if pem.holds_private_key(data)]
     stems = {name.rpartition(".")[0] for name in with_key}
     for name in with_key:
@@ -149,14 +157,15 @@ def _refuse_key(group: Group, name: str) -> Iterator[Unusable]:
     certificates, _problem = _certificates(group.files[name])
     file = _File(group, name, is_single=len(certificates) == 1)
     cause = (
-        "holds a private key, which has no place among trust anchors. Remove it from the source, and consider that key"
-        " as known to others."
+        "holds a private key, which does not belong among trust anchors. Remove it from the source, and treat that key"
+        " as compromised."
     )
-    yield from (file.unusable("private_key", cause, one) for one in [one.der for one in certificates] or [file.data])
+    contents = [certificate.der for certificate in certificates] or [file.data]
+    yield from (file.unusable("private_key", cause, content) for content in contents)
 
 
 def _certificates(data: bytes) -> tuple[list[certificate_files.Certificate], str]:
-    """Return the certificates of a file, and what is wrong with the rest of it: words that fit behind its name."""
+    """Return the certificates of a file, and what is wrong with the rest of it, in words that follow its name."""
     try:
         return certificate_files.read(data), ""
     except GridSecurityError as error:
@@ -173,8 +182,8 @@ def _read_file(group: Group, name: str) -> Iterator[Anchor | Unusable]:
     file = _File(group, name, is_single=len(certificates) == 1 and not problem)
     if problem:
         yield file.unusable("not_pem", problem, data)
-    for one in certificates:
-        yield _read_certificate(file, one.der, one.text)
+    for certificate in certificates:
+        yield _read_certificate(file, certificate.der, certificate.text)
 
 
 def _read_certificate(file: _File, data: bytes, text: bytes) -> Anchor | Unusable:
@@ -195,8 +204,8 @@ def _read_certificate(file: _File, data: bytes, text: bytes) -> Anchor | Unusabl
 
 
 def _is_read_by_openssl(data: bytes) -> bool:
-    """Return whether OpenSSL, which Python brings, reads a certificate. It decides what clients can use."""
-    # Most sources have no CA that cryptography refuses.
+    """Return whether Python's OpenSSL reads a certificate. Most clients use OpenSSL."""
+    # The import is slow, and most sources have no CA that cryptography refuses.
     # pylint: disable-next=import-outside-toplevel
     import ssl
 
@@ -224,13 +233,16 @@ def _anchor(file: _File, certificate: CaCertificate, text: bytes) -> Anchor:
 
 
 def _profiles(group: Group, info: dict[str, str]) -> set[str]:
-    """``accredited:classic`` is of the profile classic, ``experimental`` of that; and so is the directory's name."""
+    """Return the profiles of a CA: those in its ``.info`` file, and the name of its directory.
+
+    ``accredited:classic`` in the file means the profile ``classic``, and ``experimental`` means ``experimental``.
+    """
     stated = {part.strip().rpartition(":")[2] for part in info.get("status", "").split(",") if part.strip()}
     return stated | ({group.directory} if info else set())
 
 
 def _safe(alias: str) -> str:
-    """As a file name: IGTF's aliases are of letters, digits, dots, hyphens and underscores."""
+    """Return an alias as a file name. IGTF's aliases have letters, digits, dots, hyphens and underscores."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", alias[:_LONGEST_NAME]).strip("-.") or "ca"
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.grid.security.plugins.plugin_utils._action.places import Place, file_facts
+from ansible_collections.grid.security.plugins.plugin_utils._action import file_facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import ManagedDirectory
 from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_reading,
     anchor_selection,
@@ -27,16 +28,19 @@ __all__ = ["render"]
 
 
 def render(groups: list[Group], options: dict[str, Any], family: str | None) -> dict[str, Any]:
-    """``places`` (the trust directory first), ``warnings``, the number of ``anchors``, and ``until`` when they hold.
+    """Return ``directories`` (the trust directory first), ``warnings``, and the number of ``anchors``.
 
-    :param options: of the task. :param family: of systems, if the system's trust store is to have the CAs too.
-    :raises GridSecurityError: whatever is wrong with the sources.
+    The warnings change at the time ``until``.
+
+    :param options: of the task.
+    :param family: as of :func:`system_store.detect`, if the system's trust store should have the CAs, too.
+    :raises GridSecurityError: as :func:`anchor_reading.collect`, :func:`anchor_selection.choose` and
+        :func:`anchor_selection.check`.
     """
     found = anchor_reading.collect(groups)
     chosen, left_out = anchor_selection.choose(found, options)
     anchor_selection.check(chosen, found.unusable)
-    directory = Place("trust anchors", options["path"], trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
-    places = [directory, *_copies(chosen, options, family)]
+    directories = [_trust_directory(chosen, options["path"]), *_copies(chosen, options, family)]
     warnings = [
         *left_out,
         *anchor_warnings.lines(chosen, options["profiles"]),
@@ -45,24 +49,30 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     if options["java_truststore_path"]:
         warnings += java_truststore.warnings(chosen)
     return {
-        "places": [asdict(place) for place in places],
+        "directories": [asdict(directory) for directory in directories],
         "warnings": warnings,
         "anchors": len(chosen),
         "until": anchor_warnings.next_change(found.anchors),
     }
 
 
-def _copies(chosen: list[Anchor], options: dict[str, Any], family: str | None) -> Iterator[Place]:
-    """The same CAs for programs that do not read the trust directory."""
-    pem = {one.alias: one.certificate.pem for one in chosen}
+def _trust_directory(chosen: list[Anchor], path: str) -> ManagedDirectory:
+    return ManagedDirectory("trust anchors", path, trust_store.PATTERNS, trust_store.layout(chosen), ["..", "."])
+
+
+def _copies(chosen: list[Anchor], options: dict[str, Any], family: str | None) -> Iterator[ManagedDirectory]:
+    """Yield the directories with copies of the CAs, for programs that do not read the trust directory."""
+    pem = {anchor.alias: anchor.certificate.pem for anchor in chosen}
     if options["bundle_path"]:
-        yield _single("PEM bundle", options["bundle_path"], b"".join(pem.values()))
+        yield _single_file("PEM bundle", options["bundle_path"], b"".join(pem.values()))
     if options["java_truststore_path"]:
-        yield _single("Java truststore", options["java_truststore_path"], java_truststore.render(chosen))
+        yield _single_file("Java truststore", options["java_truststore_path"], java_truststore.render(chosen))
     if family:
-        yield system_store.place(family, chosen, pem)
+        yield system_store.directory(family, chosen, pem)
 
 
-def _single(name: str, path: str, data: bytes) -> Place:
+def _single_file(name: str, path: str, data: bytes) -> ManagedDirectory:
+    """Return the directory of a file. Its other files are left alone."""
     directory, basename = os.path.split(path)
-    return Place(f"{name} {path}", directory, [glob.escape(basename)], {basename: file_facts(data)}, ["."])
+    wanted = {basename: file_facts.of_file(data)}
+    return ManagedDirectory(f"{name} {path}", directory, [glob.escape(basename)], wanted, ["."])

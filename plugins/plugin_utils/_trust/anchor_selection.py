@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose among the CAs of the sources by the options, and check that what is chosen is whole."""
+"""Choose CAs by the options, and check that their chains are complete."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ansible_collections.grid.security.plugins.module_utils._common.errors impor
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_merging
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor, Found, Unusable
 
-__all__ = ["check", "choose", "is_wanted", "keep_complete", "refuse", "select"]
+__all__ = ["check", "choose", "is_wanted", "refuse", "select"]
 
 
 def choose(found: Found, options: dict[str, Any]) -> tuple[list[Anchor], list[str]]:
-    """Return the CAs that the options leave, and warnings about what ``on_unreadable: skip`` leaves out.
+    """Return the CAs that the options leave, and warnings about files that ``on_unreadable: skip`` leaves out.
 
-    :raises GridSecurityError: the kinds of :func:`refuse` and :func:`select`.
+    :raises GridSecurityError: as :func:`refuse` and :func:`select`.
     """
     warnings = refuse(found.unusable, options)
     chosen = select(found.anchors, options, found.unusable)
     if options["on_unreadable"] == "skip":
-        chosen, left_out = keep_complete(chosen, found.unusable)
+        chosen, left_out = _keep_complete(chosen, found.unusable)
         warnings += left_out
     return chosen, warnings
 
@@ -32,40 +32,40 @@ def choose(found: Found, options: dict[str, Any]) -> tuple[list[Anchor], list[st
 def refuse(unusable: list[Unusable], options: dict[str, Any]) -> list[str]:
     """Return a warning about the files that cannot be used, if the option ``on_unreadable`` is ``skip``.
 
-    What the options ``profiles``, ``include`` and ``exclude`` leave out is no reason for a message.
+    There is no message about files that the options ``profiles``, ``include`` and ``exclude`` leave out.
 
     :raises GridSecurityError: ``unusable_anchors``; or, if all have the same cause, ``private_key``, ``not_pem``,
         ``too_large``, ``bad_certificate``, ``not_a_ca`` or ``bad_signing_policy``; or ``bad_filter``.
     """
-    wanted = {one.error.message: one for one in unusable if is_wanted(one, options)}
+    wanted = {file.error.message: file for file in unusable if is_wanted(file, options)}
     if not wanted:
         return []
     if options["on_unreadable"] == "skip":
         return [
             listing.lines("trust anchors, left out because they cannot be used (on_unreadable: skip)", list(wanted))
         ]
-    kinds = {one.error.error_code for one in wanted.values()}
-    aliases = listing.listed(sorted({min(one.names) for one in wanted.values()}))
-    told = next(iter(wanted))
+    kinds = {file.error.error_code for file in wanted.values()}
+    aliases = listing.listed(sorted({min(file.names) for file in wanted.values()}))
+    message = next(iter(wanted))
     if len(wanted) > 1:
-        told = listing.lines("the sources have files that cannot be used", list(wanted))
+        message = listing.lines("the sources have files that cannot be used", list(wanted))
     raise GridSecurityError(
         kinds.pop() if len(kinds) == 1 else "unusable_anchors",
-        f"{told}\nTo place the other CAs, name {aliases} in exclude, or set on_unreadable: skip.",
+        f"{message}\nTo place the other CAs, name {aliases} in exclude, or set on_unreadable: skip.",
     )
 
 
 def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Unusable] = ()) -> list[Anchor]:
     """Return the anchors that the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave.
 
-    The issuers of what is left are kept, too, whatever their profile, unless they are excluded by name.
+    Issuers of these anchors stay in any profile, unless they are excluded.
 
-    :param unusable: CAs that ``include`` may name, too. :func:`refuse` reports them.
+    :param unusable: files that ``include`` may name, too. :func:`refuse` reports them.
     :raises GridSecurityError: ``no_such_anchor``: an item of ``include`` is not in the sources; or ``bad_filter``.
     """
     known: list[Anchor | Unusable] = [*anchors, *unusable]
     for pattern in options["include"]:
-        if not any(one.matches(pattern) for one in known):
+        if not any(ca.matches(pattern) for ca in known):
             raise GridSecurityError(
                 "no_such_anchor", f"include: no source has {pattern}. Give an alias, a DN or a fingerprint."
             )
@@ -74,22 +74,22 @@ def select(anchors: list[Anchor], options: dict[str, Any], unusable: Iterable[Un
     return sorted(_with_issuers(chosen, allowed), key=lambda anchor: anchor.alias)
 
 
-def _is_excluded(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
-    if options["exclude_expired"] and one.certificate and times.days_until(one.certificate.not_after) < 0:
+def _is_excluded(ca: Anchor | Unusable, options: dict[str, Any]) -> bool:
+    if options["exclude_expired"] and ca.certificate and times.days_until(ca.certificate.not_after) < 0:
         return True
-    return any(one.matches(pattern) for pattern in options["exclude"])
+    return any(ca.matches(pattern) for pattern in options["exclude"])
 
 
-def is_wanted(one: Anchor | Unusable, options: dict[str, Any]) -> bool:
+def is_wanted(ca: Anchor | Unusable, options: dict[str, Any]) -> bool:
     """Return whether the options ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` leave this CA.
 
     :raises GridSecurityError: ``bad_filter``: a DN in ``include`` or ``exclude`` has no or two meanings.
     """
-    if options["profiles"] and not one.profiles & set(options["profiles"]):
+    if options["profiles"] and not ca.profiles & set(options["profiles"]):
         return False
-    if options["include"] and not any(one.matches(pattern) for pattern in options["include"]):
+    if options["include"] and not any(ca.matches(pattern) for pattern in options["include"]):
         return False
-    return not _is_excluded(one, options)
+    return not _is_excluded(ca, options)
 
 
 def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Anchor]:
@@ -111,7 +111,7 @@ def _with_issuers(chosen: list[Anchor], allowed: list[Anchor]) -> Iterable[Ancho
 def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
     """Check that the sources agree about each CA, and that each chain has its root.
 
-    :param unusable: may explain what is missing.
+    :param unusable: files that may be the missing issuers.
     :raises GridSecurityError: ``two_policies`` or ``missing_issuer``.
     """
     conflicts = _conflicts(anchors)
@@ -119,26 +119,26 @@ def check(anchors: list[Anchor], unusable: Iterable[Unusable] = ()) -> None:
         raise GridSecurityError("two_policies", conflicts)
     missing = _incomplete(anchors)
     if missing:
-        told = _chains("incomplete chains", missing, unusable)
+        message = _chains("incomplete chains", missing, unusable)
         end = "\n" if len(missing) > 1 else ". "
         raise GridSecurityError(
-            "missing_issuer", f"{told}{end}Add the issuer to the sources, or exclude what needs it."
+            "missing_issuer", f"{message}{end}Add the issuer to the sources, or exclude the CA that needs it."
         )
 
 
-def keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[list[Anchor], list[str]]:
-    """Return the CAs about which the sources agree and whose chain reaches its root; and warnings about the others.
+def _keep_complete(anchors: list[Anchor], unusable: Iterable[Unusable]) -> tuple[list[Anchor], list[str]]:
+    """Return the CAs without conflicts and with a complete chain, and warnings about the others.
 
-    :param unusable: may explain what is missing.
+    :param unusable: files that may be the missing issuers.
     """
     conflicts = _conflicts(anchors)
     warnings = [f"trust anchors, left out (on_unreadable: skip): {conflicts}"] if conflicts else []
-    anchors = [one for one in anchors if not one.conflicts]
+    anchors = [anchor for anchor in anchors if not anchor.conflicts]
     left_out: list[Anchor] = []
     while missing := _incomplete(anchors):
         left_out += missing
-        gone = {one.fingerprint for one in missing}
-        anchors = [one for one in anchors if one.fingerprint not in gone]
+        gone = {anchor.fingerprint for anchor in missing}
+        anchors = [anchor for anchor in anchors if anchor.fingerprint not in gone]
     if left_out:
         title = "trust anchors, left out because of incomplete chains"
         warnings.append(_chains(title, left_out, unusable))
@@ -152,13 +152,13 @@ def _conflicts(anchors: list[Anchor]) -> str:
 
 def _incomplete(anchors: list[Anchor]) -> list[Anchor]:
     subjects = {anchor.certificate.canonical_subject for anchor in anchors}
-    return [one for one in anchors if not one.is_root and one.certificate.canonical_issuer not in subjects]
+    return [anchor for anchor in anchors if not anchor.is_root and anchor.certificate.canonical_issuer not in subjects]
 
 
 def _chains(title: str, missing: list[Anchor], unusable: Iterable[Unusable]) -> str:
-    """Return what each CA needs, below a title; in one line if it is one CA."""
-    causes = {one.subject_dn: one.error.message for one in unusable}
-    needs = [_need(one, causes.get(one.certificate.issuer_dn)) for one in missing]
+    """Return the missing issuer of each CA below a title. A single CA is in the line of the title."""
+    causes = {file.subject_dn: file.error.message for file in unusable}
+    needs = [_need(anchor, causes.get(anchor.certificate.issuer_dn)) for anchor in missing]
     return f"{title}: {needs[0]}" if len(needs) == 1 else listing.lines(title, needs)
 
 

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where trust anchors come from: directories, IGTF tarballs, files, URLs and inline PEM, as named bytes.
+"""Read the files of sources: directories, IGTF tarballs, files, URLs and inline PEM.
 
-Nothing is unpacked to disk. What the bytes mean is for :mod:`anchor_reading`.
+Nothing is unpacked to disk. :mod:`anchor_reading` reads CAs from these files.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _MOST_CRLS = 128 << 20  # bytes in one directory; those of IGTF have about 20 Mi
 class Group:
     """Files that lie in one directory of a source.
 
-    :param where: what messages call it. :param directory: its last name, which for IGTF may be a profile.
+    :param where: the directory in messages. :param directory: its name without the path. In IGTF's releases it may be a
+        profile.
     :param files: content by name. Larger files are cut off after :data:`source_files.LARGEST` + 1 bytes.
     :param crls: CRLs that lie there.
-    :param subjects: patterns for a signing policy. :param crl_urls: where CRLs are. Both for CAs that bring none.
-    :param prefer: whether files beside CAs count if another source has other ones.
+    :param subjects: patterns for the signing policy of CAs without one. :param crl_urls: for CAs without CRL URLs.
+    :param prefer: whether files beside CAs count if another source has other versions of them.
     :param is_directory: False if the source is a single file, a URL or inline PEM.
     """
 
@@ -47,7 +48,7 @@ class Group:
     is_directory: bool = True
 
     def path(self, name: str) -> str:
-        """Return what messages call one of the files."""
+        """Return the path of a file in messages."""
         if not self.is_directory:
             return self.where
         return self.where + name if self.where.endswith(":") else os.path.join(self.where, name)
@@ -58,9 +59,9 @@ def read(
 ) -> list[Group]:
     """Return the groups of one source.
 
-    :param source: one item of the option ``sources``. :param find: from ``src`` to a path of the controller.
-    :param fetch: from ``url`` to what it answers. :param crls: whether to read CRLs, too.
-    :raises GridSecurityError: ``no_source``, ``directory``, ``too_large``, ``not_pem`` and the kinds of
+    :param source: an item of the option ``sources``. :param find: returns the path of a ``src`` on the controller.
+    :param fetch: returns the answer of a ``url``. :param crls: whether to read CRLs, too.
+    :raises GridSecurityError: ``no_source``, ``directory``, ``too_large``, ``not_pem`` and the error codes of
         :func:`tarballs.files` and :mod:`verified`.
     """
     where = source["url"] or (find(source["src"]) if source["src"] else "inline PEM")
@@ -106,7 +107,7 @@ def _read_data(where: str, data: bytes, crls: bool) -> list[Group]:
     if name.endswith(_TARBALLS):
         return _read_tarball(where, data, crls)
     problem = file_formats.recognize(data)
-    if problem:  # before the size is: the remedy for a package is to unpack it
+    if problem:  # checked before the size, because the remedy for a package is to unpack it
         raise GridSecurityError("not_pem", f"{where} {problem}")
     name = name if source_files.is_certificate(name) else f"{name}.pem"
     return [Group(where, "", {name: data[: source_files.LARGEST + 1]}, is_directory=False)]
@@ -129,14 +130,14 @@ def _read_file(path: str, most: int) -> bytes:
 def _read_directory(path: str, crls: bool) -> list[Group]:
     groups: dict[str, Group] = {}
     sizes = {"files": 0, "crls": 0}
-    for one in filter(os.path.isfile, source_files.below(path)):  # no FIFO
-        directory, name = os.path.split(one)
+    for file in filter(os.path.isfile, source_files.below(path)):  # no FIFO
+        directory, name = os.path.split(file)
         group = groups.setdefault(directory, Group(directory, os.path.basename(directory), {}))
         if not source_files.is_crl(name):
-            group.files[name] = _read_file(one, source_files.LARGEST + 1)
+            group.files[name] = _read_file(file, source_files.LARGEST + 1)
             sizes["files"] += len(group.files[name])
         elif crls:
-            group.crls[name] = _read_file(one, crl.LARGEST)  # a larger one is found truncated
+            group.crls[name] = _read_file(file, crl.LARGEST)  # larger CRLs are then found truncated
             sizes["crls"] += len(group.crls[name])
         _check_sizes(path, sizes)
     return list(groups.values())

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CAs that the sources hold, and what the sources hold in place of CAs."""
+"""The CAs of the sources, and the files of the sources that cannot be used as CAs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["Anchor", "Found", "Unusable"]
 
 @dataclass
 class Anchor:
-    """A CA: its certificate as PEM, and the files beside it by their ending (of :data:`source_files.COMPANIONS`).
+    """A CA: its certificate, and the files beside it by their ending (of :data:`source_files.COMPANIONS`).
 
     :param is_named: whether the source gives the alias. Otherwise the alias is the common name.
-    :param preferred: whether these files count if another source has other ones.
+    :param preferred: whether these files count if another source has other versions of them.
     :param conflicts: messages about sources that disagree about the files.
     """
 
@@ -54,7 +54,7 @@ class Anchor:
 
     @functools.cached_property
     def problem(self) -> str:
-        """Why the library cryptography cannot use the certificate; an empty string if it can."""
+        """The reason why the library cryptography cannot use the certificate; empty if it can."""
         if self.certificate.odd_date:  # cryptography 36 reads it, and newer versions do not
             return self.certificate.odd_date
         try:
@@ -68,18 +68,18 @@ class Anchor:
         return ""
 
     def matches(self, pattern: str) -> bool:
-        """Return whether a filter names this CA. The alias that it shares with other CAs names all of them."""
+        """Return whether a filter names this CA. An alias that several CAs have names all of them."""
         aliases = {self.alias, self.name}
-        return any(anchor_filters.matches(pattern, one, self.subject_dn, self.certificate.der) for one in aliases)
+        return any(anchor_filters.matches(pattern, alias, self.subject_dn, self.certificate.der) for alias in aliases)
 
 
 @dataclass
 class Unusable:
-    """A file of a source, or one certificate of a bundle, that no anchor is made of.
+    """A file of a source, or a certificate of a bundle, that cannot be used as a CA.
 
-    :param where: what messages call the file.
+    :param where: the file in messages.
     :param names: the aliases by which filters name it. :param data: the certificate (DER), or the file.
-    :param info: of its ``.info`` file. :param error: why it cannot be used.
+    :param info: of its ``.info`` file. :param error: the reason why it cannot be used.
     """
 
     where: str
@@ -91,7 +91,7 @@ class Unusable:
 
     @functools.cached_property
     def certificate(self) -> CaCertificate | None:
-        """The certificate, if that is not what is wrong."""
+        """The certificate; None if it cannot be read."""
         try:
             return ca_certificate.read(self.data)
         except ca_certificate.UnreadableError:
@@ -99,27 +99,31 @@ class Unusable:
 
     @functools.cached_property
     def subject(self) -> bytes | None:
-        """The subject in DER, if it can be read."""
+        """The subject in DER; None if it cannot be read."""
         return ca_certificate.subject(self.data)
 
     @property
     def subject_dn(self) -> str | None:
-        """The subject; what the ``.info`` file says if it cannot be read."""
+        """The subject from the certificate, or from the ``.info`` file if the certificate cannot be read."""
         if self.subject is not None:
             return distinguished_name.der_one_line(self.subject)
         return self.info.get("subjectdn", "").strip('"') or None
 
     def matches(self, pattern: str) -> bool:
-        """Return whether a filter names it, as far as it is known."""
-        stated = [one.replace(":", "").lower() for key, one in self.info.items() if key.partition(".")[0] == "sha1fp"]
-        if pattern.replace(":", "").lower() in stated:
+        """Return whether a filter names this file."""
+        stated = [value for key, value in self.info.items() if key.partition(".")[0] == "sha1fp"]
+        if _digits(pattern) in map(_digits, stated):
             return True
-        return any(anchor_filters.matches(pattern, one, self.subject_dn, self.data) for one in self.names)
+        return any(anchor_filters.matches(pattern, alias, self.subject_dn, self.data) for alias in self.names)
+
+
+def _digits(fingerprint: str) -> str:
+    return fingerprint.replace(":", "").lower()
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the sources hold. :param orphans: signing policies and other companions without a certificate."""
+    """The content of the sources. :param orphans: signing policies and other companions without a certificate."""
 
     anchors: list[Anchor]
     unusable: list[Unusable]

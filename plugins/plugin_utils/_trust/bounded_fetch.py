@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetch from servers that may be slow, large, gone or hostile.
+"""Fetch from servers that may be slow, unreachable or hostile, or send too much.
 
-Each request has a time and a size that it cannot exceed. A redirect leads to this machine or its links only if the URL
-itself does. Credentials are never sent.
+Each request has limits of time and size. A redirect to this machine or its links is followed only if the URL itself
+leads there. Credentials are never sent.
 
 Ansible's ``open_url`` does not fit: it reads netrc, its opener is shared by all threads, and its timeout starts anew
 with each byte.
@@ -35,7 +35,7 @@ _NOWHERE = ipaddress.ip_network("0.0.0.0/8")  # Linux connects 0.0.0.0 to this m
 
 
 class FetchError(Exception):
-    """Why nothing came, in words that fit behind the URL. :param error_code: as of :exc:`GridSecurityError`."""
+    """The cause of a failure, in words that follow the URL. :param error_code: as of :exc:`GridSecurityError`."""
 
     def __init__(self, words: str, error_code: str = "not_fetched") -> None:
         super().__init__(words)
@@ -71,13 +71,13 @@ def fetch(
 def _check_url(url: str, schemes: tuple[str, ...]) -> None:
     if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
         if len(schemes) > 1:
-            raise FetchError("is neither http nor https, which is all that is fetched here", "not_https")
-        raise FetchError("is not https, which is all that is fetched here", "not_https")
+            raise FetchError("is neither http nor https, and other URLs are not fetched", "not_https")
+        raise FetchError("is not https, and other URLs are not fetched", "not_https")
     try:
-        place = urllib.parse.urlsplit(url).netloc
+        server = urllib.parse.urlsplit(url).netloc
     except ValueError as error:
         raise FetchError(f"is no URL: {_quoted(str(error))}") from error
-    if "@" in place:
+    if "@" in server:
         raise FetchError("has a user name before its host, and no credentials are sent to servers")
 
 
@@ -93,7 +93,7 @@ def _read(answer: http.client.HTTPResponse, largest: int, deadline: float) -> by
 
 
 def _explained(error: Exception) -> str:
-    """HTTPError says its status, other errors of urllib wrap the one that says what happened."""
+    """Return the cause of an error. HTTPError has a status. Other errors of urllib wrap the real error."""
     cause = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
     return _quoted(str(cause)) or type(cause).__name__
 
@@ -125,7 +125,7 @@ def _opened(
 
 
 def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
-    """Without the handlers for files, ftp and passwords that others come with."""
+    """Return an opener without urllib's handlers for files, ftp and passwords."""
     opener = urllib.request.OpenerDirector()
     opener.addheaders = [("User-Agent", "grid.security")]
     for handler in (
@@ -139,13 +139,13 @@ def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirec
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to URLs that could have been asked for in the first place."""
+    """Follow redirects only to URLs that :func:`fetch` accepts."""
 
     def __init__(self, schemes: tuple[str, ...]) -> None:
         self._schemes = schemes
 
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        fp.close()  # urllib reads what stands beside the redirect, whatever its size
+        fp.close()  # urllib reads the body of a redirect, whatever its size
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -159,7 +159,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """http and https over connections that are remembered, so that they can be cut while headers are awaited.
+    """Open connections for http and https, and close them when the time is over, even while headers are awaited.
 
     The address of the first connection decides whether redirects may lead to this machine and its links.
     """
@@ -168,7 +168,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         super().__init__(context=context)
         self._deadline = deadline
         self._made: list[http.client.HTTPConnection] = []
-        self._local_allowed = True  # for what the URL itself names
+        self._local_allowed = True  # for the server of the URL itself
 
     def do_open(self, http_class: Any, req: Any, **arguments: Any) -> Any:
         def connect(*positional: Any, **named: Any) -> http.client.HTTPConnection:
@@ -181,21 +181,21 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
         return super().do_open(connect, req, **arguments)  # type: ignore[arg-type]
 
-    def _connect_to_proxy(self, place: tuple[str, int], *_timeout: Any) -> socket.socket:
+    def _connect_to_proxy(self, server: tuple[str, int], *_timeout: Any) -> socket.socket:
         """Connect to the proxy of the site, at any address. The proxy resolves and judges the names of servers."""
         self._local_allowed = False
-        return self._connected(place[0], _resolved(*place))
+        return self._connected(server[0], _resolved(*server))
 
-    def _connect(self, place: tuple[str, int], *_timeout: Any) -> socket.socket:
+    def _connect(self, server: tuple[str, int], *_timeout: Any) -> socket.socket:
         """Resolve the name once, check the addresses, and connect to one of them."""
-        found = _resolved(*place)
-        allowed = found if self._local_allowed else [one for one in found if not _is_local(one[1][0])]
+        found = _resolved(*server)
+        allowed = found if self._local_allowed else [way for way in found if not _is_local(way[1][0])]
         if not allowed:
             raise FetchError(
-                f"is redirected to {_quoted(place[0])} ({found[0][1][0]}), an address of this machine or its links, to"
-                " which no redirect is followed"
+                f"is redirected to {_quoted(server[0])} ({found[0][1][0]}), an address of this machine or its links, to"
+                " which redirects are not followed"
             )
-        connection = self._connected(place[0], allowed)
+        connection = self._connected(server[0], allowed)
         self._local_allowed = self._local_allowed and _is_local(connection.getpeername()[0])
         return connection
 
@@ -219,6 +219,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         raise failure
 
     def cut(self) -> None:
+        """Close all connections."""
         for connection in self._made:
             with contextlib.suppress(OSError, AttributeError):  # not connected yet, or no more
                 connection.sock.shutdown(socket.SHUT_RDWR)
@@ -226,7 +227,7 @@ class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
 def _resolved(host: str, port: int) -> list[tuple[int, Any]]:
     """Return the family and the address of each way to the host."""
-    return [(one[0], one[4]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return [(known[0], known[4]) for known in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _is_local(text: str) -> bool:

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sources of trust anchors hold, in the form in which :mod:`chain` checks credentials by it.
+"""Read CAs and CRLs from sources, in the form that :mod:`chain` takes.
 
-A CA that cannot be read is left out. Messages about certificates in the name of this CA tell why.
+A CA that cannot be read issues no trusted certificates. Messages about certificates of this CA give the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_reading,
     anchor_selection,
     source_files,
-    trust_anchors,
+    source_groups,
 )
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchor_sources import Group
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor, Unusable
@@ -34,30 +34,31 @@ def collect(action: Any, sources: list[dict[str, Any]], filters: dict[str, Any])
     """Read the sources, and return ``cas`` and ``crls`` as :func:`chain.judge` takes them.
 
     :param filters: ``profiles``, ``include``, ``exclude`` and ``exclude_expired`` of trust_anchors.
-    :raises GridSecurityError: whatever is wrong with reading the sources.
+    :raises GridSecurityError: as :func:`source_groups.read` and :func:`from_groups`.
     """
-    return from_groups(trust_anchors.read_groups(action, sources, crls=True), filters)
+    return from_groups(source_groups.read(action, sources, crls=True), filters)
 
 
 def from_groups(groups: list[Group], filters: dict[str, Any]) -> dict[str, Any]:
-    """Return ``cas`` and ``crls`` of sources that were read before.
+    """Return ``cas`` and ``crls`` of groups of files.
 
-    :raises GridSecurityError: ``too_large``, and whatever :func:`anchor_reading.collect` and
-        :func:`anchor_selection.select` raise.
+    :raises GridSecurityError: ``too_large``, and as :func:`anchor_reading.collect` and :func:`anchor_selection.select`.
     """
     found = anchor_reading.collect(groups)
     chosen = anchor_selection.select(found.anchors, filters, found.unusable)
-    unusable = (_unusable(one) for one in found.unusable if anchor_selection.is_wanted(one, filters) and one.subject)
+    unusable = (
+        _unusable(file) for file in found.unusable if anchor_selection.is_wanted(file, filters) and file.subject
+    )
     return {"cas": [*map(_ca, chosen), *unusable], "crls": list(_crls(groups, found.anchors))}
 
 
 # --- CAs --------------------------------------------------------------------------------------------------------------
 
 
-def _unusable(one: Unusable) -> dict[str, Any]:
-    """Return a CA that cannot be used, by its name."""
-    canonical = distinguished_name.canonical(one.subject or b"").hex()
-    about = {"alias": min(one.names), "dn": one.subject_dn, "subject": canonical, "problem": one.error.message}
+def _unusable(file: Unusable) -> dict[str, Any]:
+    """Return the name of a CA that cannot be used, and the reason."""
+    canonical = distinguished_name.canonical(file.subject or b"").hex()
+    about = {"alias": min(file.names), "dn": file.subject_dn, "subject": canonical, "problem": file.error.message}
     return {**about, "pem": "", "patterns": None}
 
 
@@ -93,21 +94,21 @@ def _crls(groups: list[Group], found: list[Anchor]) -> Iterator[dict[str, Any]]:
         if digest in seen:
             continue
         try:
-            one = crl.read(data)
+            found_crl = crl.read(data)
         except crl.CrlError as error:
             for issuer in _named(name, found):
                 yield {"name": name, "issuer": issuer, "der": "", "problem": str(error)}
-        else:  # only here: several CAs may have the same damaged file, for example an empty one
+        else:  # several CAs may have the same damaged file, for example an empty file
             seen.add(digest)
-            issuer = distinguished_name.canonical(one.issuer).hex()
-            yield {"name": name, "issuer": issuer, "der": base64.b64encode(one.der).decode(), "problem": ""}
+            issuer = distinguished_name.canonical(found_crl.issuer).hex()
+            yield {"name": name, "issuer": issuer, "der": base64.b64encode(found_crl.der).decode(), "problem": ""}
 
 
 def _crl_files(group: Group) -> Iterator[tuple[str, bytes]]:
     yield from group.crls.items()
     for name, data in group.files.items():
         if _CRL_MARK in data:
-            if len(data) > source_files.LARGEST:  # a CRL that is cut off must not pass for none
+            if len(data) > source_files.LARGEST:  # a CRL that is cut off must not be ignored
                 raise GridSecurityError(
                     "too_large",
                     f"{group.path(name)} holds CRLs and is larger than {source_files.LARGEST >> 20} MiB. Split it, or"

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read files with CA certificates: PEM, DER and PKCS#7, told apart by content. No certificate is looked into.
+"""Split files into CA certificates. PEM, DER and PKCS#7 are recognized by content.
 
 PKCS#7 is read by :mod:`der` and not by cryptography, which reads all certificates of such a file or none of them.
 """
@@ -37,7 +37,7 @@ class Certificate:
     """A certificate of a file.
 
     :param der: empty if the Base64 is damaged.
-    :param text: the same in PEM, to be placed: the whole file if it is PEM and has no other certificate.
+    :param text: the PEM that is placed: the whole file if it is PEM and has no other certificate.
     """
 
     der: bytes
@@ -59,7 +59,10 @@ def ca_files(files: Mapping[str, bytes]) -> list[str]:
 
 
 def _rank(name: str) -> int:
-    """The same certificate is often there in several forms. The first is placed: PEM comes first, PKCS#7 last."""
+    """Return the rank of a file by its form: PEM, DER, PKCS#7.
+
+    A directory often has a certificate in several forms. The first form is placed.
+    """
     return next((rank for rank, endings in enumerate(_LATER, start=1) if name.lower().endswith(endings)), 0)
 
 
@@ -70,21 +73,21 @@ def orphans(files: Mapping[str, bytes]) -> list[str]:
     """
     stems = {name.rpartition(".")[0] for name in files if _is_ca_file(name, files)}
     companions = (name for name in files if name.rpartition(".")[2] in source_files.COMPANIONS)
-    return sorted(one for one in companions if one.rpartition(".")[0] not in stems and not one.startswith(_PACKAGE))
+    return sorted(name for name in companions if name.rpartition(".")[0] not in stems and not name.startswith(_PACKAGE))
 
 
 def _is_ca_file(name: str, files: Mapping[str, bytes]) -> bool:
     return source_files.is_certificate(name) or source_files.is_numbered(name, files)
 
 
-# --- their content ----------------------------------------------------------------------------------------------------
+# --- contents ---------------------------------------------------------------------------------------------------------
 
 
 def read(data: bytes) -> list[Certificate]:
     """Return the certificates of a file.
 
-    :raises GridSecurityError: ``not_pem``: there is none, or the file is truncated. The message is the rest of a
-        sentence that begins with the name of the file.
+    :raises GridSecurityError: ``not_pem``: there is no certificate, or the file is truncated. The message is the rest
+        of a sentence that begins with the name of the file.
     """
     if not file_formats.is_der(data) and not file_formats.recognize(data):
         _check_text(data)
@@ -102,7 +105,7 @@ def _check_text(data: bytes) -> None:
 
 
 def complete(data: bytes) -> list[Certificate]:
-    """Return the certificates that are there in whole, whatever is wrong with the rest of the file."""
+    """Return the certificates that are complete, even if the rest of the file is damaged."""
     if file_formats.recognize(data):
         return []
     return _in_der(data) if file_formats.is_der(data) else _in_pem(data)
@@ -110,8 +113,8 @@ def complete(data: bytes) -> list[Certificate]:
 
 def _in_pem(data: bytes) -> list[Certificate]:
     blocks = _blocks(data)
-    found = [one for block in blocks for one in _in_block(block)]
-    if len(blocks) == 1 and [one.text for one in found] == [blocks[0].text]:
+    found = [certificate for block in blocks for certificate in _in_block(block)]
+    if len(blocks) == 1 and [certificate.text for certificate in found] == [blocks[0].text]:
         return [Certificate(found[0].der, data)]
     return found
 
@@ -132,7 +135,10 @@ def _in_block(block: pem.Block) -> Iterator[Certificate]:
 
 
 def _decoded(block: pem.Block) -> bytes:
-    """Nothing if there are characters that OpenSSL refuses. Lines such as ``Proc-Type: 4`` may come first."""
+    """Return the DER of a block; empty if there are characters that OpenSSL refuses.
+
+    Lines such as ``Proc-Type: 4`` may come first.
+    """
     body = block.text.split(b"-----")[2]
     return block.data if b":" in body or _BASE64.fullmatch(body) else b""
 
@@ -142,7 +148,7 @@ def _from_der(data: bytes) -> Certificate:
 
 
 def _in_der(data: bytes) -> list[Certificate]:
-    """Return the certificates at the start. What follows them is ignored, as it is by OpenSSL."""
+    """Return the certificates at the start. The rest is ignored, as OpenSSL does."""
     found = list(_in_pkcs7(data)) or itertools.takewhile(certificate_der.is_one, _elements(data))
     return list(map(_from_der, found))
 
@@ -156,10 +162,10 @@ def _in_pkcs7(data: bytes) -> Iterator[bytes]:
         return
     for part in signed.children:
         if part.tag == der.CONTEXT_0:
-            yield from (one.encoded() for one in part.children if one.tag == der.SEQUENCE)
+            yield from (child.encoded() for child in part.children if child.tag == der.SEQUENCE)
 
 
 def _elements(data: bytes) -> Iterator[bytes]:
     with contextlib.suppress(der.DerError):
-        for one in der.split(data):
-            yield one.encoded() if one.tag == der.SEQUENCE else b""
+        for element in der.split(data):
+            yield element.encoded() if element.tag == der.SEQUENCE else b""

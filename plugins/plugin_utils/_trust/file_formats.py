@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recognize files that are given in place of CA certificates, and say how to get the certificates out of them."""
+"""Recognize files that are given by mistake in place of CA certificates, and say how to get the certificates."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ _LABELS = {
     "PGP SIGNATURE": "holds a signature of GPG. Name it as signature.",
 }
 _SHOWN = 3  # labels
-_PRIVATE_KEY = "holds a private key, which has no place among trust anchors. Remove it from the source."
-_LEVELS = 2  # of ASN.1 that tell what it is
+_PRIVATE_KEY = "holds a private key, which does not belong among trust anchors. Remove it from the source."
+_LEVELS = 2  # of ASN.1 that are read
 # The tags of the first elements of a sequence, and the sentence.
 _STRUCTURES: tuple[tuple[tuple[int, ...], str], ...] = (
     ((der.INTEGER, der.SEQUENCE, der.OCTET_STRING), _PRIVATE_KEY),  # PKCS#8
@@ -76,27 +76,27 @@ _STRUCTURES: tuple[tuple[tuple[int, ...], str], ...] = (
 
 
 def recognize(data: bytes, packed: bool = True) -> str | None:
-    """Return what the file is by its first bytes, and the remedy, as the rest of a sentence; None if they do not tell.
+    """Return the form of a file and the remedy, as the rest of a sentence; None if the first bytes are not known.
 
-    :param packed: whether tarballs and what they are compressed by count.
+    :param packed: whether tarballs and compressed files are recognized, too.
     """
     for position, magic, sentence in (*_MAGIC, *(_PACKED if packed else ())):
         if data.startswith(magic, position):
             return sentence
     if data[:200].lstrip().lower().startswith(_PAGES) and b"-----BEGIN " not in data:
-        return "is a web page. Look at it in a browser, and fetch the file to which it leads."
+        return "is a web page. Open it in a browser, and fetch the file behind its link."
     return None
 
 
 def describe(data: bytes) -> str:
-    """Return what a file without certificates is, and the remedy, as the rest of a sentence."""
+    """Return the form of a file without certificates and the remedy, as the rest of a sentence."""
     if not data.strip():
         return f"is empty. {_FETCH}"
     return recognize(data) or (None if is_der(data) else _in_pem(data)) or _in_der(data) or _in_text(data)
 
 
 def is_der(data: bytes) -> bool:
-    """Return whether the file begins as each certificate in DER or BER does, which no text does."""
+    """Return whether a file begins like a certificate in DER or BER. No text begins like that."""
     return data[:1] == bytes([der.SEQUENCE]) and data[1:2] >= b"\x80"
 
 
@@ -121,7 +121,7 @@ def _in_der(data: bytes) -> str | None:
 
 
 def _in_signed(tags: tuple[int, ...]) -> str | None:
-    """What is signed as certificates are."""
+    """Return the form of a signed structure that is no certificate."""
     if der.UTC_TIME in tags or der.GENERALIZED_TIME in tags:
         return _LABELS["X509 CRL"]
     return _LABELS["CERTIFICATE REQUEST"] if tags[:3] == (der.INTEGER, der.SEQUENCE, der.SEQUENCE) else None

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check detached signatures with gpg and its status lines.
 
-The exit status of gpg is 0 for a good signature by a key that is revoked or has expired. Only the status lines tell.
+The exit status of gpg is 0 for a good signature by a key that is revoked or has expired. Only status lines report that.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _STATUS = "[GNUPG:] "
 _NO_KEY = "9"  # the reason in ERRSIG
 _REMEDY = "Fetch both files again, or check keyring."
 _BAD = {
-    "REVKEYSIG": "is by the revoked key {key}: whoever has that key may have made it. Ask the publisher for a signature"
-    " by the present key, and update keyring.",
+    "REVKEYSIG": "is by the revoked key {key}, which others may have. Ask the publisher for a signature by the new key,"
+    " and update keyring.",
     "EXPKEYSIG": "is by the key {key}, which has expired. Ask the publisher for the renewed key, and update keyring.",
     "EXPSIG": "by the key {key} has expired. Ask the publisher for a new one.",
     "BADSIG": f"by the key {{key}} does not fit: the file was changed or damaged. {_REMEDY}",
@@ -41,16 +41,16 @@ class NoGpgError(Exception):
 
 
 class SignatureError(Exception):
-    """Why a signature does not count, in words that fit behind its name, and what to do."""
+    """The reason why a signature is not valid, in words that follow its name, and the remedy."""
 
 
 def verify(data: bytes, signature: str, keyring: str) -> None:
-    """Return if all signatures in the file are good, by keys in the keyring that are valid now.
+    """Check that all signatures in a file are good, by keys in the keyring that are valid now.
 
-    gpg has a home directory of its own, so that the keys of users do not count.
+    gpg gets an empty home directory, so that no other keys count.
 
     :param signature: path of the detached signature. :param keyring: path of the public keys, armoured or not.
-    :raises NoGpgError: gpg is not installed. :raises SignatureError: the signature does not count.
+    :raises NoGpgError: gpg is not installed. :raises SignatureError: the signature is not valid.
     """
     _check_size(keyring, _LARGEST_KEYRING, "keyring")
     _check_size(signature, _LARGEST_SIGNATURE, "signature")
@@ -81,7 +81,7 @@ def _judge(verified: _Gpg, imported: _Gpg, keyring: str) -> None:
     for keyword, *rest in statuses:
         if keyword == "ERRSIG":
             raise SignatureError(_unknown(rest, imported, keyring))
-    keywords = [one[0] for one in statuses]
+    keywords = [words[0] for words in statuses]
     good = keywords.count("GOODSIG")
     if verified.status != 0 or not good or keywords.count("VALIDSIG") != good:
         said = (imported if imported.status else verified).said
@@ -98,7 +98,10 @@ def _unknown(rest: list[str], imported: _Gpg, keyring: str) -> str:
 
 
 class _Gpg:
-    """A finished run of gpg. :ivar status: its exit status. :ivar statuses: the words of each status line."""
+    """A finished run of gpg. :ivar status: its exit status. :ivar statuses: the words of each status line.
+
+    :ivar said: the end of its standard error.
+    """
 
     def __init__(self, home: str, arguments: list[str]) -> None:
         options = ["--batch", "--no-options", "--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve"]
@@ -144,14 +147,14 @@ def _read(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         while waiting.get_map():
             events = waiting.select(max(0.0, deadline - time.monotonic()))
             if not events:
-                raise SignatureError(f"took gpg longer than {_TIMEOUT} s to check. {_REMEDY}")
+                raise SignatureError(f"cannot be checked: gpg took longer than {_TIMEOUT} s. {_REMEDY}")
             for key, _events in events:
                 chunk = os.read(key.fd, 1 << 16)
                 output[key.fileobj] += chunk  # type: ignore[index]
                 if not chunk:
                     waiting.unregister(key.fileobj)
             if sum(map(len, output.values())) > _MOST_OUTPUT:
-                raise SignatureError(f"has gpg say more than {_MOST_OUTPUT >> 20} MiB about it. {_REMEDY}")
+                raise SignatureError(f"cannot be checked: gpg printed more than {_MOST_OUTPUT >> 20} MiB. {_REMEDY}")
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(1.0, deadline - time.monotonic()))
     out, err = output.values()

@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Java truststore: PKCS#12 with certificates only, without encryption and MAC, as Java's own ``cacerts`` is.
+"""Render a Java truststore: PKCS#12 with certificates only, without encryption and MAC, like Java's own ``cacerts``.
 
-cryptography can write truststores since version 45, but with a MAC over a random salt: other bytes each time, and a
-password to tell to everybody. Without a MAC any password opens it, as tests show by Java's own keytool.
+cryptography 45 and newer can write truststores with a MAC. Its salt is random, so the bytes differ each time, and users
+need its password. A truststore without a MAC opens with any password. Tests check that with Java's keytool.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _VERSION = 3
 
 
 def render(anchors: list[Anchor]) -> bytes:
-    """The truststore with these anchors, under their aliases in lower case, as Java has them.
+    """Return the truststore with these anchors. Java wants aliases in lower case.
 
-    CAs that :func:`warnings` names are left out, because Java would refuse the whole file.
+    CAs in :func:`warnings` are left out, because Java would refuse the whole file.
     """
     named: dict[str, Anchor] = {}
-    for anchor in (one for one in anchors if not one.certificate.java_oddity):
+    for anchor in (anchor for anchor in anchors if not anchor.certificate.java_oddity):
         alias = anchor.alias.lower()
         named[alias if alias not in named else f"{alias}-{anchor.fingerprint[:11].replace(':', '')}"] = anchor
     bags = der.encode_sequence(*(_bag(alias, anchor) for alias, anchor in named.items()))
@@ -44,7 +44,9 @@ def render(anchors: list[Anchor]) -> bytes:
 
 def warnings(anchors: list[Anchor]) -> list[str]:
     """Return a line about the CAs that Java cannot read."""
-    found = [f"{one.alias} ({one.certificate.java_oddity})" for one in anchors if one.certificate.java_oddity]
+    found = [
+        f"{anchor.alias} ({anchor.certificate.java_oddity})" for anchor in anchors if anchor.certificate.java_oddity
+    ]
     title = "trust anchors, not in the Java truststore because Java would refuse the whole file"
     return [f"{title}: {', '.join(found)}"] if found else []
 

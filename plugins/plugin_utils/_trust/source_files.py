@@ -42,7 +42,7 @@ def _is_of_interest(name: str, present: Collection[str]) -> bool:
 
 
 def is_certificate(name: str) -> bool:
-    """Return whether the ending is one of certificates. Windows writes endings in capital letters."""
+    """Return whether a file has an ending of certificates. Windows writes endings in capital letters."""
     return name.lower().endswith(_CERTIFICATES)
 
 
@@ -59,7 +59,7 @@ def is_numbered(name: str, present: Collection[str]) -> bool:
 
 
 def is_crl(name: str) -> bool:
-    """``HASH.r0``, as clients look for CRLs, or ``ALIAS.crl``."""
+    """Return whether this is ``HASH.r0``, the name that clients look for, or ``ALIAS.crl``."""
     return _CRL.fullmatch(name) is not None
 
 
@@ -77,6 +77,8 @@ def below(root: str) -> Iterator[str]:
 
 
 class _Walk:
+    """A walk through a directory and the directories below it. :param root: the path of the directory."""
+
     def __init__(self, root: str) -> None:
         self._root = root
         self._read: set[tuple[int, int]] = set()
@@ -84,7 +86,7 @@ class _Walk:
         self._links = [(root, 0)]
 
     def files(self) -> Iterator[str]:
-        for path, depth in self._links:  # grows while it is read
+        for path, depth in self._links:  # the list grows during the loop
             yield from self._tree(path, depth)
 
     def _tree(self, path: str, depth: int) -> Iterator[str]:
@@ -102,7 +104,7 @@ class _Walk:
             yield from self._tree(directory, depth + 1)
 
     def _entries(self, path: str, depth: int) -> tuple[list[str], list[str]]:
-        """The names of files and of links, and the paths of real directories; links to directories are kept."""
+        """Return the names of files and links, and the paths of real directories. Links to directories are noted."""
         names, directories, links = [], [], []
         with os.scandir(path) as entries:
             for entry in entries:
@@ -115,7 +117,7 @@ class _Walk:
                     names.append(entry.name)
                     if _is_link_to_directory(entry):
                         links.append(entry)
-        self._links += [(one, depth + 1) for one in _visible(links)]
+        self._links += [(path, depth + 1) for path in _visible(links)]
         return names, _visible(directories)
 
     def _too_large(self, cause: str) -> GridSecurityError:
@@ -125,13 +127,16 @@ class _Walk:
 
 
 def _is_link_to_directory(entry: os.DirEntry[str]) -> bool:
-    """A link that is named like a file of a CA counts as a file: a status for each of hundreds of links costs much."""
+    """Return whether an entry is a link to a directory.
+
+    A link with the name of a CA file counts as a file, because a call of stat for each of hundreds of links is slow.
+    """
     if not entry.is_symlink() or _is_of_interest(entry.name, ()):
         return False
     try:
         return entry.is_dir()
     except OSError as error:
-        if error.errno == errno.ELOOP:  # a link that leads to itself leads nowhere
+        if error.errno == errno.ELOOP:  # a link to itself
             return False
         raise
 

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of one source of trust anchors.
+"""Read the options for sources of trust anchors.
 
-Apart from :mod:`anchor_sources`, which reads sources, because most runs read none.
+:mod:`anchor_sources` reads the sources themselves. Most runs do not need it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import validated
 
-__all__ = ["SOURCE", "read_source"]
+__all__ = ["SOURCE", "SOURCES", "read_source", "read_sources"]
 
 _CRL_URL = re.compile(r"https?://[!-~]+")
 SOURCE: dict[str, dict[str, Any]] = {
@@ -30,10 +30,30 @@ SOURCE: dict[str, dict[str, Any]] = {
     "crl_urls": {"type": "list", "elements": "str", "default": []},
     "prefer": {"type": "bool", "default": False},
 }
+# The options that all tasks with trust anchors have.
+SOURCES: dict[str, dict[str, Any]] = {
+    "sources": {"type": "list", "elements": "raw", "required": True},
+    "path": {"type": "str", "default": "/etc/grid-security/certificates"},
+    "profiles": {"type": "list", "elements": "str", "default": []},
+    "include": {"type": "list", "elements": "str", "default": []},
+    "exclude_expired": {"type": "bool", "default": False},
+    "on_unreadable": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+}
+
+
+def read_sources(given: list[Any]) -> list[dict[str, Any]]:
+    """Return the items of the option ``sources`` as complete dictionaries.
+
+    :raises AnsibleActionFail: an option is unknown, of the wrong type, missing, or does not fit another.
+    """
+    return [read_source(item, f"sources[{number}]: ") for number, item in enumerate(given)]
 
 
 def read_source(given: Any, where: str) -> dict[str, Any]:
-    """One item of ``sources`` as a complete dictionary. :param where: what messages start with."""
+    """Return one source as a complete dictionary. :param where: the start of messages.
+
+    :raises AnsibleActionFail: as :func:`read_sources`.
+    """
     if isinstance(given, str):
         given = {"content": given} if "-----BEGIN" in given else {"src": given}
     if not isinstance(given, dict):

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell whether sources of trust anchors changed, without reading them."""
+"""Detect changes of sources of trust anchors without reading them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Stamp:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a file changed just now. A second change within the same tick of the clock would not be seen."""
+        """Whether a file changed just now. A second change within the same tick of the clock cannot be detected."""
         return time.time_ns() - self.changed < _TICK
 
 
 def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
-    """Return the stamp of all sources, taken once per task. URLs have none: their checksums fix the content.
+    """Return the stamp of all sources, taken once per task. URLs have no stamp. Their checksums fix the content.
 
     :param action: the task's action, whose ``find`` finds files of the controller.
     :raises GridSecurityError: ``no_source`` or ``too_large``.
@@ -63,9 +63,9 @@ def take(action: Any, sources: list[dict[str, Any]]) -> Stamp:
 
 
 def _stamp(statuses: list[_Status]) -> Stamp:
-    crls = [one for one in statuses if source_files.is_crl(one[0])]
-    anchors = [one for one in statuses if not source_files.is_crl(one[0])]
-    return Stamp(_digest(anchors), _digest(crls), max((one[-1] for one in statuses), default=0))
+    crls = [status for status in statuses if source_files.is_crl(status[0])]
+    anchors = [status for status in statuses if not source_files.is_crl(status[0])]
+    return Stamp(_digest(anchors), _digest(crls), max((status[-1] for status in statuses), default=0))
 
 
 def _digest(statuses: list[_Status]) -> str:
@@ -73,13 +73,13 @@ def _digest(statuses: list[_Status]) -> str:
 
 
 def _statuses(path: str) -> Iterator[_Status]:
-    for one in source_files.below(path) if os.path.isdir(path) else [path]:
+    for file in source_files.below(path) if os.path.isdir(path) else [path]:
         try:
-            status = os.stat(one)
+            status = os.stat(file)
         except FileNotFoundError:
-            if one == path:
+            if file == path:
                 raise
-            continue  # a link that leads nowhere
-        if one == path or stat.S_ISREG(status.st_mode):
-            # The time of change cannot be set by programs that copy or unpack, as that of modification can.
-            yield one, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+            continue  # a dangling link
+        if file == path or stat.S_ISREG(status.st_mode):
+            # Programs that copy or unpack files can set the time of modification, but not the time of change.
+            yield file, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

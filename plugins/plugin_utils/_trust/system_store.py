@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The system's trust store: where each platform wants additional CAs, and how it takes them up.
+"""Add CAs to the system's trust store: the directory for additional CAs on each platform, and its update command.
 
-macOS is written after Apple's manual of ``security``; no test here can run it.
+macOS is supported as Apple's manual of ``security`` describes it. No test runs on macOS.
 """
 
 from __future__ import annotations
@@ -12,24 +12,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request
-from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Send
+from ansible_collections.grid.security.plugins.plugin_utils._action import file_facts, managed_directory
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
-from ansible_collections.grid.security.plugins.plugin_utils._action.places import Facts, Place, file_facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.file_facts import Facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import ManagedDirectory
 
 if TYPE_CHECKING:
     from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor
 
-__all__ = ["NAME", "detect", "place", "refresh"]
+__all__ = ["NAME", "detect", "directory", "refresh"]
 
 NAME = "system trust store"
-_PREFIX = "grid-security-"  # by which our files are known among those of others
+_PREFIX = "grid-security-"  # of the names of this collection's files
 _KEYCHAIN = "/Library/Keychains/System.keychain"
 
 
 @dataclass(frozen=True)
-class Platform:
-    """:param bundle: what the update command writes. :param command: the update command; macOS has one for each CA."""
+class _Platform:
+    """A family of systems.
+
+    :param directory: for additional CAs. :param ending: of the files in it.
+    :param bundle: the file that the update command writes.
+    :param command: the update command; empty on macOS, which has a command for each CA.
+    :param package: the package with the command.
+    """
 
     directory: str
     ending: str
@@ -40,7 +47,7 @@ class Platform:
 
 _PLATFORMS = {
     # update-ca-certificates(8)
-    "Debian": Platform(
+    "Debian": _Platform(
         "/usr/local/share/ca-certificates",
         ".crt",
         "/etc/ssl/certs/ca-certificates.crt",
@@ -48,19 +55,19 @@ _PLATFORMS = {
         "ca-certificates",
     ),
     # update-ca-trust(8)
-    "RedHat": Platform(
+    "RedHat": _Platform(
         "/etc/pki/ca-trust/source/anchors",
         ".pem",
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
         ["update-ca-trust", "extract"],
         "ca-certificates",
     ),
-    "Darwin": Platform("/Library/Application Support", ".pem", None, [], "macOS"),
+    "Darwin": _Platform("/Library/Application Support", ".pem", None, [], "macOS"),
 }
 
 
 def detect(action: GridAction) -> str:
-    """The node's family of systems, from facts if they are known, or else asked for.
+    """Return the node's family of systems, from the known facts or from the node.
 
     :raises GridSecurityError: ``unsupported_system``.
     """
@@ -72,50 +79,62 @@ def detect(action: GridAction) -> str:
     if family not in _PLATFORMS:
         raise GridSecurityError(
             "unsupported_system",
-            f"system_store: the trust store of {family or 'this system'} is not known here, but of"
+            f"system_store: the trust store of {family or 'this system'} is not known. Known are those of"
             f" {', '.join(_PLATFORMS)}. Leave system_store out, and use bundle_path.",
         )
     return str(family)
 
 
-def place(family: str, anchors: list[Anchor], pem: dict[str, bytes]) -> Place:
-    """The directory of additional CAs, with one file for each. :param pem: certificates by alias."""
+def directory(family: str, anchors: list[Anchor], pem: dict[str, bytes]) -> ManagedDirectory:
+    """Return the directory of additional CAs, with a file for each CA. :param pem: certificates by alias."""
     platform = _PLATFORMS[family]
-    wanted = {f"{_PREFIX}{one.alias}{platform.ending}": file_facts(pem[one.alias], one.fingerprint) for one in anchors}
+    wanted = {
+        f"{_PREFIX}{anchor.alias}{platform.ending}": file_facts.of_file(pem[anchor.alias], anchor.fingerprint)
+        for anchor in anchors
+    }
     patterns = [f"{_PREFIX}*{platform.ending}"]
-    return Place(NAME, platform.directory, patterns, wanted, [], platform.bundle)
+    return ManagedDirectory(NAME, platform.directory, patterns, wanted, [], platform.bundle)
 
 
-def refresh(action: GridAction, family: str, changed: Place, found: Facts) -> Conversation:
-    """Let the system take up what was placed, and see that it did. :param found: what was there before.
+def refresh(action: GridAction, family: str, changed: ManagedDirectory, found: Facts, send: Send) -> None:
+    """Run the system's update command, and check that the system has the CAs afterwards.
 
+    :param changed: of :func:`directory`. :param found: the files of the directory before it was changed.
     :raises GridSecurityError: ``command_failed`` or ``not_in_system_store``.
     """
     platform = _PLATFORMS[family]
     for command in [platform.command] if platform.command else _keychain_commands(changed, found):
-        result = action.execute("ansible.builtin.command", {"argv": command})
-        if result.get("failed"):
-            said = result.get("stderr") or result.get("msg")
-            raise GridSecurityError(
-                "command_failed",
-                f"system_store: {' '.join(command)} failed: {said}. Install {platform.package}, or mend what it says,"
-                " then run again.",
-            )
-    (after,) = yield Request([places.compare_set(changed)])
-    places.raise_failure([after])
-    if after.get("missing"):
+        _run(action, command, platform.package)
+    _check_bundle(changed, send)
+
+
+def _run(action: GridAction, command: list[str], package: str) -> None:
+    result = action.execute("ansible.builtin.command", {"argv": command})
+    if result.get("failed"):
+        cause = result.get("stderr") or result.get("msg")
+        raise GridSecurityError(
+            "command_failed",
+            f"system_store: {' '.join(command)} failed: {cause}. Install {package}, or fix the cause, then run again.",
+        )
+
+
+def _check_bundle(changed: ManagedDirectory, send: Send) -> None:
+    outcomes = send([changed.compare_set], {})
+    managed_directory.raise_failure(outcomes)
+    missing = outcomes[0].get("missing")
+    if missing:
         raise GridSecurityError(
             "not_in_system_store",
-            f"{changed.bundle} lacks {', '.join(after['missing'])} although it was made anew. Look for rules of the"
+            f"{changed.bundle} lacks {', '.join(missing)} although the update command succeeded. Look for rules of the"
             " system that exclude them.",
         )
 
 
-def _keychain_commands(changed: Place, found: Facts) -> list[list[str]]:
-    """security(1): additions by file, removals by fingerprint."""
-    before = {one.get("certificate") for one in found.values()}
-    after = {one["certificate"]: name for name, one in changed.wanted.items()}
+def _keychain_commands(changed: ManagedDirectory, found: Facts) -> list[list[str]]:
+    """Return the commands of macOS, security(1): CAs are added by file and removed by fingerprint."""
+    before = {facts.get("certificate") for facts in found.values()}
+    after = {facts["certificate"]: name for name, facts in changed.wanted.items()}
     add = ["security", "add-trusted-cert", "-d", "-r", "trustRoot", "-k", _KEYCHAIN]
-    added = [[*add, f"{changed.directory}/{name}"] for fingerprint, name in after.items() if fingerprint not in before]
-    gone = sorted(str(one).replace(":", "") for one in before - set(after) if one)
-    return added + [["security", "delete-certificate", "-t", "-Z", one, _KEYCHAIN] for one in gone]
+    added = [[*add, f"{changed.path}/{name}"] for fingerprint, name in after.items() if fingerprint not in before]
+    gone = sorted(str(fingerprint).replace(":", "") for fingerprint in before - set(after) if fingerprint)
+    return added + [["security", "delete-certificate", "-t", "-Z", digest, _KEYCHAIN] for digest in gone]

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tarballs from elsewhere, read in memory and within limits. Nothing is unpacked to disk."""
+"""Read tarballs in memory, within limits. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["LARGEST", "files"]
 
 LARGEST = 64 << 20  # bytes, unpacked; of IGTF's a tenth
 _LARGEST_HEADER = 1 << 16  # bytes of a name or of extended attributes
-_MOST_LINKS = 8  # from link to link
-_MOST_STREAMS = 10000  # in one file after the other, as pbzip2 writes them
+_MOST_LINKS = 8  # in a chain of links
+_MOST_STREAMS = 10000  # in one file; pbzip2 writes many streams
 _CHUNK = 1 << 16  # bytes
 _HEADERS = (
     tarfile.XHDTYPE,
@@ -53,10 +53,10 @@ class _Member(tarfile.TarInfo):
 def files(
     data: bytes, where: str, wanted: Callable[[Iterable[str]], list[str]], largest: int = source_files.LARGEST
 ) -> Iterator[tuple[str, bytes]]:
-    """Path and content of the wanted files: first the files themselves, then the links to files of the same tarball.
+    """Yield path and content of the wanted files: files first, then links to files of the same tarball.
 
-    :param where: what messages call the tarball. :param wanted: chooses among the names in one directory.
-    :param largest: how many bytes a file should have. A larger file is cut off after one byte more.
+    :param where: the tarball in messages. :param wanted: chooses among the names in one directory.
+    :param largest: the limit of a file in bytes. A larger file is cut off after one byte more.
     :raises GridSecurityError: ``unsafe_tarball``, ``too_large`` or ``no_source``.
     """
     try:
@@ -65,7 +65,7 @@ def files(
             yield from _files(archive, where, wanted, largest)
     except GridSecurityError:
         raise
-    except Exception as error:  # pylint: disable=broad-except  # of many classes, RecursionError among them
+    except Exception as error:  # pylint: disable=broad-except  # tarfile raises errors of many classes, also RecursionError
         other = file_formats.recognize(data, packed=False)
         if other:
             raise GridSecurityError("no_source", f"{where} {other}") from error
@@ -95,7 +95,7 @@ def _files(
 
 
 def _members(archive: tarfile.TarFile, where: str) -> dict[str, tarfile.TarInfo]:
-    """All members by their path."""
+    """Return all members by their path."""
     members, total = {}, 0
     for number, member in enumerate(archive):
         _check(member, where)
@@ -107,18 +107,18 @@ def _members(archive: tarfile.TarFile, where: str) -> dict[str, tarfile.TarInfo]
 
 
 def _chosen(members: Iterable[str], wanted: Callable[[Iterable[str]], list[str]]) -> list[str]:
-    """The paths of wanted files, in the order of the tarball. Directories whose name begins with a dot are left out."""
+    """Return the paths of the wanted files, in the order of the tarball. Hidden directories are left out."""
     directories: dict[str, list[str]] = {}
     for path in members:
         directory, name = os.path.split(path)
         directories.setdefault(directory, []).append(name)
-    visible = {one: names for one, names in directories.items() if not f"/{one}".count("/.")}
-    chosen = {os.path.join(one, name) for one, names in visible.items() for name in wanted(names)}
+    visible = {directory: names for directory, names in directories.items() if not f"/{directory}".count("/.")}
+    chosen = {os.path.join(directory, name) for directory, names in visible.items() for name in wanted(names)}
     return [path for path in members if path in chosen]
 
 
 def _target(members: dict[str, tarfile.TarInfo], path: str) -> tarfile.TarInfo | None:
-    """The member at the end of links; None if it is not in the tarball."""
+    """Return the member at the end of links; None if it is not in the tarball."""
     for _link in range(_MOST_LINKS):
         member = members.get(path)
         if member is None or not (member.issym() or member.islnk()):
@@ -138,8 +138,10 @@ def _too_large(where: str) -> GridSecurityError:
 
 
 def _unpacked(data: bytes, where: str) -> bytes:
-    """``data`` without its compression, which its first bytes tell, if it has any."""
-    new = next((one for magic, one in _COMPRESSIONS.items() if data.startswith(magic)), None)
+    """Return the data without compression. The first bytes tell the compression."""
+    new = next(
+        (decompressor_class for magic, decompressor_class in _COMPRESSIONS.items() if data.startswith(magic)), None
+    )
     if new is None:
         return data
     unpacked, position = bytearray(), 0
@@ -162,7 +164,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
 def _check(member: tarfile.TarInfo, where: str) -> None:
     """Refuse members and links that lead out of the archive. No release has such members."""
     if member.size < 0:
-        raise tarfile.ReadError(f"its member {member.name} has less than no content")
+        raise tarfile.ReadError(f"its member {member.name} has a negative size")
     reached = [member.name]
     if member.issym():
         reached.append(os.path.join(os.path.dirname(member.name), member.linkname))

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide which files may be removed from a trust directory: typical files of one, and no private keys.
+"""Decide which files may be removed from a trust directory: typical files of a CA, and no private keys.
 
-The path may be a mistake: ``/etc/grid-security`` holds ``hostcert.pem`` and ``hostkey.pem``.
+The path of the directory may be a mistake: ``/etc/grid-security`` holds ``hostcert.pem`` and ``hostkey.pem``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
 from ansible_collections.grid.security.plugins.module_utils._files import leftovers
-from ansible_collections.grid.security.plugins.plugin_utils._action.places import Facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.file_facts import Facts
 
 __all__ = ["is_removable", "warning"]
 
@@ -29,10 +29,10 @@ def is_removable(name: str, found: Facts) -> bool:
         return True
     if any(f"{stem}.{companion}" in found for companion in _COMPANIONS):
         return True
-    return _is_authority(facts) if ending == "pem" else _is_authority(found.get(f"{stem}.pem", {}))
+    return _is_ca(facts) if ending == "pem" else _is_ca(found.get(f"{stem}.pem", {}))
 
 
-def _is_authority(facts: dict[str, Any]) -> bool:
+def _is_ca(facts: dict[str, Any]) -> bool:
     """Return whether a file holds the certificate of a CA, or is a dangling link."""
     return bool(facts.get("ca") or facts.get("dangling"))
 
@@ -43,5 +43,5 @@ def warning(directory: str, left: list[str]) -> list[str]:
         return []
     return [
         f"{directory}: not removed are {listed(left)}, because they hold a private key or are no"
-        " files of a trust directory. Look whether path is right. If it is, move these files elsewhere."
+        " files of a trust directory. Check path. If it is right, move these files to another directory."
     ]

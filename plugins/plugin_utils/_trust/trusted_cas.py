@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check on the controller that trusted CAs issued the credentials, and read the options for this check.
 
-A good verdict holds until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing to
-do reads no CA. It compares the stamps of the source files, and takes the verdicts from the ledger.
+A good verdict is valid until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing
+to do reads no CA. It compares the stamps of the source files, and takes the verdicts from the persistent cache.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ __all__ = ["OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
 _FILTERS = ("profiles", "include", "exclude", "exclude_expired")
 _NAMES = ("trust_anchors", *(f"trust_anchors_{name}" for name in _FILTERS), "check_chain")
 OPTIONS: dict[str, dict[str, Any]] = {name: deploy.OPTIONS[name] for name in _NAMES}
-_MOST_VERDICTS = 10_000  # that are kept for one set of sources
+_MOST_VERDICTS = 10_000  # in the cache for one set of sources
 _LARGEST_FOR_NODE = 8 << 20  # characters of the CRLs that are sent to a node, for the archives on the node
 
 
@@ -40,6 +41,24 @@ class TrustedCas:
 
     sources: list[dict[str, Any]]
     filters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A credential whose chain is checked."""
+
+    options: dict[str, Any]
+    chain: list[str]
+
+    @property
+    def label(self) -> str:
+        """The credential in messages."""
+        return label(self.options)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The key of the verdict in the persistent cache."""
+        return hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()
 
 
 def take_out(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +82,7 @@ def complete(options: dict[str, Any], item: dict[str, Any], shared: dict[str, An
 def _read(given: dict[str, Any], where: str) -> dict[str, Any]:
     options = validated(OPTIONS, given, where)
     given_sources = enumerate(options["trust_anchors"] or [])
-    sources = [read_source(one, f"{where}trust_anchors[{number}]: ") for number, one in given_sources]
+    sources = [read_source(source, f"{where}trust_anchors[{number}]: ") for number, source in given_sources]
     filters = {name: options[f"trust_anchors_{name}"] for name in _FILTERS}
     wanted = TrustedCas(sources, filters) if sources and options["check_chain"] else None
     return {"trust_anchors": wanted, "given": given}
@@ -92,30 +111,28 @@ class ChainCheck:
         return self._keys[id(cas)]
 
     def judge(self, sources: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
-        """Return the outcomes, with an error in place of each outline whose certificate is not trusted."""
+        """Return the outcomes, with an error in place of each summary whose certificate is not trusted."""
         judged = list(outcomes)
-        for key in dict.fromkeys(self.key(one.options) for one in sources):
-            numbers = [
-                number
-                for number, (source, outcome) in enumerate(zip(sources, outcomes))
-                if self.key(source.options) == key and not isinstance(outcome, GridSecurityError)
-            ]
-            if key and numbers:
-                errors = self._check(key, [(sources[one].options, outcomes[one]) for one in numbers])
-                for position, error in errors.items():
-                    judged[numbers[position]] = error
+        groups: dict[str, dict[int, _Item]] = {}
+        for number, (source, outcome) in enumerate(zip(sources, outcomes)):
+            key = self.key(source.options)
+            if key and not isinstance(outcome, GridSecurityError):
+                groups.setdefault(key, {})[number] = _Item(source.options, outcome["chain"])
+        for key, items in groups.items():
+            for number, error in self._check(key, items).items():
+                judged[number] = error
         return judged
 
     def for_node(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the options of a credential whose archive a node opens, and the CAs by the key in these options.
 
-        :raises GridSecurityError: whatever is wrong with the sources.
+        :raises GridSecurityError: ``too_large``, and as :func:`ca_material.collect`.
         """
         key = self.key(options) if options["state"] == "present" else ""
         if not key:
             return {**options, "trust_anchors": None}, {}
         trusted = self._trusted(options, key)
-        if sum(len(one["der"]) for one in trusted["crls"]) > _LARGEST_FOR_NODE:
+        if sum(len(known["der"]) for known in trusted["crls"]) > _LARGEST_FOR_NODE:
             raise GridSecurityError(
                 "too_large",
                 f"{label(options)}: trust_anchors: the CRLs have more than {_LARGEST_FOR_NODE >> 20} MB, too much to be"
@@ -123,33 +140,34 @@ class ChainCheck:
             )
         return {**options, "trust_anchors": [key]}, {key: trusted}
 
-    def _check(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> dict[int, GridSecurityError]:
-        """Return the error of each bad item, by its number. Most verdicts are known from earlier runs."""
-        page = persistent_cache.Page(persistent_cache.Subject(b"chains" + key.encode()))
+    def _check(self, key: str, items: dict[int, _Item]) -> dict[int, GridSecurityError]:
+        """Return the error of each bad item. Most verdicts are known from earlier runs."""
+        entry = persistent_cache.Page(persistent_cache.Subject(b"chains" + key.encode()))
         now = times.iso(times.now())
-        known = {digest: until for digest, until in (page.read() or {}).items() if until > now}
-        digests = [hashlib.sha256(json.dumps(outline["chain"]).encode()).hexdigest() for _options, outline in items]
-        unknown = [number for number, digest in enumerate(digests) if digest not in known]
-        verdicts = dict(zip(unknown, self._verdicts(key, [items[number] for number in unknown])))
-        good = {digests[number]: one["until"] for number, one in verdicts.items() if "until" in one}
-        if good and not self._stamp(items[0][0]["trust_anchors"], "").is_fresh:
-            page.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
-        bad = {number: one for number, one in verdicts.items() if "error_code" in one}
-        return {number: GridSecurityError(one["error_code"], one["message"]) for number, one in bad.items()}
+        known = {digest: until for digest, until in (entry.read() or {}).items() if until > now}
+        unknown = {number: item for number, item in items.items() if item.digest not in known}
+        verdicts = self._verdicts(key, unknown)
+        good = {items[number].digest: verdict["until"] for number, verdict in verdicts.items() if "until" in verdict}
+        if good and not self._stamp(next(iter(items.values())).options["trust_anchors"], "").is_fresh:
+            entry.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
+        bad = {number: verdict for number, verdict in verdicts.items() if "error_code" in verdict}
+        return {number: GridSecurityError(verdict["error_code"], verdict["message"]) for number, verdict in bad.items()}
 
-    def _verdicts(self, key: str, items: list[tuple[dict[str, Any], Any]]) -> list[dict[str, Any]]:
+    def _verdicts(self, key: str, items: dict[int, _Item]) -> dict[int, dict[str, Any]]:
+        """Return the verdicts about items, as of :func:`chain.judge`."""
         if not items:
-            return []
+            return {}
         # pylint: disable-next=import-outside-toplevel  # most runs check nothing
         from ansible_collections.grid.security.plugins.module_utils._x509 import chain
 
         try:
-            trusted = self._trusted(items[0][0], key)
+            trusted = self._trusted(next(iter(items.values())).options, key)
         except GridSecurityError as error:
-            return [
-                {"error_code": error.error_code, "message": f"{label(one)}: {error.message}"} for one, _outline in items
-            ]
-        return chain.judge([(label(one), outline["chain"]) for one, outline in items], trusted)
+            code, message = error.error_code, error.message
+            return {
+                number: {"error_code": code, "message": f"{item.label}: {message}"} for number, item in items.items()
+            }
+        return dict(zip(items, chain.judge([(item.label, item.chain) for item in items.values()], trusted)))
 
     def _trusted(self, options: dict[str, Any], key: str) -> dict[str, Any]:
         """Read the sources once per run, and return CAs and CRLs as :mod:`chain` takes them."""

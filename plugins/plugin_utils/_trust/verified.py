@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes that came from elsewhere: fetched over https, checked against a checksum and a detached GPG signature."""
+"""Fetch files over https, and check them against a checksum and a detached GPG signature."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHECKSUM = re.compile(r"(sha256|sha512):([0-9a-fA-F]+)")
 
 
 def fetch(url: str) -> bytes:
-    """Return the body of the answer to ``url``, which is https and stays https in redirects.
+    """Return the body of the answer to ``url``. The URL and all redirects must be https.
 
     :raises GridSecurityError: ``not_https``, ``not_fetched`` or ``too_large``.
     """
@@ -33,14 +33,14 @@ def fetch(url: str) -> bytes:
     except bounded_fetch.FetchError as error:
         raise GridSecurityError(
             error.error_code,
-            f"{url} {error}. Check the URL and the network, or fetch the file yourself and name it in src.",
+            f"{url} {error}. Check the URL and the network, or fetch the file by hand and name it in src.",
         ) from error
 
 
 def check_checksum(data: bytes, checksum: str, name: str) -> None:
     """Compare ``data`` with a checksum of the form ``sha256:HEX`` or ``sha512:HEX``.
 
-    :raises GridSecurityError: ``bad_checksum``: it is another one, or not of that form.
+    :raises GridSecurityError: ``bad_checksum``: the checksum differs, or has another form.
     """
     match = _CHECKSUM.fullmatch(checksum)
     if not match:
@@ -51,8 +51,8 @@ def check_checksum(data: bytes, checksum: str, name: str) -> None:
     if not hmac.compare_digest(actual, match.group(2).lower()):
         raise GridSecurityError(
             "bad_checksum",
-            f"{name}: its {match.group(1)} is {actual}, not what checksum says. Fetch it again, or correct checksum if"
-            " the publisher announces this one.",
+            f"{name}: its {match.group(1)} is {actual}, which differs from checksum. Fetch it again, or correct"
+            " checksum if the publisher announces this value.",
         )
 
 

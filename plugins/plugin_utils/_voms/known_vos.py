@@ -1,10 +1,10 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOs that users call by name, and names of servers that no longer answer.
+"""Look up VOs by name, and warn of servers that no longer work.
 
-The servers are in ``known_vos.json``. For each VO, that file says where its servers were read (``source``), and the
-date of that source (``date``). It has only servers whose CA is in the IGTF's release of that time.
+The servers are in ``known_vos.json``. For each VO, that file has the source of its servers (``source``) and the date of
+that source (``date``). It has only servers with a CA that was in the IGTF's release of that date.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def _known() -> dict[str, Vo]:
 
 
 def names() -> list[str]:
-    """The names of the known VOs."""
+    """Return the names of the known VOs."""
     return list(_known())
 
 
 def find(name: str) -> Vo | None:
-    """The known VO with this name."""
+    """Return the known VO with this name, or None."""
     return _known().get(name)
 
 
 def closest(name: str) -> str:
-    """The known names that resemble ``name``, or the known names if none does, as text."""
+    """Return the known names that resemble ``name`` as text, or all known names if none resembles it."""
     similar = difflib.get_close_matches(name.lower(), names())
     return f"Similar names: {listed(similar)}" if similar else f"Known names: {listed(names())}"
 
 
 def warnings(vos: list[Vo]) -> list[str]:
-    """A line for each server that is known not to answer."""
+    """Return a line for each server that is known not to work."""
     return [
-        f"{vo.name}: {server.host} is given as a server, but names in {_DEAD} have not worked since March 2025. Use"
+        f"{vo.name}: its server {server.host} does not work. Names in {_DEAD} have not worked since March 2025. Use"
         f" voms-VO-auth.cern.ch instead."
         for vo in vos
         for server in vo.servers

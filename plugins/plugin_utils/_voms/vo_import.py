@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOs from configuration that a site has already: vomses files, and the LSC files that belong to them."""
+"""Import VOs from the present configuration of a site: vomses files, and the LSC files of their servers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LARGEST = 1 << 20  # bytes of a file
 
 @dataclass(frozen=True)
 class _Located:
-    """An entry, and what messages call its place."""
+    """An entry, and its file and line in messages."""
 
     entry: Entry
     where: str
@@ -48,12 +48,13 @@ def read(
     defined: Collection[str] = (),
     mistakes: Mistakes | None = None,
 ) -> tuple[list[Vo], list[str]]:
-    """The VOs in the file or directory ``vomses``, with issuers from ``vomsdir``, and warnings about what is left out.
+    """Return the VOs in the file or directory ``vomses``, with issuers from ``vomsdir``, and warnings.
 
-    :param chosen: only these; None: all. :param defined: not these, because the user defines them.
+    :param chosen: the VOs that are imported; None for all. :param defined: VOs that are not imported, because the user
+        defines them.
     :param mistakes: gets a message for each VO that cannot be imported. If it is None, the first error is raised.
-    :raises GridSecurityError: ``bad_import``, ``bad_vo``: something there that some client cannot read, in a place that
-        may concern any VO.
+    :raises GridSecurityError: ``bad_import`` or ``bad_vo``: a file that may be about any VO cannot be read by some
+        client.
     """
     hosts, groups = _lsc_hosts(vomsdir), _groups(vomses)
     names = set(chosen if chosen is not None else [*hosts, *groups]) - set(defined)
@@ -66,7 +67,7 @@ def read(
     known = {(vo.name, server.host) for vo in found for server in vo.servers}
     complete = sorted(names & set(hosts) - kept.kept)
     left = [(name, host) for name in complete for host in hosts[name] if (name, host) not in known]
-    kept.kept.update(name for name, _host in left if name not in groups)  # the site has not given them up
+    kept.kept.update(name for name, _host in left if name not in groups)  # the site still uses them
     return found, list(_left_out(left, vomses, vomsdir))
 
 
@@ -92,31 +93,31 @@ def _note(error: GridSecurityError, names: list[str], mistakes: Mistakes | None)
 
 
 def _lsc_hosts(vomsdir: str) -> dict[str, list[str]]:
-    """The hosts that have an LSC file, by VO."""
+    """Return the hosts with an LSC file, by VO."""
     if not os.path.isdir(vomsdir):
-        raise _bad(vomsdir, "it is no directory. Name the one that has a directory for each VO, as import_vomsdir.")
+        raise _bad(vomsdir, "it is no directory. Name the directory with a directory for each VO, as import_vomsdir.")
     directories = [entry for entry in os.scandir(vomsdir) if entry.is_dir()]
     return {
-        one.name: sorted(name[: -len(".lsc")] for name in os.listdir(one.path) if name.endswith(".lsc"))
-        for one in directories
+        directory.name: sorted(name[: -len(".lsc")] for name in os.listdir(directory.path) if name.endswith(".lsc"))
+        for directory in directories
     }
 
 
 def _groups(vomses: str) -> _Groups:
-    """The entries of all files, by VO; an error in place of an entry that some client cannot read."""
+    """Return the entries of all files, by VO, with an error in place of an entry that some client cannot read."""
     groups: _Groups = {}
     for path in _files(vomses):
-        for name, one in _entries(path):
-            groups.setdefault(name, []).append(one)
+        for name, located in _entries(path):
+            groups.setdefault(name, []).append(located)
     return groups
 
 
 def _files(path: str) -> list[str]:
-    """The files that clients read: hidden ones only C++ clients do."""
+    """Return the files that all clients read. Only C++ clients read hidden files."""
     if not os.path.isdir(path):
         return [path]
     paths = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
-    return [one for one in paths if os.path.isfile(one)]
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def _entries(path: str) -> Iterator[tuple[str, _Located | GridSecurityError]]:
@@ -149,36 +150,40 @@ def _bytes(path: str) -> bytes:
 
 def _vo(name: str, group: list[_Located | GridSecurityError], vomsdir: str) -> Vo:
     hosts: dict[str, _Located] = {}
-    for one in group:
-        if isinstance(one, GridSecurityError):
-            raise one
-        vos.check_name(name, one.where)
-        known = hosts.setdefault(one.entry.host.lower(), one)
-        if known.entry != one.entry:
-            raise _bad(one.where, f"{one.entry.host} serves {name} otherwise than in {known.where}. Keep one of them.")
-    vo = Vo(name, [_server(one, vomsdir) for one in hosts.values()])
+    for located in group:
+        if isinstance(located, GridSecurityError):
+            raise located
+        vos.check_name(name, located.where)
+        known = hosts.setdefault(located.entry.host.lower(), located)
+        if known.entry != located.entry:
+            raise _bad(
+                located.where,
+                f"its entry of {name} for {located.entry.host} differs from {known.where}. Keep one.",
+            )
+    vo = Vo(name, [_server(located, vomsdir) for located in hosts.values()])
     vos.check(vo, next(iter(hosts.values())).where)
     return vo
 
 
-def _server(one: _Located, vomsdir: str) -> Server:
-    entry = one.entry
-    vos.check_host(entry.host, one.where)  # before it becomes the name of a file
+def _server(located: _Located, vomsdir: str) -> Server:
+    entry = located.entry
+    vos.check_host(entry.host, located.where)  # before it becomes the name of a file
     path = os.path.join(vomsdir, entry.vo, f"{entry.host}.lsc")
     if not os.path.lexists(path):
-        raise _bad(one.where, f"{entry.vo} has no LSC file {path}. Add it, or leave {entry.vo} out by import_vos.")
+        raise _bad(located.where, f"{entry.vo} has no LSC file {path}. Add it, or leave {entry.vo} out by import_vos.")
     try:
         dn, ca_dn = parse_lsc(_bytes(path).decode(errors="replace"))
     except VomsError as error:
         raise _bad(path, f"it {error}. Correct it, or define {entry.vo} in vos.") from error
     if one_line_dn.plain(dn) != one_line_dn.plain(entry.dn):
         raise _bad(
-            path, f"it is for {dn}, but {one.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos."
+            path,
+            f"it is for {dn}, but {located.where} has {entry.dn}. Correct one of them, or define {entry.vo} in vos.",
         )
     server = Server(entry.host, entry.port, dn, ca_dn, entry.alias)
-    vos.check_server(server, f"{one.where}, and {path}")
+    vos.check_server(server, f"{located.where}, and {path}")
     return server
 
 
-def _bad(where: str, what: str) -> GridSecurityError:
-    return GridSecurityError("bad_import", f"{where}: {what}")
+def _bad(where: str, message: str) -> GridSecurityError:
+    return GridSecurityError("bad_import", f"{where}: {message}")

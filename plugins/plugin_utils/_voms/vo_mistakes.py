@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Definitions of VOs that cannot be used. The files of these VOs stay on the node as they are."""
+"""Collect wrong definitions of VOs. The files of these VOs stay on the node as they are."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Mistakes"]
 
 @dataclass
 class Mistakes:
-    """What is wrong with the definitions of one task.
+    """The wrong definitions of a task.
 
     :param messages: one for each wrong definition. :param kept: the VOs that are not removed.
     :param has_nameless: whether there is a wrong definition whose VO is not known.
-    :param of_import: why nothing could be imported.
+    :param of_import: the reason why no VO could be imported.
     """
 
     messages: list[str] = field(default_factory=list)
@@ -34,18 +34,19 @@ class Mistakes:
 
     @property
     def error_code(self) -> str:
-        """The kind of the failure; empty if there is no mistake."""
+        """The error code of the task; empty if there is no mistake."""
         if self.messages:
             return "bad_vo"
         return "bad_import" if self.of_import else ""
 
     @property
     def all_messages(self) -> list[str]:
+        """The messages about definitions and about the import."""
         return [*self.messages, *([self.of_import] if self.of_import else [])]
 
     @property
     def cause_to_keep_all(self) -> str:
-        """Why no VO may be removed; empty if there is no such cause."""
+        """The reason why no VO may be removed; empty if there is no such reason."""
         if self.of_import:
             return "the import failed, and it may name them"
         return "an item of vos has no name that could be read, and it may be one of them" if self.has_nameless else ""

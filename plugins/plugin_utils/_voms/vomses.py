@@ -1,12 +1,12 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that VOMS clients read: the servers of a VO (vomses), and whose signature on its attributes counts (LSC).
+"""Read and write the files of VOMS clients: servers of VOs (vomses), and the DNs of trusted servers (LSC).
 
-A line of a vomses file is ``"alias" "host" "port" "server DN" "vo"``; a sixth field, once a version of Globus, may
-follow. Clients skip empty lines, and those that start with ``#``. Java ones (VOMSESLineParser of voms-api-java) stop at
-any other line, C++ ones (vomsdata::loadfile0 of voms) take what has five fields. An LSC file holds the DN of the
-server's certificate, and below it that of its issuer (DefaultLSCFileParser, vomsdata::check_from_file).
+A line of a vomses file is ``"alias" "host" "port" "server DN" "vo"``. A sixth field may follow, which was a version of
+Globus. Clients skip empty lines and lines that start with ``#``. Java clients (VOMSESLineParser of voms-api-java) stop
+at any other line. C++ clients (vomsdata::loadfile0 of voms) accept lines with five fields. An LSC file has two lines:
+the DN of the server's certificate and the DN of its issuer (DefaultLSCFileParser, vomsdata::check_from_file).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _PORT = re.compile("[0-9]{1,5}")
 
 
 class VomsError(ValueError):
-    """What is wrong with a line or file, in words that fit behind its name."""
+    """The mistake in a line or file, in words that follow its name."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a vomses file."""
+    """An entry of a vomses file."""
 
     alias: str
     host: str
@@ -42,9 +42,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Server:
-    """A VOMS server: how it is reached, the DN of its certificate, and that of the CA that issued it.
+    """A VOMS server: its host and port, the DN of its certificate, and the DN of the CA that issued the certificate.
 
-    :param alias: what users call the VO when they want this server; most often its name.
+    :param alias: the name by which users select this server, most often the name of the VO.
     """
 
     host: str
@@ -55,26 +55,28 @@ class Server:
 
     @property
     def lsc(self) -> str:
-        """The content of its LSC file. A comment would break C++ clients, a second chain Java ones."""
+        """The content of the LSC file. C++ clients cannot read comments, and Java clients cannot read two chains."""
         return f"{self.dn}\n{self.ca_dn}\n"
 
 
 @dataclass(frozen=True)
 class Vo:
-    """A virtual organization; without servers, one that is to be unknown."""
+    """A virtual organization. The files of a VO without servers are removed."""
 
     name: str
     servers: list[Server]
 
     @property
     def vomses(self) -> str:
-        """The content of its vomses file, a line for each server."""
-        return "".join(str(Entry(one.alias, one.host, one.port, one.dn, self.name)) for one in self.servers)
+        """The content of the vomses file, with a line for each server."""
+        return "".join(
+            str(Entry(server.alias, server.host, server.port, server.dn, self.name)) for server in self.servers
+        )
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a vomses file as it is, with its end."""
+    """A line of a vomses file, with its line end."""
 
     raw: bytes
 
@@ -84,24 +86,24 @@ class Line:
 
     @property
     def is_skipped(self) -> bool:
-        """Whether clients skip it."""
+        """Whether clients skip the line."""
         return self.text.startswith("#") or not self.text.strip()
 
     @property
     def fields(self) -> list[str]:
-        """What stands in quotes; nothing if no client takes the line for an entry."""
+        """The texts in quotes; empty if no client reads the line as an entry."""
         found = [] if self.is_skipped else _FIELD.findall(self.text)
         return found if len(found) >= _LEAST_FIELDS else []
 
     @property
     def vo(self) -> str | None:
-        """The VO of the entry, if it is one."""
+        """The VO of the entry; None if the line is no entry."""
         return self.fields[4] if self.fields else None
 
     def parse(self) -> Entry | None:
-        """The entry, if every client can read it; None if they skip the line.
+        """Return the entry; None if clients skip the line.
 
-        :raises VomsError: some client cannot read it.
+        :raises VomsError: some client cannot read the line.
         """
         if self.is_skipped:
             return None
@@ -114,21 +116,21 @@ class Line:
 
 
 def lines(data: bytes) -> list[Line]:
-    """The lines of a vomses file."""
+    """Return the lines of a vomses file."""
     return [Line(raw) for raw in data.splitlines(keepends=True)]
 
 
 def parse_lsc(text: str) -> tuple[str, str]:
-    """The DNs of a server and its issuer, from an LSC file that every client can read.
+    """Return the DNs of a server and its issuer from an LSC file.
 
-    :raises VomsError: some client cannot read it, or it says more than that.
+    :raises VomsError: some client cannot read the file, or the file has more than these DNs.
     """
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("#"):
-            raise VomsError(f"has a comment in line {number}, which C++ clients take for a DN")
+            raise VomsError(f"has a comment in line {number}, which C++ clients read as a DN")
         if line.startswith("-"):
-            raise VomsError(f"has more than one chain (line {number}), which Java clients do not tell apart")
+            raise VomsError(f"has more than one chain (line {number}), which Java clients mix up")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 2 or not all(line.startswith("/") for line in lines):
-        raise VomsError("does not consist of two lines, the server's DN and that of its issuer")
+        raise VomsError("must have two lines, the DN of the server and the DN of its issuer")
     return lines[0], lines[1]

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOs as a user defines them: checked, because clients are strict and say little about what they dislike."""
+"""Read and check the definitions of VOs. Clients are strict, and their messages about mistakes are short."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ SERVER: dict[str, dict[str, Any]] = {
 }
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
-_ALIAS = re.compile("[!#-9;-~]+")  # no space, quote or colon: users write ALIAS:/group
+_ALIAS = re.compile("[!#-9;-~]+")  # no space, quote or colon, because users write ALIAS:/group
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?!.{{254}})({_LABEL}\.)*(?![0-9]+$){_LABEL}")  # RFC 1035, 2.3.4
 _DN = re.compile("/[A-Za-z0-9.]+=[ !#-~]*[!#-~]")
 
 
 def define(given: list[Any], mistakes: Mistakes | None = None) -> list[Vo]:
-    """The VOs of the option ``vos``.
+    """Return the VOs of the option ``vos``.
 
     :param mistakes: gets a message for each wrong VO. If it is None, the first error is raised.
     :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
-    :raises GridSecurityError: ``bad_vo``: a client, or this module, could not do with it.
+    :raises GridSecurityError: ``bad_vo``: a client or this module cannot use the definition.
     """
     vos: dict[str, Vo] = {}
-    for number, one in enumerate(given):
+    for number, item in enumerate(given):
         try:
-            vo = _define(one, f"vos[{number}]")
+            vo = _define(item, f"vos[{number}]")
             if vo.name in vos:
                 raise _bad(f"vos[{number}]", f"{vo.name} is defined twice. Merge both into one, with all servers.")
         except (AnsibleActionFail, GridSecurityError) as error:
             if mistakes is None:
                 raise
-            mistakes.add(str(error), _names_of(one))
+            mistakes.add(str(error), _names_of(item))
         else:
             vos[vo.name] = vo
     return list(vos.values())
 
 
 def _names_of(given: Any) -> list[str]:
-    """The name of a VO that may be defined wrongly; nothing if it has no name that can be read."""
+    """Return the name of a VO with a wrong definition; empty if the name cannot be read."""
     name = given.get("name") if isinstance(given, dict) else given
     return [name] if isinstance(name, str) and name else []
 
@@ -82,7 +82,7 @@ def _define(given: Any, where: str) -> Vo:
     where = f"{where} ({options['name']})"
     if options["state"] == "absent":
         return Vo(options["name"], [])
-    servers = [_server(one, options, f"{where}: servers[{i}]") for i, one in enumerate(options["servers"])]
+    servers = [_server(server, options, f"{where}: servers[{i}]") for i, server in enumerate(options["servers"])]
     check(Vo(options["name"], servers), where)
     return Vo(options["name"], servers)
 
@@ -93,8 +93,8 @@ def _ready(name: str, where: str) -> Vo:
         server = "{host: voms.example.org, port: 15000, dn: /DC=org/.../CN=voms.example.org, ca_dn: /DC=org/.../CN=CA}"
         raise _bad(
             where,
-            f"{name!r} is none of the VOs that are known here. {known_vos.closest(name)}. For another VO, give its"
-            f" servers: {{name: {name}, servers: [{server}]}}.",
+            f"{name!r} is none of the VOs that this collection knows. {known_vos.closest(name)}. For another VO, give"
+            f" its servers: {{name: {name}, servers: [{server}]}}.",
         )
     return known
 
@@ -109,42 +109,43 @@ def _server(given: dict[str, Any], vo: dict[str, Any], where: str) -> Server:
 
 
 def check(vo: Vo, where: str) -> None:
-    """A VO whose name and servers have been checked, as a whole. :param where: what messages start with.
+    """Check a VO whose name and servers have been checked.
 
-    :raises GridSecurityError: ``bad_vo``: it has no servers, or one of them twice.
+    :param where: the start of messages.
+    :raises GridSecurityError: ``bad_vo``: the VO has no servers, or has a server twice.
     """
     if not vo.servers:
-        ready = f" For those that are known here, write just {vo.name}." if known_vos.find(vo.name) else ""
+        ready = f" This collection knows them: write just {vo.name}." if known_vos.find(vo.name) else ""
         raise _bad(where, f"it has no servers. Name them, or set state: absent.{ready}")
     hosts: set[str] = set()
     for server in vo.servers:
         if server.host.lower() in hosts:
-            raise _bad(where, f"{server.host} is there twice, but can have one LSC file only. Leave one of them out.")
+            raise _bad(where, f"server {server.host} is given twice, but it can have only one LSC file. Leave one out.")
         hosts.add(server.host.lower())
 
 
 def is_name(name: str) -> bool:
-    """Whether it can be the name of a VO, and so of a file."""
+    """Return whether this can be the name of a VO and of a file."""
     return bool(_NAME.fullmatch(name))
 
 
 def check_name(name: str, where: str) -> None:
-    """:raises GridSecurityError: ``bad_vo``: it could not be the name of a file."""
+    """:raises GridSecurityError: ``bad_vo``: this cannot be the name of a VO and of a file."""
     if not is_name(name):
         raise _bad(where, f"{name!r} is no name of a VO. It has only letters, digits, dots, hyphens and underscores.")
 
 
 def check_host(host: str, where: str) -> None:
-    """:raises GridSecurityError: ``bad_vo``: it is no name of a host, and could not be one of a file."""
+    """:raises GridSecurityError: ``bad_vo``: this cannot be the name of a host and of a file."""
     if not _HOST.fullmatch(host):
         raise _bad(where, f"{host!r} is no host name. Write the name alone: no URL, no address, and the port in port.")
 
 
 def check_server(server: Server, where: str) -> None:
-    """:raises GridSecurityError: ``bad_vo``: some client could not read the files made from it, or not reach it."""
+    """:raises GridSecurityError: ``bad_vo``: some client could not read the files of this server, or not reach it."""
     check_host(server.host, where)
     if not 1 <= server.port <= LAST_PORT:
-        raise _bad(where, f"{server.port} is no port. It is between 1 and {LAST_PORT}.")
+        raise _bad(where, f"{server.port} is no port. Give a number between 1 and {LAST_PORT}.")
     if not _ALIAS.fullmatch(server.alias):
         raise _bad(where, f"{server.alias!r} is no alias. Leave out spaces, quotes and colons.")
     _check_dn(server.dn, f"{where}: dn")
@@ -163,9 +164,9 @@ def _check_dn(dn: str, where: str) -> None:
         raise _bad(
             where,
             f"{dn!r} is no OpenSSL one-line DN, such as /DC=org/DC=example/CN=voms.example.org. It has no quotes, line"
-            r" breaks or space at the end, and other than ASCII stands as \xNN.",
+            r" breaks or space at the end. Characters other than ASCII are written as \xNN.",
         )
 
 
-def _bad(where: str, what: str) -> GridSecurityError:
-    return GridSecurityError("bad_vo", f"{where}: {what}")
+def _bad(where: str, message: str) -> GridSecurityError:
+    return GridSecurityError("bad_vo", f"{where}: {message}")

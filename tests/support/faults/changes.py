@@ -20,9 +20,10 @@ from ansible_collections.grid.security.plugins.module_utils._files.exchange impo
     run,
 )
 from ansible_collections.grid.security.plugins.module_utils._files.leftovers import is_leftover
-from ansible_collections.grid.security.plugins.plugin_utils._action import places
+from ansible_collections.grid.security.plugins.plugin_utils._action import managed_directory
+from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import ManagedDirectory
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_store
-from ansible_collections.grid.security.plugins.plugin_utils._voms import voms_files, vomses, vos
+from ansible_collections.grid.security.plugins.plugin_utils._voms import voms_comparison, voms_files, vomses, vos
 from ansible_collections.grid.security.tests.support import pki
 from ansible_collections.grid.security.tests.support.faults.strace import Call, Engine
 from ansible_collections.grid.security.tests.support.faults.tree import Item, Tree, leftovers, restore, snapshot
@@ -335,25 +336,25 @@ LATE = [
 def _anchors(root: Path, release: list[anchors.Anchor]) -> Talk:
     path = root / "grid-security/certificates"
     layout = trust_store.layout(release)
-    place = places.Place("trust anchors", str(path), trust_store.PATTERNS, layout, ["..", "."])
+    directory = ManagedDirectory("trust anchors", str(path), trust_store.PATTERNS, layout, ["..", "."])
 
-    return lambda send: run(_TrustDirectory(place), send)
+    return lambda send: run(_TrustDirectory(directory), send)
 
 
 class _TrustDirectory(Exchange):
-    def __init__(self, place: places.Place) -> None:
-        self._place = place
+    def __init__(self, directory: ManagedDirectory) -> None:
+        self._directory = directory
 
     def request(self) -> Request:
-        return Request([places.compare_set(self._place)])
+        return Request([self._directory.compare_set])
 
     def supply(self, outcomes: Outcomes) -> Request:
-        places.raise_failure(outcomes)
-        update = trust_store.Update(self._place, outcomes[0])
-        return Request([update.request], update.contents) if update.entries else Request([])
+        managed_directory.raise_failure(outcomes)
+        update = trust_store.update(self._directory, outcomes[0])
+        return Request([update.file_set], update.contents) if update.entries else Request([])
 
     def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
-        places.raise_failure(outcomes)
+        managed_directory.raise_failure(outcomes)
         return {}
 
 
@@ -412,27 +413,27 @@ def _vo(name: str, *hosts: str) -> dict[str, Any]:
 
 def _voms(root: Path, *given: dict[str, Any]) -> Talk:
     named = vos.define(list(given))
-    wanted = voms_files.layout(named, str(root / "vomses"), str(root / "vomsdir"))
-
-    return lambda send: run(_Voms(named, wanted), send)
+    return lambda send: run(_Voms(named, root), send)
 
 
 class _Voms(Exchange):
-    def __init__(self, named: list[vos.Vo], wanted: list[places.Place]) -> None:
-        self._named, self._wanted = named, wanted
+    def __init__(self, named: list[vos.Vo], root: Path) -> None:
+        self._named = named
+        self._vomses = voms_files.vomses_directory(named, str(root / "vomses"))
+        self._lsc = [voms_files.lsc_directory(vo, str(root / "vomsdir")) for vo in named]
 
     def request(self) -> Request:
-        return Request([places.compare_set(place) for place in self._wanted])
+        return Request([directory.compare_set for directory in (self._vomses, *self._lsc)])
 
     def supply(self, outcomes: Outcomes) -> Request:
-        places.raise_failure(outcomes)
-        found = [voms_files.found(*pair) for pair in zip(self._wanted, outcomes)]
-        changes = voms_files.Comparison(self._named, self._wanted, found).changes
-        contents = {one.after["sha256"]: one.after["content"] for one in changes if one.after}
-        return Request(voms_files.update_sets(self._wanted, changes, outcomes) if changes else [], contents)
+        managed_directory.raise_failure(outcomes)
+        vomses, *lsc = map(managed_directory.Compared, [self._vomses, *self._lsc], outcomes)
+        compared = [voms_comparison.ComparedVo(vo, one) for vo, one in zip(self._named, lsc)]
+        comparison = voms_comparison.Comparison(vomses, compared)
+        return Request(comparison.file_sets, comparison.contents)
 
     def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
-        places.raise_failure(outcomes)
+        managed_directory.raise_failure(outcomes)
         return {}
 
 

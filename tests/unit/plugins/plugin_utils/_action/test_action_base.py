@@ -29,7 +29,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._credential import c
 from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.plugins.plugin_utils._node import node
-from ansible_collections.grid.security.plugins.plugin_utils._trust import trust_anchors
+from ansible_collections.grid.security.plugins.plugin_utils._trust import source_options, trust_anchors
 from ansible_collections.grid.security.plugins.plugin_utils._voms import voms, vos
 
 
@@ -150,9 +150,9 @@ def documented(module: str) -> list[str]:
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "crls": crls._read_options,
-    "grid_mapfile": lambda arguments: next(grid_mapfile.place(Action(VaultLib()), arguments)),
-    "file_set": lambda arguments: next(file_sets.place(Action(VaultLib(), arguments=arguments))),
+    "crls": crls.read_options,
+    "grid_mapfile": lambda arguments: grid_mapfile.place(Action(VaultLib()), arguments),
+    "file_set": lambda arguments: file_sets.place(Action(VaultLib(), arguments=arguments)).request(),
     "node": lambda arguments: next(node.place(Action(VaultLib(), arguments=arguments))),
     "pkcs12_pem": credentials.read_options,
     "trust_anchors": trust_anchors.read_options,
@@ -188,7 +188,7 @@ def test_an_unknown_option_of_an_item() -> None:
     assert "credentials, " not in one["error"].message
     assert "purge" not in one["error"].message
     for read, where in (
-        (lambda: trust_anchors.read_source({"srcc": "x"}, "sources[0]: "), "sources[0]"),
+        (lambda: source_options.read_source({"srcc": "x"}, "sources[0]: "), "sources[0]"),
         (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0] (a)"),
         (lambda: vos.define([{"name": "a", "servers": [{"srcc": 1}]}]), "vos[0] (a): servers[0]"),
         (lambda: restarts.read([{"name": "a", "srcc": "x"}], ""), "services[0]"),

@@ -14,6 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils._credential import i
 from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._action.templates import UNREADABLE
+from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.tests.support import pki
 
@@ -128,9 +129,9 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     alice = site.credential("alice")
     site.run(alice)
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
-    (outcome,) = grid_mapfile.credentials.identify(
+    (outcome,) = credentials.identify(
         site.action(Register()),
-        grid_mapfile.credentials.read_options({"credentials": [alice]}),
+        credentials.read_options({"credentials": [alice]}),
     )
     site.register.refuse(alice, outcome["facts"])  # type: ignore[index]
     result = site.run(alice)
@@ -187,7 +188,7 @@ def test_who_it_is_for_cannot_be_read_so_everybody_stays(site: Site, item: dict[
     site.run(site.credential("alice"), entries=[f'"{DN}Bob" bob'])
     result = site.run(site.credential("alice"), entries=[item])
     assert site.lines == [f'"{DN}Alice" alice', f'"{DN}Bob" bob']
-    assert "What is in place stays for bob" in result["msg"]
+    assert "The present lines stay for bob" in result["msg"]
     result = site.run(site.credential("alice"), {UNREADABLE: "owner is undefined"})
     assert f'"{DN}Bob" bob' in site.lines
     assert "owner is undefined" in result["msg"]
@@ -212,11 +213,19 @@ def test_a_stray_item_costs_only_itself(site: Site, item: Any) -> None:
 def test_it_waits_until_the_credentials_of_the_node_are_reviewed(site: Site) -> None:
     alice = site.credential("alice")
     action = site.action(site.register, check_mode=False)
-    asking = grid_mapfile.place(action, {"path": str(site.path), "credentials": [alice]})
+    exchanged = grid_mapfile.place(action, {"path": str(site.path), "credentials": [alice]})
     site.register.unreviewed = 1
-    (first,) = next(asking).sets
+    (first,) = exchanged.request().sets
     outcomes = inspectors.converge([first], {}, False, False)
-    assert asking.send(outcomes).sets == []
-    assert asking.send([]).sets == []
+    assert exchanged.supply(outcomes).sets == []
     site.register.unreviewed = 0
-    assert asking.send([]).contents
+    sent: list[dict[str, str]] = []
+
+    def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
+        sent.append(contents)
+        return inspectors.converge(sets, contents, False, False)
+
+    assert exchanged.result([], send)["changed"]
+    assert len(sent) == 1
+    assert sent[0]
+    assert site.lines == [f'"{DN}Alice" alice']

@@ -119,7 +119,7 @@ def test_other_companions_are_merged(tmp_path: Path) -> None:
 
 def test_two_policies_cost_only_their_authority_if_asked_for(tmp_path: Path) -> None:
     found = merged([*two_policies(tmp_path, NARROW, WIDE), {"content": (OLD.pem + MIDDLE.pem).decode()}])
-    chosen, (conflict, incomplete) = anchor_selection.keep_complete(found, [])
+    chosen, (conflict, incomplete) = anchor_selection._keep_complete(found, [])
     assert aliases(chosen) == ["Old"]
     assert conflict.startswith(f"trust anchors, left out (on_unreadable: skip): root: {tmp_path}/igtf/root.pem and ")
     assert incomplete.endswith("incomplete chains: Middle needs /DC=org/DC=example/CN=Root")

@@ -116,7 +116,7 @@ def test_what_openssl_reads_is_placed_with_one_warning() -> None:
     found = read(pem.encode("CERTIFICATE", pki.without_seconds(ROOT)) + OLD.pem + MIDDLE.pem)
     assert aliases(found) == ["Middle", "Old", "Root"]
     (warning,) = unchecked(found)
-    assert "public keys and extensions other than basicConstraints were not checked" in warning
+    assert "Public keys and extensions other than basicConstraints were not checked" in warning
     assert "do not pass the check of the chain: Root (the date 2001010000Z is not in the form of RFC 5280" in warning
     anchor_selection.check(found)
     assert set(trust_store.layout(found)) >= {f"{digest}.0" for digest in found[2].certificate.hashes}

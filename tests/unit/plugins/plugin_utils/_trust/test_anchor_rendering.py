@@ -24,7 +24,7 @@ def render(files: dict[str, bytes], **options: Any) -> dict[str, Any]:
 
 
 def placed(rendered: dict[str, Any], number: int = 0) -> set[str]:
-    return {name for name in rendered["places"][number]["wanted"] if name.endswith((".pem", ".crt"))}
+    return {name for name in rendered["directories"][number]["wanted"] if name.endswith((".pem", ".crt"))}
 
 
 def test_one_bad_file_costs_only_itself_and_what_needs_it() -> None:
@@ -49,7 +49,7 @@ def test_excluded_files_are_not_told() -> None:
 def test_a_ca_that_cryptography_does_not_read_is_in_every_place() -> None:
     odd = pem.encode("CERTIFICATE", pki.without_seconds(ROOT))
     rendered = render({"root.pem": odd}, bundle_path="/etc/bundle.pem", java_truststore_path="/etc/java.p12")
-    assert [sorted(place["wanted"]) for place in rendered["places"][1:]] == [
+    assert [sorted(directory["wanted"]) for directory in rendered["directories"][1:]] == [
         ["bundle.pem"],
         ["java.p12"],
         ["grid-security-root.crt"],

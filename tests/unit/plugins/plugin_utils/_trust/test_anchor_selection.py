@@ -193,14 +193,14 @@ def test_missing_issuer_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_incomplete_chains_are_left_out_if_what_they_need_is() -> None:
     lower = pki.issue("Lower", authority=True, issuer=MIDDLE)
-    chosen, (warning,) = anchor_selection.keep_complete(read(lower.pem + MIDDLE.pem + OLD.pem), [])
+    chosen, (warning,) = anchor_selection._keep_complete(read(lower.pem + MIDDLE.pem + OLD.pem), [])
     assert aliases(chosen) == ["Old"]
     assert warning.splitlines() == [
         "trust anchors, left out because of incomplete chains:",
         "- Middle needs /DC=org/DC=example/CN=Root",
         "- Lower needs /DC=org/DC=example/CN=Middle",
     ]
-    assert anchor_selection.keep_complete(chosen, []) == (chosen, [])
+    assert anchor_selection._keep_complete(chosen, []) == (chosen, [])
 
 
 def test_names_may_hold_brackets() -> None:

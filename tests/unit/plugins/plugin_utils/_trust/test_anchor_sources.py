@@ -18,13 +18,14 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_selection,
     anchor_sources,
     source_files,
+    source_options,
     source_stamps,
     trust_anchors,
     verified,
 )
 from ansible_collections.grid.security.tests.support import pki
 
-SOURCE = {name: spec.get("default") for name, spec in trust_anchors.SOURCE.items()}
+SOURCE = {name: spec.get("default") for name, spec in source_options.SOURCE.items()}
 ONE, TWO = pki.issue("One", authority=True), pki.issue("Two", authority=True)
 
 

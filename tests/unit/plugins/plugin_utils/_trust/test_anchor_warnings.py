@@ -23,7 +23,7 @@ def _release(tmp_path: Path) -> Path:
 def test_warnings_are_a_line_each(release: Path) -> None:
     assert anchor_warnings.lines(read(release)) == ["trust anchors, expired: old"]
     assert anchor_warnings.lines(read(ROOT.pem)) == [
-        "trust anchors, no signing policy, so Globus refuses what they sign (state subjects): Root"
+        "trust anchors, no signing policy, so Globus refuses certificates of these CAs (set subjects): Root"
     ]
 
 

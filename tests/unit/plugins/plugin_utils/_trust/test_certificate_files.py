@@ -188,7 +188,7 @@ PUBLIC = ONE.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPub
 MESSAGES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty. Fetch it again."),
     "white space": (b"\n \n", "is empty. Fetch it again."),
-    "web page": (b"\n<!DOCTYPE html><title>Log in</title>", "is a web page. Look at it in a browser, and fetch"),
+    "web page": (b"\n<!DOCTYPE html><title>Log in</title>", "is a web page. Open it in a browser, and fetch"),
     "error of a web server": (b'<?xml version="1.0"?><Error/>', "is a web page."),
     "zip": (zipped(), "is a zip archive. Unpack it: unzip FILE"),
     "empty zip": (b"PK\5\6" + bytes(18), "is an empty zip archive. Fetch it again."),
@@ -240,7 +240,10 @@ MESSAGES: dict[str, tuple[bytes, str]] = {
     "GPG key": (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "holds a key of GPG. Name it as keyring."),
     "GPG signature": (b"-----BEGIN PGP SIGNATURE-----\n", "holds a signature of GPG. Name it as signature."),
     "parameters": (pem.encode("DH PARAMETERS", b"0"), "holds no certificate but DH PARAMETERS. Fetch it again."),
-    "private key, PKCS#8": (key(PrivateFormat.PKCS8), "holds a private key, which has no place among trust anchors."),
+    "private key, PKCS#8": (
+        key(PrivateFormat.PKCS8),
+        "holds a private key, which does not belong among trust",
+    ),
     "private key, encrypted": (key(PrivateFormat.PKCS8, b"secret"), "holds a private key"),
     "private key, EC": (key(PrivateFormat.TraditionalOpenSSL), "holds a private key"),
     "private key, RSA": (RSA_KEY, "holds a private key"),

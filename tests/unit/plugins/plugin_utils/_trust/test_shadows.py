@@ -39,5 +39,5 @@ def test_what_is_not_known_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / ".globus").symlink_to(".globus")
     failed = look(tmp_path, monkeypatch)
     (line,) = shadows.warnings([*failed, {"name": "bob", "exists": False}], "/etc/certificates")
-    assert f"is not known for: {NAME}. The look into the home of {NAME} failed: " in line
+    assert f"is not known for: {NAME}. The look-up for {NAME} failed: " in line
     assert str(tmp_path) in line

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, system_store
 from ansible_collections.grid.security.tests.support import pki
 
@@ -34,13 +33,20 @@ ONE, TWO = anchor("one"), anchor("two")
 
 
 def refresh(family: str, answer: dict[str, Any], missing: list[str] | None = None) -> tuple[list[list[str]], Any]:
-    """The commands that were run, and the result of the conversation."""
+    """Return the commands that were run, and the error or None."""
     recorder = Recorder(answer)
-    wanted = system_store.place(family, [ONE], {"one": ONE.pem})
+    wanted = system_store.directory(family, [ONE], {"one": ONE.pem})
     found = {"grid-security-two.pem": {"certificate": TWO.fingerprint}}
-    talk = system_store.refresh(recorder, family, wanted, found)  # type: ignore[arg-type]
-    result = exchange.run(talk, lambda sets, contents: [{"missing": missing or []} for _one in sets])
-    return [arguments["argv"] for arguments in recorder.asked], result
+
+    def send(sets: list[dict[str, Any]], _contents: dict[str, str]) -> list[dict[str, Any]]:
+        return [{"missing": missing or []} for _set in sets]
+
+    try:
+        system_store.refresh(recorder, family, wanted, found, send)  # type: ignore[arg-type]
+        error = None
+    except GridSecurityError as raised:
+        error = raised
+    return [arguments["argv"] for arguments in recorder.asked], error
 
 
 def test_debian_and_enterprise_linux_update_all() -> None:
@@ -49,7 +55,7 @@ def test_debian_and_enterprise_linux_update_all() -> None:
 
 
 def test_macos_adds_and_deletes_each() -> None:
-    (add, delete), _result = refresh("Darwin", {})
+    (add, delete), _error = refresh("Darwin", {})
     assert add[:2] == ["security", "add-trusted-cert"]
     assert add[-1].endswith("/grid-security-one.pem")
     assert delete[:2] == ["security", "delete-certificate"]
@@ -57,14 +63,14 @@ def test_macos_adds_and_deletes_each() -> None:
 
 
 def test_failing_command_is_told() -> None:
-    _commands, result = refresh("Debian", {"failed": True, "stderr": "disk full"})
-    assert "update-ca-certificates failed: disk full. Install ca-certificates" in result["msg"]
+    _commands, error = refresh("Debian", {"failed": True, "stderr": "disk full"})
+    assert "update-ca-certificates failed: disk full. Install ca-certificates" in error.message
 
 
 def test_what_the_system_did_not_take_up_is_told() -> None:
-    _commands, result = refresh("RedHat", {}, ["grid-security-one.pem"])
-    assert result["error_code"] == "not_in_system_store"
-    assert "tls-ca-bundle.pem lacks grid-security-one.pem" in result["msg"]
+    _commands, error = refresh("RedHat", {}, ["grid-security-one.pem"])
+    assert error.error_code == "not_in_system_store"
+    assert "tls-ca-bundle.pem lacks grid-security-one.pem" in error.message
 
 
 def test_family_from_facts_or_asked_for() -> None:

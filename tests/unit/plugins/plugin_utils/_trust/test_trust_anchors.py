@@ -40,5 +40,5 @@ def test_sources_that_say_too_little(source: Any, message: str) -> None:
     ],
 )
 def test_places_that_would_be_in_each_others_way(paths: dict[str, str]) -> None:
-    with pytest.raises(AnsibleActionFail, match=r"absolute path|Name another place"):
+    with pytest.raises(AnsibleActionFail, match=r"absolute path|Set another path"):
         trust_anchors.read_options({"sources": ["ca.pem"], **paths})

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
-from ansible_collections.grid.security.plugins.plugin_utils._action import places
-from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_anchors, trust_store
+from ansible_collections.grid.security.plugins.plugin_utils._action import file_facts, managed_directory
+from ansible_collections.grid.security.plugins.plugin_utils._action.file_facts import Facts
+from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import ManagedDirectory
+from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_report, trust_store
 from ansible_collections.grid.security.tests.support import pki
 
 
@@ -28,22 +30,23 @@ BOB = anchor("bob", "Bob CA")
 TWINS = [anchor(f"twin{number}", "Twin CA", {"signing_policy": b"%d\n" % number}) for number in range(3)]
 
 
-def directory(path: Path, wanted: places.Facts) -> places.Place:
-    return places.Place("trust anchors", str(path), trust_store.PATTERNS, wanted, ["..", "."])
+def directory(path: Path, wanted: Facts) -> ManagedDirectory:
+    return ManagedDirectory("trust anchors", str(path), trust_store.PATTERNS, wanted, ["..", "."])
 
 
-def compare(place: places.Place) -> dict[str, Any]:
-    (outcome,) = inspectors.converge([places.compare_set(place)], {}, False, False)
+def compare(place: ManagedDirectory) -> dict[str, Any]:
+    (outcome,) = inspectors.converge([place.compare_set], {}, False, False)
     assert not outcome.get("failed"), outcome
     return outcome
 
 
-def converge(path: Path, wanted: places.Facts) -> list[dict[str, Any]]:
+def converge(path: Path, wanted: Facts) -> list[dict[str, Any]]:
     """As the action does, on this machine; returns the entries sent."""
     place = directory(path, wanted)
-    update = trust_store.Update(place, compare(place))
+    update = trust_store.update(place, compare(place))
     if update.entries:
-        (applied,) = inspectors.converge([places.update_set(place, update.entries)], update.contents, False, False)
+        change = managed_directory.update_set(place, update.entries)
+        (applied,) = inspectors.converge([change], update.contents, False, False)
         assert not applied.get("failed"), applied
     return update.entries
 
@@ -107,7 +110,7 @@ def test_what_an_interrupted_run_left_is_cleared(store: Path, purge: bool) -> No
     converge(store, wanted)
     (store / ".grid-security-0123.tmp").write_text("half")
     place = directory(store, wanted)
-    update = trust_store.Update(place, compare(place), purge)
+    update = trust_store.update(place, compare(place), purge)
     assert update.is_needed
     assert update.entries == [{"path": ".grid-security-0123.tmp", "state": "absent"}]
     assert converge(store, wanted)
@@ -178,8 +181,8 @@ def test_gutting_is_refused() -> None:
 
 def test_description(store: Path) -> None:
     old, new = trust_store.layout([ALICE, BOB]), trust_store.layout([anchor("alice", "Alice CA"), TWINS[0]])
-    update = trust_store.Update(directory(store, new), {"changed": True, "found": old})
-    told = trust_anchors.result([update], [], True)
+    update = trust_store.update(directory(store, new), {"changed": True, "found": old})
+    told = trust_report.result([update], [], True)
     assert {key: [one["alias"] for one in told[key]] for key in ("added", "removed", "replaced")} == {
         "added": ["twin0"],
         "removed": ["bob"],
@@ -198,7 +201,7 @@ def test_drift_of_what_stays_is_told_by_file(store: Path) -> None:
     (store / "alice.signing_policy").write_text("another")
     (store / "alice.info").chmod(0o600)
     place = directory(store, wanted)
-    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    told = trust_report.result([trust_store.update(place, compare(place))], [], True)
     expected = {f"{new}.0: missing", "alice.signing_policy: other content", "alice.info: mode 0600 → 0644"}
     assert set(told["files"]) == expected
     assert told["summary"] == ["other files and links that differed: 3"]
@@ -213,7 +216,7 @@ def test_a_file_that_was_a_link_is_told_as_that(store: Path) -> None:
         (store / name).rename(store.parent / name)
         (store / name).symlink_to(store.parent / name)
     place = directory(store, wanted)
-    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    told = trust_report.result([trust_store.update(place, compare(place))], [], True)
     assert (told["added"], told["removed"], told["replaced"]) == ([], [], [])
     same = "now a file, was a link with the same content"
     assert sorted(told["files"]) == [f"alice.{end}: {same}" for end in ("info", "pem")]
@@ -234,7 +237,7 @@ def test_a_directory_of_links_as_packages_make_it(store: Path) -> None:
     (package / "bob.info").write_text("another")
     (package / "alice.pem").write_bytes(TWINS[0].pem)
     place = directory(store, wanted)
-    told = trust_anchors.result([trust_store.Update(place, compare(place))], [], True)
+    told = trust_report.result([trust_store.update(place, compare(place))], [], True)
     assert [one["alias"] for one in told["replaced"]] == ["alice"]
     assert told["files"][0] == "bob.info: now a file, was a link with other content"
     assert "bob.pem: now a file, was a link with the same content" in told["files"]
@@ -259,29 +262,6 @@ def test_links_of_others_and_private_files_are_not_followed(store: Path) -> None
     assert not any("leads_to" in facts for facts in found.values())
 
 
-FILE = {**places.file_facts(b"a"), "own": True}
-LINK = {**places.link_facts("a"), "leads_to": FILE["sha256"]}
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        (None, FILE, "missing"),
-        (FILE, None, "unwanted"),
-        (places.link_facts("a"), FILE, "now a file, was a link"),
-        (LINK, FILE, "now a file, was a link with the same content"),
-        (LINK, places.file_facts(b"b"), "now a file, was a link with other content"),
-        ({**LINK, "target": "b"}, LINK, "other target with the same content"),
-        (FILE, places.link_facts("a"), "now a link, was a file"),
-        (places.link_facts("a"), places.link_facts("b"), "other target"),
-        (places.file_facts(b"b"), FILE, "other content"),
-        ({**FILE, "own": False, "mode": 0o600}, FILE, "other owner, mode 0600 → 0644"),
-    ],
-)
-def test_words_hold_before_and_after_the_change(before: Any, after: Any, words: str) -> None:
-    assert places.words(before, after) == words
-
-
 def test_links_are_seen_and_directories_stay(store: Path) -> None:
     store.mkdir(parents=True)
     (store / "pipe.pem").symlink_to("nowhere")
@@ -291,17 +271,17 @@ def test_links_are_seen_and_directories_stay(store: Path) -> None:
 
 
 def test_what_the_system_has_not_taken_up_is_missing(store: Path) -> None:
-    wanted = {f"{one.alias}.crt": places.file_facts(one.pem, one.fingerprint) for one in (ALICE, BOB)}
+    wanted = {f"{one.alias}.crt": file_facts.of_file(one.pem, one.fingerprint) for one in (ALICE, BOB)}
     bundle = store.parent / "bundle.crt"
-    place = places.Place("system", str(store), ["*.crt"], wanted, ["..", "."], str(bundle))
-    update = trust_store.Update(place, compare(place))
-    inspectors.converge([places.update_set(place, update.entries)], update.contents, False, False)
+    place = ManagedDirectory("system", str(store), ["*.crt"], wanted, ["..", "."], str(bundle))
+    update = trust_store.update(place, compare(place))
+    inspectors.converge([managed_directory.update_set(place, update.entries)], update.contents, False, False)
     for content, missing in ((None, ["alice.crt", "bob.crt"]), (BOB.pem, ["alice.crt"]), (BOB.pem + ALICE.pem, [])):
         if content:
             bundle.write_bytes(content)
         outcome = compare(place)
         assert (outcome["changed"], outcome.get("missing", [])) == (bool(missing), missing)
-        assert trust_store.Update(place, outcome).is_needed is bool(missing)
+        assert trust_store.update(place, outcome).is_needed is bool(missing)
 
 
 # --- what is never removed --------------------------------------------------------------------------------------------
@@ -344,7 +324,7 @@ def test_only_files_of_a_trust_directory_are_removed_and_no_keys(store: Path) ->
     (store / "fifo.pem").unlink(missing_ok=True)
     os.mkfifo(store / "fifo.pem")
     place = directory(store, wanted)
-    update = trust_store.Update(place, compare(place))
+    update = trust_store.update(place, compare(place))
     kept = {*KEPT, *links, "fifo.pem"} - {"policy.signing_policy"}
     assert {entry["path"] for entry in update.entries if not re.search(r"\.r\d$", entry["path"])} == {
         *REMOVED,
@@ -357,15 +337,15 @@ def test_only_files_of_a_trust_directory_are_removed_and_no_keys(store: Path) ->
     assert str(store) in warning
     assert converge(store, wanted)
     assert kept <= {path.name for path in store.iterdir()}
-    again = trust_store.Update(place, compare(place))
+    again = trust_store.update(place, compare(place))
     assert (again.is_needed, again.left) == (False, sorted(kept))
-    assert trust_store.Update(place, compare(place), purge=False).left == []
+    assert trust_store.update(place, compare(place), purge=False).left == []
 
 
 def test_system_stores_are_not_judged(tmp_path: Path) -> None:
     """Their files carry our prefix, whatever is in them."""
     (tmp_path / "grid-security-damaged.pem").write_bytes(b"damaged")
-    place = places.Place("system trust store", str(tmp_path.resolve()), ["grid-security-*.pem"], {}, [], None)
-    assert trust_store.Update(place, compare(place)).entries == [
+    place = ManagedDirectory("system trust store", str(tmp_path.resolve()), ["grid-security-*.pem"], {}, [], None)
+    assert trust_store.update(place, compare(place)).entries == [
         {"path": "grid-security-damaged.pem", "state": "absent"}
     ]

@@ -125,7 +125,7 @@ def test_what_is_no_file_is_not_waited_for(site: Path) -> None:
 def test_contradiction(site: Path) -> None:
     (site / "vomses/of-c").write_text(A.vomses.replace("15001", "15002"))
     assert (
-        "SITE/vomses/of-c, line 1: one.example.org serves a otherwise than in SITE/vomses/of-a-and-b, line 4"
+        "SITE/vomses/of-c, line 1: its entry of a for one.example.org differs from SITE/vomses/of-a-and-b, line 4"
         in refused(site)
     )
 
@@ -135,7 +135,7 @@ def test_contradiction(site: Path) -> None:
     [
         ("# comment\n/CN=one\n/CN=CA\n", "it has a comment in line 1"),
         ("/CN=one\n/CN=CA\n------ NEXT CHAIN ------\n/CN=x\n/CN=y\n", r"it has more than one chain (line 3)"),
-        ("/CN=one\n", "it does not consist of two lines"),
+        ("/CN=one\n", "it must have two lines"),
         ("/CN=other\n/CN=CA\n", "it is for /CN=other, but SITE/vomses/of-a-and-b, line 4 has /CN=one"),
     ],
 )

@@ -49,7 +49,7 @@ class Node:
         told: dict[str, Any] = result
         return told
 
-    def talk(self, *vos: Any, **arguments: Any) -> exchange.Conversation:
+    def talk(self, *vos: Any, **arguments: Any) -> exchange.Exchange:
         paths = {"vomses_path": str(self.root / "vomses"), "vomsdir_path": str(self.root / "grid/vomsdir")}
         return voms.place(self, {"vos": list(vos), **paths, **arguments})  # type: ignore[arg-type]
 
@@ -238,8 +238,8 @@ def test_what_is_wrong_with_files_of_others_is_told(node: Node) -> None:
     for text in (
         """: '"c" "c.example.org"' is not""",
         ": ' # indented' is not",
-        "link is a link",
-        "directory is a dir",
+        "link is not read, because it is a link",
+        "directory is not read, because it is a dir",
     ):
         assert text in told
     assert ".hidden" not in told
@@ -258,7 +258,7 @@ def test_what_not_everybody_may_read_stays_on_the_node(node: Node) -> None:
     assert "hostkey.pem" in str(answers)
     assert base64.b64encode(b"private\n").decode()[:8] not in str(answers)
     assert (
-        "hostkey.pem is a file that is large, or that not everybody may read, and not looked" in result["warnings"][0]
+        "hostkey.pem is not read, because it is large, or not everybody may read it. Entries" in result["warnings"][0]
     )
     assert node.tree()["vomses/hostkey.pem"] == f"private\n{OLD}"
 

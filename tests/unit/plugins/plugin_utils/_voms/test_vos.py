@@ -94,14 +94,14 @@ def test_a_name_that_is_not_known(name: str, names: str) -> None:
     with pytest.raises(GridSecurityError) as refused:
         vos.define([name])
     said = refused.value.message
-    assert said.startswith(f"vos[0]: {name!r} is none of the VOs that are known here. {names}")
+    assert said.startswith(f"vos[0]: {name!r} is none of the VOs that this collection knows. {names}")
     assert f"give its servers: {{name: {name}, servers: [{{host: voms.example.org, port: 15000, " in said
 
 
 def test_dead_servers_are_warned_about() -> None:
     dead = vos.define([vo(servers=[{**SERVER, "host": "voms-atlas-auth.app.cern.ch"}])])
     (warning,) = known_vos.warnings(dead)
-    assert "vo.example.org: voms-atlas-auth.app.cern.ch" in warning
+    assert "vo.example.org: its server voms-atlas-auth.app.cern.ch does not work" in warning
     assert "voms-VO-auth.cern.ch" in warning
 
 
@@ -171,7 +171,7 @@ def test_host_names(host: str) -> None:
         ([vo(), vo(state="absent")], "is defined twice"),
         ([vo(servers=[])], "has no servers"),
         ([{"name": "atlas"}], "write just atlas"),
-        ([vo(servers=[SERVER, {**SERVER, "host": "VOMS.example.org"}])], "VOMS.example.org is there twice"),
+        ([vo(servers=[SERVER, {**SERVER, "host": "VOMS.example.org"}])], "VOMS.example.org is given twice"),
     ],
 )
 def test_lists_that_are_refused(given: list[Any], message: str) -> None:
