@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._x509 import crl, pem
 from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
