@@ -547,30 +547,41 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.quiet_module import QuietModule
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, renderers
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Converter, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange
+from ansible_collections.grid.security.plugins.module_utils._credential.issuers import SentCas
+from ansible_collections.grid.security.plugins.module_utils._credential.options import (
+    LIST_OPTIONS,
+    OPTIONS,
+    CredentialOptions,
+)
 from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange, node_files
 
 
 def main() -> None:
-    """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
+    """Convert archives that are on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
-    items = {"type": "list", "elements": "dict", "options": deploy.OPTIONS}
-    of_list = {**deploy.LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
-    specification = {**deploy.OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
+    items = {"type": "list", "elements": "dict", "options": OPTIONS}
+    of_list = {**LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
+    specification = {**OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
     module = QuietModule(argument_spec=specification, supports_check_mode=True)
-
-    def read(options: dict[str, Any]) -> renderers.Source:
-        files = (options["src"], options["privatekey_src"])
-        data, key = (node_files.read(path, options["owner"]) if path else None for path in files)
-        return renderers.Source(options, data or b"", key)
+    given = [module.params] if module.params["credentials"] is None else module.params["credentials"]
+    options = [CredentialOptions.of(one) for one in given]
+    cas = SentCas(module.params["trusted_cas"])
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         return engine.converge(sets, contents, module.check_mode, False, secret=True)
 
-    options = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))
-    results = exchange.run(deploy.converge(options, renderer, module.check_mode), send)
-    module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
+    placing = CredentialExchange(options, _read, Converter(), module.check_mode, judge=cas.judge)
+    found = exchange.run(placing, send)
+    results = [found[one] for one in options]
+    module.exit_json(changed=any(result["changed"] for result in results), credentials=results)
+
+
+def _read(options: CredentialOptions) -> Source:
+    files = (options.src, options.privatekey_src)
+    data, key = (node_files.read(path, options.owner) if path else None for path in files)
+    return Source(options, data or b"", key)
 
 
 if __name__ == "__main__":

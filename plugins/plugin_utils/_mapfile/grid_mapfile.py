@@ -17,11 +17,12 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError, readable
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request
 from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn
 from ansible_collections.grid.security.plugins.plugin_utils._action import templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
+from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials, task_options
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import gridmap
 from ansible_collections.grid.security.plugins.plugin_utils._trust import trusted_cas
 
@@ -74,9 +75,9 @@ def place(action: GridAction, arguments: dict[str, Any]) -> Conversation:
     """Make the file what credentials and entries say, and return the result."""
     options = validated(OPTIONS, arguments, module="grid_mapfile")
     believed = {name: options[name] for name in trusted_cas.OPTIONS}
-    given = credentials.read_options({**believed, "credentials": options["credentials"]})
-    items = [one for one in given if one["state"] == "present"]
-    known = [one for one in items if not one["remote_src"]]
+    given = task_options.read_options({**believed, "credentials": options["credentials"]})
+    items = [one for one in given if one.state == "present"]
+    known = [one for one in items if not one.remote_src]
     sources = [*_of_credentials(action, known), *map(_of_entry, options["entries"])]
     first, _failures = _compose(sources, [])
     (outcome,) = yield _request(options, first, travels=False)
@@ -145,17 +146,17 @@ def _refuse_empty(text: str, options: dict[str, Any], failures: list[Failure]) -
 # --- the lines --------------------------------------------------------------------------------------------------------
 
 
-def _of_credentials(action: GridAction, items: list[dict[str, Any]]) -> Iterator[Source]:
+def _of_credentials(action: GridAction, items: list[CredentialOptions]) -> Iterator[Source]:
     for options, outcome in zip(items, credentials.identify(action, items)):
 
-        def mapping(options: dict[str, Any] = options, outcome: Any = outcome) -> gridmap.Mapping:
+        def mapping(options: CredentialOptions = options, outcome: Any = outcome) -> gridmap.Mapping:
             subject = credentials.subject(options, outcome, action.register)
-            if not options["owner"]:
+            if not options.owner:
                 raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
-            return gridmap.validated(subject, [options["owner"]])
+            return gridmap.validated(subject, [options.owner])
 
-        owner = options["owner"]
-        yield Source([owner] if owner else [], mapping, is_known=bool(owner) or "error" not in options)
+        owner = options.owner
+        yield Source([owner] if owner else [], mapping, is_known=bool(owner) or options.error is None)
 
 
 def _of_entry(entry: Any) -> Source:
@@ -219,8 +220,8 @@ def _mapping(source: Source) -> gridmap.Mapping | GridSecurityError:
 # --- the result -------------------------------------------------------------------------------------------------------
 
 
-def _warnings(items: list[dict[str, Any]]) -> list[str]:
-    unknown = [str(one["owner"]) for one in items if one["remote_src"]]
+def _warnings(items: list[CredentialOptions]) -> list[str]:
+    unknown = [str(one.owner) for one in items if one.remote_src]
     if not unknown:
         return []
     return [

@@ -133,7 +133,7 @@ class _Rendering:
 
     def _find_outline(self) -> dict[str, Any]:
         about = hashlib.sha256(json.dumps([self._options, self._family]).encode()).hexdigest()
-        page = persistent_cache.Page(persistent_cache.Subject(b"anchors" + self._key, about=(about,)))
+        page = persistent_cache.Entry(persistent_cache.Subject(b"anchors" + self._key, about=(about,)))
         known = page.read()
         if known is None or (known["until"] and known["until"] <= times.iso(times.now())):
             known = _outline(self._rendered())

@@ -21,7 +21,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy as options_of
+from ansible_collections.grid.security.plugins.module_utils._credential import options as options_of
 from ansible_collections.grid.security.plugins.plugin_utils._action import file_sets, restarts, templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, Options, validated
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
@@ -226,11 +226,11 @@ def test_what_renders_is_not_imported_before_something_is_rendered() -> None:
     code = f"import sys; sys.path[:] = {sys.path!r}; import {node.__name__}; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {name.rpartition(".")[2] for name in said if name.startswith("ansible_collections.grid.security.")}
-    assert "kept_renderings" in ours
+    assert "cached_conversion" in ours
     assert not ours & {
         "bounded_fetch",
         "gpg",
-        "rendering",
+        "convert",
         "certificates",
         "pkcs12",
         "keypair",

@@ -129,7 +129,7 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
     (outcome,) = grid_mapfile.credentials.identify(
         site.action(Register()),
-        grid_mapfile.credentials.read_options({"credentials": [alice]}),
+        grid_mapfile.task_options.read_options({"credentials": [alice]}),
     )
     site.register.refuse(alice, outcome["facts"])  # type: ignore[index]
     result = site.run(alice)
