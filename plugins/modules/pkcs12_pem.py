@@ -566,7 +566,7 @@ def main() -> None:
     specification = {**OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
     module = QuietModule(argument_spec=specification, supports_check_mode=True)
     given = [module.params] if module.params["credentials"] is None else module.params["credentials"]
-    options = [CredentialOptions.of(one) for one in given]
+    options = list(map(CredentialOptions.of, given))
     cas = SentCas(module.params["trusted_cas"])
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
@@ -574,7 +574,7 @@ def main() -> None:
 
     placing = CredentialExchange(options, _read, Converter(), module.check_mode, judge=cas.judge)
     found = exchange.run(placing, send)
-    results = [found[one] for one in options]
+    results = [found[credential] for credential in options]
     module.exit_json(changed=any(result["changed"] for result in results), credentials=results)
 
 

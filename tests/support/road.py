@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Count how often control changes file on the way of one archive, from the task to the archive's reader.
 
-The script places one archive in a run without caches, and follows it into the process that opens it. It stops when
-``pkcs12.load`` is called. A change of file is a call from a function of one file of this collection to a function of
-another file of it. A step is a change of file, or the return from one. Code outside of the collection does not count.
+The script places one archive in a run with empty caches, and follows it into the process that opens it. It stops when
+``pkcs12.load`` is called. A change of file is a call from a function in one file of the road to a function in another
+file of the road. Returns and constructors of dataclasses do not count. The road is all that a reader has to know about
+credentials: both packages ``_credential`` without the files that read the formats, the two caches, and the check of
+chains. What all packages use (``_common``, ``_files``, ``_x509``, the base class of actions) is not part of it.
 
-Usage: PYTHONPATH=build/collections python tests/support/road.py
+Usage: ``make road``
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import threading
@@ -23,8 +24,14 @@ from ansible import constants as C
 from ansible_collections.grid.security.plugins.action.pkcs12_pem import ActionModule
 from ansible_collections.grid.security.tests.support import pki
 
-_PLUGINS = str(Path(sys.modules[ActionModule.__module__].__file__ or "").parents[1]) + os.sep
-_END = (f"{_PLUGINS}module_utils/_credential/pkcs12.py", "load")
+_PLUGINS = Path(sys.modules[ActionModule.__module__].__file__ or "").parents[1]
+_PACKAGES = ("module_utils/_credential", "plugin_utils/_credential")
+_FORMATS = ("pkcs12_*.py", "kdf.py")
+_OTHERS = ("_action/run_cache.py", "_action/persistent_cache.py", "_trust/trusted_cas.py")
+_OF_FORMATS = {path for pattern in _FORMATS for path in _PLUGINS.glob(f"{_PACKAGES[0]}/{pattern}")}
+_OF_PACKAGES = {path for package in _PACKAGES for path in _PLUGINS.glob(f"{package}/*.py")}
+_ROAD = {*map(str, _OF_PACKAGES - _OF_FORMATS), *(str(_PLUGINS / "plugin_utils" / name) for name in _OTHERS)}
+_END = (str(_PLUGINS / "module_utils/_credential/pkcs12.py"), "load")
 
 
 class _Action(ActionModule):  # type: ignore[misc]  # ansible's own class has no types
@@ -41,52 +48,45 @@ class _Action(ActionModule):  # type: ignore[misc]  # ansible's own class has no
 
 
 class _Follower:
-    """Notes each change of file. :ivar steps: changes and returns, each as "from → to"."""
+    """Prints each change of file, and the sums at the end of the road."""
 
     def __init__(self) -> None:
-        self.changes: list[str] = []
-        self.steps: list[str] = []
-        self.is_at_end = False
-        self._lock = threading.Lock()  # a cache is read in a thread
+        self._number = 0
+        self._files: set[str] = set()
+        self._is_at_end = False
+        self._lock = threading.Lock()  # a cache is searched in a thread
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
-        if self.is_at_end or event not in ("call", "return") or not _is_ours(frame):
+        if self._is_at_end or event != "call" or not _is_on_road(frame):
             return
         caller = _caller(frame)
         if caller is None or caller.f_code.co_filename == frame.f_code.co_filename:
             return
         with self._lock:
-            pair = [caller, frame] if event == "call" else [frame, caller]
-            step = " → ".join(_told(one) for one in pair)
-            self.steps.append(step)
-            if event == "call":
-                self.changes.append(step)
+            self._number += 1
+            self._files.update(one.f_code.co_filename for one in (caller, frame))
+            print(f"{self._number:3} {_told(caller)} → {_told(frame)}", flush=True)
         if (frame.f_code.co_filename, frame.f_code.co_name) == _END:
-            self.is_at_end = True
-            self._report()
-
-    def _report(self) -> None:
-        files = {part.split(":")[0] for step in self.steps for part in step.split(" → ")}
-        for step in self.steps:
-            print(step)
-        print(f"{len(self.changes)} changes of file, {len(self.steps)} steps, {len(files)} files")
-        sys.stdout.flush()
+            self._is_at_end = True
+            print(f"{self._number} changes of file, {len(self._files)} files", flush=True)
 
 
-def _is_ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_PLUGINS) and frame.f_code.co_name not in ("<module>", "<lambda>")
+def _is_on_road(frame: FrameType) -> bool:
+    return frame.f_code.co_filename in _ROAD and frame.f_code.co_name not in ("<module>", "<lambda>")
 
 
 def _caller(frame: FrameType) -> FrameType | None:
-    """Return the nearest caller of this collection; None if code is imported meanwhile."""
+    """Return the caller on the road. None: there is none, or code is imported meanwhile."""
     caller = frame.f_back
-    while caller is not None and not caller.f_code.co_filename.startswith(_PLUGINS):
+    while caller is not None and not caller.f_code.co_filename.startswith(str(_PLUGINS)):
         caller = caller.f_back
-    return None if caller is not None and caller.f_code.co_name == "<module>" else caller
+    if caller is None or caller.f_code.co_name == "<module>" or caller.f_code.co_filename not in _ROAD:
+        return None
+    return caller
 
 
 def _told(frame: FrameType) -> str:
-    return f"{frame.f_code.co_filename.removeprefix(_PLUGINS)}:{frame.f_code.co_name}"
+    return f"{Path(frame.f_code.co_filename).relative_to(_PLUGINS)}:{frame.f_code.co_name}"
 
 
 def main() -> None:

@@ -186,7 +186,7 @@ def _check_private_key(written: bytes, certificate: x509.Certificate, options: C
 
 
 def _pem(certificates: Any) -> str:
-    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in certificates)
+    return "".join(certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
 
 
 def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
@@ -194,7 +194,7 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
     chain: list[x509.Certificate] = []
     current = leaf
     while current.issuer != current.subject:
-        following = [one for one in others if one.subject == current.issuer and one not in chain]
+        following = [other for other in others if other.subject == current.issuer and other not in chain]
         if not following:
             break
         current = following[0]
@@ -205,8 +205,8 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
 def _possible_issuers(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
     """Return those ``others`` that may be on a path from ``leaf`` to a CA, chosen by subject and issuer."""
     by_subject: dict[bytes, list[x509.Certificate]] = {}
-    for one in others:
-        by_subject.setdefault(_canonical(one.subject), []).append(one)
+    for certificate in others:
+        by_subject.setdefault(_canonical(certificate.subject), []).append(certificate)
     found: list[x509.Certificate] = []
     todo = [leaf]
     while todo and len(found) < _MOST_ISSUERS:

@@ -17,7 +17,17 @@ from ansible_collections.grid.security.plugins.module_utils._credential import k
 from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der
 
-__all__ = ["FILES", "Conversion", "Conversions", "Converter", "Source", "Summaries", "Summary"]
+__all__ = [
+    "FILES",
+    "Answers",
+    "Conversion",
+    "Conversions",
+    "Converter",
+    "Source",
+    "Summaries",
+    "Summary",
+    "summary_of",
+]
 
 FILES = ("certificate", "privatekey", "other_certs")
 
@@ -80,31 +90,43 @@ class Conversion:
         return {name: getattr(self, name).encode() for name in FILES}
 
 
+Answer = Union[dict[str, Any], GridSecurityError]
+Answers = dict[Source, Answer]
 Conversions = dict[Source, Union[Conversion, GridSecurityError]]
 Summaries = dict[Source, Union[Summary, GridSecurityError]]
 
 
+@dataclass
 class Converter:
     """Converts each source once, and keeps the conversions in memory."""
 
-    def __init__(self) -> None:
-        self._known: Conversions = {}
+    _answers: Answers = field(default_factory=dict, repr=False)
 
     def summaries(self, sources: Collection[Source]) -> Summaries:
         """Return the summary of each source, or the error of its conversion."""
-        return {source: _summary(conversion) for source, conversion in self.conversions(sources).items()}
+        return {source: summary_of(answer) for source, answer in self.answers(sources).items()}
 
     def conversions(self, sources: Collection[Source]) -> Conversions:
         """Return the conversion of each source, or its error."""
-        self._known.update(_convert([source for source in sources if source not in self._known]))
-        return {source: self._known[source] for source in sources}
+        return {source: _conversion_of(answer) for source, answer in self.answers(sources).items()}
+
+    def answers(self, sources: Collection[Source]) -> Answers:
+        """Return the fields of the conversion of each source, or its error."""
+        self._answers.update(_convert([source for source in sources if source not in self._answers]))
+        return {source: self._answers[source] for source in sources}
 
 
-def _summary(conversion: Conversion | GridSecurityError) -> Summary | GridSecurityError:
+def summary_of(answer: Answer) -> Summary | GridSecurityError:
+    """Return the summary of a conversion. :param answer: as of :meth:`Converter.answers`."""
+    conversion = _conversion_of(answer)
     return conversion.summary() if isinstance(conversion, Conversion) else conversion
 
 
-def _convert(sources: list[Source]) -> Conversions:
+def _conversion_of(answer: Answer) -> Conversion | GridSecurityError:
+    return answer if isinstance(answer, GridSecurityError) else Conversion(**answer)
+
+
+def _convert(sources: list[Source]) -> Answers:
     """Convert in processes of their own, as many at a time as there are processors."""
     if not sources:
         return {}
@@ -112,8 +134,4 @@ def _convert(sources: list[Source]) -> Conversions:
     # pylint: disable-next=import-outside-toplevel
     from ansible_collections.grid.security.plugins.module_utils._credential import convert
 
-    answers = sandbox.run_all([convert.job(source) for source in sources])
-    return {
-        source: answer if isinstance(answer, GridSecurityError) else Conversion(**answer)
-        for source, answer in zip(sources, answers)
-    }
+    return dict(zip(sources, sandbox.run_all([convert.job(source) for source in sources])))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential.converter import Source, Summary
@@ -45,7 +45,7 @@ class Credential:
     :ivar outcome: the last answer of the engine.
     :ivar before: the facts of the certificate in place that is to be replaced, after it is reviewed.
     :ivar contents: the contents that the node lacks, after they are converted.
-    :ivar error: what went wrong. No further step is taken.
+    :ivar error: what went wrong. It ends the way of the credential.
     """
 
     options: CredentialOptions
@@ -55,15 +55,6 @@ class Credential:
     before: dict[str, str] | None = None
     contents: dict[str, str] = field(default_factory=dict)
     error: GridSecurityError | None = None
-
-    def after(self, step: Callable[[Credential], Credential]) -> Credential:
-        """Return the state after a step. An error that the step raises is the credential's error."""
-        if self.error is not None:
-            return self
-        try:
-            return step(self)
-        except GridSecurityError as error:
-            return replace(self, error=error)
 
     def answered(self, answer: dict[str, Any]) -> Credential:
         """Return the state after an answer of the engine."""

@@ -10,9 +10,9 @@ others.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Union
 
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
@@ -33,8 +33,10 @@ __all__ = ["CredentialExchange", "Judge", "Read", "Results"]
 Read = Callable[[CredentialOptions], Source]
 Judge = Callable[[dict[Source, Summary]], Mapping[Source, GridSecurityError]]
 Results = dict[CredentialOptions, dict[str, Any]]
+Files = tuple[Union[str, None], ...]
 
 
+@dataclass(eq=False)
 class CredentialExchange(Exchange):
     """Places credentials, or removes them. The result has the result of each credential by its options.
 
@@ -46,23 +48,16 @@ class CredentialExchange(Exchange):
     :param reviewed: called when no credential can be refused any more, before contents are sent.
     """
 
-    def __init__(
-        self,
-        options: Iterable[CredentialOptions],
-        read: Read,
-        converter: Converter,
-        check: bool,
-        *,
-        judge: Judge = lambda _summaries: {},
-        register: identity.Register | None = None,
-        reviewed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._credentials = [Credential(given, error=given.error) for given in options]
-        self._read_source, self._converter, self._judge = read, converter, judge
-        self._check, self._reviewed = check, reviewed
-        self._register = register or identity.Register()
-        self._sent: list[CredentialOptions] = []  # with the last request
-        self.summaries: Summaries = {}
+    options: list[CredentialOptions]
+    read: Read
+    converter: Converter
+    check: bool
+    judge: Judge = lambda _summaries: {}
+    register: identity.Register = field(default_factory=identity.Register)
+    reviewed: Callable[[], None] = lambda: None
+    summaries: Summaries = field(default_factory=dict, init=False)
+    _credentials: list[Credential] = field(default_factory=list, init=False)
+    _sent: list[CredentialOptions] = field(default_factory=list, init=False)  # with the last request
 
     # --- the calls ----------------------------------------------------------------------------------------------------
 
@@ -73,7 +68,7 @@ class CredentialExchange(Exchange):
     def supply(self, outcomes: Outcomes) -> Request:
         self._take(outcomes)
         self._review()
-        if self._check:
+        if self.check:
             return Request([])
         self._convert()
         return self._apply()
@@ -86,20 +81,25 @@ class CredentialExchange(Exchange):
 
     def summarise(self) -> list[Credential]:
         """Read the sources of the credentials, and find out what the files will be and whose they are."""
+        self._credentials = [Credential(options, error=options.error) for options in self.options]
         self._each(self._read)
         sources = [credential.source for credential in self._credentials if credential.source]
-        self.summaries = self._converter.summaries(sources)
+        self.summaries = self.converter.summaries(sources)
         good = {source: summary for source, summary in self.summaries.items() if isinstance(summary, Summary)}
-        self.summaries = {**self.summaries, **self._judge(good)}
+        self.summaries = {**self.summaries, **self.judge(good)}
         self._each(self._summarise)
-        subjects = {one.options: one.summary.facts["subject_dn"] for one in self._credentials if one.summary}
-        refused = identity.refusals(subjects, self._register)
-        self._credentials = [one.disowned(refused.get(one.options)) for one in self._credentials]
+        subjects = {
+            credential.options: credential.summary.facts["subject_dn"]
+            for credential in self._credentials
+            if credential.summary
+        }
+        refused = identity.refusals(subjects, self.register)
+        self._credentials = [credential.disowned(refused.get(credential.options)) for credential in self._credentials]
         return self._credentials
 
     def _read(self, credential: Credential) -> Credential:
         is_present = credential.options.state == "present"
-        return replace(credential, source=self._read_source(credential.options)) if is_present else credential
+        return replace(credential, source=self.read(credential.options)) if is_present else credential
 
     def _summarise(self, credential: Credential) -> Credential:
         if credential.source is None:
@@ -112,18 +112,31 @@ class CredentialExchange(Exchange):
     def _compare(self) -> Request:
         """Ask which files differ. Of a credential with an error, ask only about the services that use its files."""
         self._each(_check_paths)
-        seen: set[tuple[Any, ...]] = set()
-        self._each(lambda credential: _check_duplicate(credential, seen))
-        asked = [one for one in self._credentials if one.error is None or wanted_files.services(one.options)]
+        self._refuse_duplicates()
+        asked = [
+            credential
+            for credential in self._credentials
+            if credential.error is None or wanted_files.services(credential.options)
+        ]
         self._sent = [credential.options for credential in asked]
         return Request(list(map(wanted_files.file_set, asked)))
+
+    def _refuse_duplicates(self) -> None:
+        """Refuse all but the first credential for the same files: they would replace each other in every run."""
+        first: dict[Files, CredentialOptions] = {}
+        for options in self.options:
+            if options.error is None:
+                first.setdefault(_files(options), options)
+        self._each(lambda credential: _check_first(credential, first))
 
     def _review(self) -> None:
         """Refuse credentials that must not replace those in place."""
         self._each(self._review_one)
         # A credential without an account is placed again if the account is created.
-        if not any(one.error and one.error.error_code == "no_account" for one in self._credentials):
-            self._reviewed()
+        if not any(
+            credential.error and credential.error.error_code == "no_account" for credential in self._credentials
+        ):
+            self.reviewed()
 
     def _review_one(self, credential: Credential) -> Credential:
         if credential.summary is None or not credential.outcome.needs:  # a removal, or nothing to replace
@@ -132,39 +145,56 @@ class CredentialExchange(Exchange):
         try:
             policy.review(credential.summary.facts, before, credential.options)
         except GridSecurityError as error:
-            self._register.refuse(credential.options, credential.summary.facts)
+            self.register.refuse(credential.options, credential.summary.facts)
             return replace(credential, before=before, error=error)
         return replace(credential, before=before)
 
     def _convert(self) -> None:
         """Convert the credentials of which the node lacks contents."""
-        lacking = [one.source for one in self._credentials if one.error is None and one.outcome.needs and one.source]
-        conversions = self._converter.conversions(lacking)
+        lacking = [
+            credential.source
+            for credential in self._credentials
+            if credential.error is None and credential.outcome.needs and credential.source
+        ]
+        conversions = self.converter.conversions(lacking)
         self._each(lambda credential: _with_contents(credential, conversions))
 
     def _apply(self) -> Request:
-        lacking = [one for one in self._credentials if one.error is None and one.outcome.needs]
+        lacking = [
+            credential for credential in self._credentials if credential.error is None and credential.outcome.needs
+        ]
         self._sent = [credential.options for credential in lacking]
-        contents = {digest: content for one in lacking for digest, content in one.contents.items()}
+        contents = {digest: content for credential in lacking for digest, content in credential.contents.items()}
         return Request(list(map(wanted_files.file_set, lacking)), contents)
 
     def _report(self) -> Results:
         for credential in self._credentials:
             if credential.error is None and credential.summary:
-                self._register.accept(credential.options, credential.summary.facts)
-        return {credential.options: results.of(credential, self._check) for credential in self._credentials}
+                self.register.accept(credential.options, credential.summary.facts)
+        return {credential.options: results.of(credential, self.check) for credential in self._credentials}
 
     # --- all credentials ----------------------------------------------------------------------------------------------
 
     def _each(self, step: Callable[[Credential], Credential]) -> None:
-        self._credentials = [credential.after(step) for credential in self._credentials]
+        """Take a step with each credential without an error. The step may raise the error of the credential."""
+        self._credentials = [_after(credential, step) for credential in self._credentials]
 
     def _take(self, outcomes: Outcomes) -> None:
         """Note the engine's answer to the last request."""
         answers = dict(zip(self._sent, outcomes))
         self._credentials = [
-            one.answered(answers[one.options]) if one.options in answers else one for one in self._credentials
+            credential.answered(answers[credential.options]) if credential.options in answers else credential
+            for credential in self._credentials
         ]
+
+
+def _after(credential: Credential, step: Callable[[Credential], Credential]) -> Credential:
+    if credential.error is not None:
+        return credential
+    try:
+        return step(credential)
+    except GridSecurityError as error:
+        return replace(credential, error=error)
 
 
 def _check_paths(credential: Credential) -> Credential:
@@ -174,21 +204,19 @@ def _check_paths(credential: Credential) -> Credential:
     return credential
 
 
-def _check_duplicate(credential: Credential, seen: set[tuple[Any, ...]]) -> Credential:
-    """Refuse a second credential for the same files: the two would replace each other in every run.
+def _files(options: CredentialOptions) -> Files:
+    return options.owner, options.directory, options.cert_path, options.privatekey_path
 
-    :param seen: the files of earlier credentials.
-    """
-    options = credential.options
-    files = (options.owner, options.directory, options.cert_path, options.privatekey_path)
-    if files in seen:
-        raise GridSecurityError(
-            "duplicate",
-            f"{options.label}: an earlier item of credentials has the same owner and paths. Remove one of the two, or"
-            " give one of them another directory, cert_path and privatekey_path.",
-        )
-    seen.add(files)
-    return credential
+
+def _check_first(credential: Credential, first: dict[Files, CredentialOptions]) -> Credential:
+    """:param first: the first credential for the same files."""
+    if first[_files(credential.options)] is credential.options:
+        return credential
+    raise GridSecurityError(
+        "duplicate",
+        f"{credential.options.label}: an earlier item of credentials has the same owner and paths. Remove one of the"
+        " two, or give one of them another directory, cert_path and privatekey_path.",
+    )
 
 
 def _certificate_in_place(credential: Credential) -> dict[str, str] | None:

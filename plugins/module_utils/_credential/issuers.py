@@ -35,7 +35,9 @@ class SentCas:
         """Return an error for each source whose certificate is not trusted."""
         errors: dict[Source, GridSecurityError] = {}
         for key, trusted in self._cas.items():
-            checked = {one: summary for one, summary in summaries.items() if one.options.trust_anchors == [key]}
+            checked = {
+                source: summary for source, summary in summaries.items() if source.options.trust_anchors == [key]
+            }
             for source, verdict in verdicts(checked, trusted).items() if checked else ():
                 if "error_code" in verdict:
                     errors[source] = GridSecurityError(verdict["error_code"], verdict["message"])

@@ -29,7 +29,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible import constants as C
 
@@ -71,31 +71,48 @@ def entries(subjects: list[Subject]) -> list[Entry]:
     if not subjects:
         return []
     with ThreadPoolExecutor(sandbox.processors()) as pool:
-        return list(pool.map(Entry, subjects))
+        return list(pool.map(Entry.derived, map(Entry, subjects)))
 
 
+@dataclass(frozen=True, eq=False)
 class Entry:
     """One entry, which may exist or not."""
 
-    def __init__(self, subject: Subject) -> None:
-        salt = hashlib.sha256(_code() + subject.known).digest()
+    subject: Subject
+
+    @functools.cached_property
+    def _keys(self) -> tuple[bytes, bytes]:
+        """Return the name of the entry, and the key of its MAC."""
+        salt = hashlib.sha256(_code() + self.subject.known).digest()
         # One SHA-256 and no more: each further block costs us as many iterations again, but not somebody who guesses.
-        derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.iterations)
-        self._name, self._key = (hmac.digest(derived, purpose, "sha256") for purpose in (b"name", b"key"))
-        self._about = subject.about
+        derived = hashlib.pbkdf2_hmac("sha256", self.subject.secret, salt, self.subject.iterations)
+        return hmac.digest(derived, b"name", "sha256"), hmac.digest(derived, b"key", "sha256")
+
+    def derived(self) -> Entry:
+        """Return the entry after its keys are derived."""
+        assert self._keys
+        return self
+
+    def memoize(self, produce: Callable[[], Any]) -> Any:
+        """Return the cached value. If there is none, cache the value of ``produce`` and return it."""
+        value = self.read()
+        if value is None:
+            value = produce()
+            self.write(value)
+        return value
 
     def read(self) -> Any:
         """Return the cached value; None if there is none that can be trusted."""
         directory = _directory()
         if directory is None:
             return None
-        _sweep_once(directory)
-        path = directory / self._name.hex()
+        path = directory / self._keys[0].hex()
         try:
             data = _read_own(path)
             _mark_used(path)
         except OSError:
             return None
+        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
         mac, rest = data[:_MAC_BYTES], data[_MAC_BYTES:]
         return json.loads(rest[_CODE_BYTES:])["value"] if hmac.compare_digest(mac, self._mac(rest)) else None
 
@@ -104,12 +121,13 @@ class Entry:
         directory = _directory()
         if directory is None:
             return
-        rest = _code()[:_CODE_BYTES] + json.dumps({"about": self._about, "value": value}).encode()
+        rest = _code()[:_CODE_BYTES] + json.dumps({"about": self.subject.about, "value": value}).encode()
         with contextlib.suppress(OSError):
-            _replace(directory / self._name.hex(), self._mac(rest) + rest)
+            _replace(directory / self._keys[0].hex(), self._mac(rest) + rest)
+        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
 
     def _mac(self, text: bytes) -> bytes:
-        return hmac.digest(self._key, text, "sha256")
+        return hmac.digest(self._keys[1], text, "sha256")
 
 
 @functools.cache
@@ -192,8 +210,9 @@ def _about(path: Path) -> list[str]:
     return named
 
 
-def _sweep_once(directory: Path) -> None:
-    """Remove unused entries and entries of other code, once per run."""
+@functools.cache
+def _sweep_once(directory: Path, _run: str) -> None:
+    """Remove unused entries and entries of other code, once per run. :param _run: its temporary directory."""
     run_cache.memoize([b"persistent cache swept"], lambda: _sweep(directory))
 
 

@@ -25,6 +25,7 @@ from ansible import constants as C
 __all__ = ["memoize", "memoize_all", "recall", "update"]
 
 Key = TypeVar("Key")
+Problem = TypeVar("Problem", bound=Exception)
 Result = dict[str, Any]
 
 _RUN_KEY = os.urandom(32)
@@ -51,14 +52,14 @@ def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[s
 
 
 def memoize_all(
-    wanted: dict[Key, list[bytes]], produce: Callable[[list[Key]], dict[Key, Result | Exception]]
-) -> dict[Key, Result | Exception]:
+    wanted: dict[Key, list[bytes]], produce: Callable[[list[Key]], dict[Key, Result | Problem]]
+) -> dict[Key, Result | Problem]:
     """Return many results, as :func:`memoize` does for one.
 
     :param wanted: everything that each result depends on.
     :param produce: returns the missing results. An exception in place of a result is returned, and not cached.
     """
-    found: dict[Key, Result | Exception] = {}
+    found: dict[Key, Result | Problem] = {}
     by_name: dict[str, list[Key]] = {}
     for key, parts in wanted.items():
         by_name.setdefault(_name(parts), []).append(key)
@@ -71,12 +72,12 @@ def memoize_all(
 
 
 def _memoize_some(
-    wanted: dict[str, Key], produce: Callable[[list[Key]], dict[Key, Result | Exception]]
-) -> dict[str, Result | Exception]:
+    wanted: dict[str, Key], produce: Callable[[list[Key]], dict[Key, Result | Problem]]
+) -> dict[str, Result | Problem]:
     """Return results by the names of their files."""
     with contextlib.ExitStack() as stack:
         found = {name: _read_or_lock(name, stack) for name in wanted}
-        results: dict[str, Result | Exception] = {name: one for name, one in found.items() if isinstance(one, dict)}
+        results: dict[str, Result | Problem] = {name: known for name, known in found.items() if isinstance(known, dict)}
         missing = [name for name in wanted if name not in results]
         produced = produce([wanted[name] for name in missing]) if missing else {}
         for name in missing:

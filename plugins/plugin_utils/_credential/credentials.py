@@ -6,27 +6,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from typing import Any, Callable, Union
 
 from ansible.errors import AnsibleError
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import identity
-from ansible_collections.grid.security.plugins.module_utils._credential.converter import Converter, Source, Summary
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Source, Summary
+from ansible_collections.grid.security.plugins.module_utils._credential.credential import Credential
 from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange, Results
-from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
+from ansible_collections.grid.security.plugins.module_utils._credential.options import LIST_OPTIONS, CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Exchange, Outcomes, Request, Send
 from ansible_collections.grid.security.plugins.plugin_utils._action import accounts, restarts, run_register
-from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, node_conversion
 from ansible_collections.grid.security.plugins.plugin_utils._credential.cached_conversion import CachedConverter
 from ansible_collections.grid.security.plugins.plugin_utils._credential.purge import RecordedExchange
-from ansible_collections.grid.security.plugins.plugin_utils._credential.task_options import (
-    read_list_options,
-    read_options,
-)
+from ansible_collections.grid.security.plugins.plugin_utils._credential.task_options import read_options
 from ansible_collections.grid.security.plugins.plugin_utils._trust.trusted_cas import ChainCheck
 
 __all__ = ["Identity", "TaskExchange", "identify", "place", "subject"]
@@ -49,7 +46,7 @@ class TaskExchange(Exchange):
         self._action = action
         self._is_list = "credentials" in arguments
         self._options = read_options(arguments)
-        of_list = read_list_options(arguments)
+        of_list = validated(LIST_OPTIONS, {name: arguments[name] for name in LIST_OPTIONS if name in arguments})
         self._is_reviewed = True
         placing = _Placing(action, self._options, self._end_review)
         self._record: RecordedExchange | None = None
@@ -93,27 +90,26 @@ class _Placing(CredentialExchange):
     """Places credentials with archives on the controller or on the node, and creates missing accounts."""
 
     def __init__(
-        self, action: GridAction, options: Iterable[CredentialOptions], reviewed: Callable[[], None] = lambda: None
+        self, action: GridAction, options: list[CredentialOptions], reviewed: Callable[[], None] = lambda: None
     ) -> None:
-        self._action = action
-        self._options = list(options)
+        self._action, self._all = action, options
         self._chain_check = ChainCheck(action)
         super().__init__(
-            [given for given in self._options if not given.remote_src],
+            [given for given in options if not given.remote_src],
             self._read_source,
-            CachedConverter(Converter(), action.prepare),
+            CachedConverter(meanwhile=action.prepare),
             action.check_mode,
-            judge=self._chain_check.judge,
-            register=action.register,
-            reviewed=reviewed,
+            self._chain_check.judge,
+            action.register,
+            reviewed,
         )
 
     def result(self, outcomes: Outcomes, send: Send) -> Results:
         results = super().result(outcomes, send)
-        on_node = [given for given in self._options if given.remote_src]
+        on_node = [given for given in self._all if given.remote_src]
         if on_node:
             results.update(node_conversion.place(self._action, on_node, self._chain_check))
-        missing = [given for given in self._options if accounts.is_missing(given, results[given])]
+        missing = [given for given in self._all if accounts.is_missing(given, results[given])]
         return {**results, **self._place_again(missing, results, send)}
 
     def _place_again(self, missing: list[CredentialOptions], results: Results, send: Send) -> Results:
@@ -161,7 +157,11 @@ def identify(action: GridAction, options: list[CredentialOptions]) -> list[Ident
     No archive is opened twice in a run with the same options.
     """
     credentials = _Placing(action, options).summarise()
-    return [one.summary or one.error or one.bug("it was not converted. Report this.") for one in credentials]
+    return [credential.error or credential.summary or _not_converted(credential) for credential in credentials]
+
+
+def _not_converted(credential: Credential) -> GridSecurityError:
+    return credential.bug("it was not converted. Report this.")
 
 
 def subject(options: CredentialOptions, found: Identity, register: identity.Register) -> str:

@@ -40,7 +40,9 @@ def iterations(source: Source) -> int | None:
     try:
         algorithms, asked = _archive(source.data) if source.privatekey is None else _private_key(source.privatekey)
         kdf.refuse_bombs(asked, options.max_kdf_iterations, options.label)
-        oids = {part.oid() for one in algorithms for part in one.walk() if part.tag == der.OBJECT_IDENTIFIER}
+        oids = {
+            part.oid() for algorithm in algorithms for part in algorithm.walk() if part.tag == der.OBJECT_IDENTIFIER
+        }
     except (der.DerError, IndexError, GridSecurityError):
         return None
     return max(options.kdf_iterations, *asked) if oids <= _COMPARABLE else None
@@ -58,4 +60,4 @@ def _private_key(data: bytes) -> tuple[list[der.Element], list[int]]:
     """Return the same of a PEM private key. OpenSSL's traditional form has no iterations."""
     blocks = [block for block in pem.blocks(data) if block.label.startswith("ENCRYPTED")]
     algorithms = [der.read(block.data).child(0) for block in blocks]
-    return algorithms, [0, *(number for one in algorithms for number in kdf.iterations(one))]
+    return algorithms, [0, *(number for algorithm in algorithms for number in kdf.iterations(algorithm))]

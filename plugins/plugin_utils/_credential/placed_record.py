@@ -64,7 +64,7 @@ def merged(record: Record, more: Record) -> Record:
     """Return a record with everything that is in either of the two."""
     result = dict(record)
     for placement, fingerprints in more.items():
-        known = [one for one in record.get(placement, []) if one not in fingerprints]
+        known = [fingerprint for fingerprint in record.get(placement, []) if fingerprint not in fingerprints]
         result[placement] = [*known, *fingerprints][-_MOST_FINGERPRINTS:]
     return result
 
@@ -110,7 +110,7 @@ def _decode_line(line: Any) -> tuple[Placement, list[str]]:
         raise ValueError("a field is empty")
     if not isinstance(fingerprints, list) or len(fingerprints) > _MOST_FINGERPRINTS:
         raise ValueError("fingerprints are no list, or too many")
-    if not all(isinstance(one, str) and _FINGERPRINT.fullmatch(one) for one in fingerprints):
+    if not all(isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) for fingerprint in fingerprints):
         raise ValueError("a fingerprint is none")
     return placement, fingerprints
 

@@ -128,7 +128,7 @@ class RecordedExchange(Exchange):
         self._read_record(own)
         request = self._placing.supply(others)
         self._plan_removals()
-        removals = [one.placement.removal_set(self._recorded[one.placement]) for one in self._removals]
+        removals = [removal.placement.removal_set(self._recorded[removal.placement]) for removal in self._removals]
         # Archives on the node are converted after this call, by a module that places them at once.
         return self._recording(request, removals, is_placing=bool(request.contents) or self._has_archives_on_node)
 
@@ -173,7 +173,7 @@ class RecordedExchange(Exchange):
         for writing in self._call.before:
             self._note_writing(writing, next(remaining))
         if self._call.removals:
-            self._removals = [replace(one, outcome=next(remaining)) for one in self._removals]
+            self._removals = [replace(removal, outcome=next(remaining)) for removal in self._removals]
         found = [next(remaining) for _file_set in self._call.credentials.sets]
         for writing in self._call.after:
             self._note_writing(writing, next(remaining))
@@ -271,12 +271,12 @@ class RecordedExchange(Exchange):
     def add_to(self, result: dict[str, Any], diff: bool) -> dict[str, Any]:
         """Return the task's result with the purged credentials, warnings and failures."""
         failures, warnings = self._failures(), self._warnings()
-        purged = [one for one in self._removals if one.removed]
-        result["purged"] = [{"owner": one.placement.owner, "paths": one.removed} for one in purged]
+        purged = [removal for removal in self._removals if removal.removed]
+        result["purged"] = [{"owner": removal.placement.owner, "paths": removal.removed} for removal in purged]
         result["changed"] = result["changed"] or bool(purged)
         result["warnings"] = [*result.get("warnings", []), *warnings]
         if purged and "summary" in result:
-            owners = listed(sorted({one.placement.owner for one in purged}))
+            owners = listed(sorted({removal.placement.owner for removal in purged}))
             done = "not yet removed" if self._check else "removed"
             result["summary"] = [*result["summary"], f"no longer in the list and {done}: {owners}"]
         if diff and purged:
@@ -291,8 +291,8 @@ class RecordedExchange(Exchange):
         return f"{removal.placement.owner}: no longer in the list, {done}\n"
 
     def _failures(self) -> list[str]:
-        failures = [one.outcome for one in self._removals if one.outcome.get("failed")]
-        told = [f"{one['name']}: {one['msg']}" for one in failures]
+        failures = [removal.outcome for removal in self._removals if removal.outcome.get("failed")]
+        told = [f"{outcome['name']}: {outcome['msg']}" for outcome in failures]
         if self._refusal:
             told.append(self._refusal)
         if self._problem and self._purge:
@@ -301,10 +301,10 @@ class RecordedExchange(Exchange):
 
     def _warnings(self) -> list[str]:
         told = [
-            f"{one.placement.owner} left the list, and has another certificate than the one that was placed."
-            f" Not removed: {', '.join(one.outcome['left'])}."
-            for one in self._removals
-            if one.outcome.get("left")
+            f"{removal.placement.owner} left the list, and has another certificate than the one that was placed."
+            f" Not removed: {', '.join(removal.outcome['left'])}."
+            for removal in self._removals
+            if removal.outcome.get("left")
         ]
         if self._was_damaged:
             told.append(

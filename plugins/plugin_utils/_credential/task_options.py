@@ -18,18 +18,13 @@ from ansible_collections.grid.security.plugins.module_utils._credential.options 
 )
 from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn
 from ansible_collections.grid.security.plugins.plugin_utils._action import restarts, templates
-from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import Options, validated
+from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import Options
 from ansible_collections.grid.security.plugins.plugin_utils._trust import trusted_cas
 
-__all__ = ["read_list_options", "read_options"]
+__all__ = ["read_options"]
 
 _OF_LIST = {"credentials", *LIST_OPTIONS}  # the options that no credential has
 _EXCLUSIVE = [("src", "content"), ("privatekey_src", "privatekey_content")]
-
-
-def read_list_options(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of the list as a whole. :raises AnsibleActionFail: an option is wrong."""
-    return validated(LIST_OPTIONS, {name: arguments[name] for name in LIST_OPTIONS if name in arguments})
 
 
 def read_options(arguments: dict[str, Any]) -> list[CredentialOptions]:
@@ -38,7 +33,8 @@ def read_options(arguments: dict[str, Any]) -> list[CredentialOptions]:
     :raises AnsibleActionFail: the options outside of ``credentials`` are wrong.
     """
     defaults = {name: value for name, value in arguments.items() if name not in _OF_LIST}
-    read = _Reading(defaults, trusted_cas.take_out(defaults))
+    shared = trusted_cas.take_out(defaults) if trusted_cas.OPTIONS.keys() & defaults.keys() else trusted_cas.NONE
+    read = _Reading(defaults, shared)
     items = arguments.get("credentials")
     if items is None:
         return [read.options(defaults, _OF_LIST)]
@@ -68,7 +64,9 @@ class _Reading:
         _check_texts(options)
         if options["services"]:
             options["services"] = restarts.read(options["services"], "")
-        return CredentialOptions.of(trusted_cas.complete(options, given, self._shared, ""))
+        if trusted_cas.OPTIONS.keys() & given.keys():
+            return CredentialOptions(**trusted_cas.complete(options, given, self._shared, ""))
+        return CredentialOptions(**{**options, "trust_anchors": self._shared["trust_anchors"]})
 
     def item(self, index: int, item: Any) -> CredentialOptions:
         """Return the options of an item of the list, with an error if the item cannot be used."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -28,13 +28,16 @@ from ansible_collections.grid.security.plugins.plugin_utils._action.action_base 
 from ansible_collections.grid.security.plugins.plugin_utils._trust import source_stamps
 from ansible_collections.grid.security.plugins.plugin_utils._trust.source_options import read_source
 
-__all__ = ["OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
+__all__ = ["NONE", "OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
 
 _FILTERS = ("profiles", "include", "exclude", "exclude_expired")
 _NAMES = ("trust_anchors", *(f"trust_anchors_{name}" for name in _FILTERS), "check_chain")
 OPTIONS: dict[str, dict[str, Any]] = {name: credential_options.OPTIONS[name] for name in _NAMES}
 _MOST_VERDICTS = 10_000  # that are kept for one set of sources
 _LARGEST_FOR_NODE = 8 << 20  # characters of the CRLs that are sent to a node, for the archives on the node
+
+
+NONE: dict[str, Any] = {"trust_anchors": None, "given": {}}  # take_out() of arguments without these options
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +75,13 @@ def _read(given: dict[str, Any], where: str) -> dict[str, Any]:
     return {"trust_anchors": wanted, "given": given}
 
 
+@dataclass
 class ChainCheck:
-    """The check of the chains of a task's credentials. :param action: the task's action."""
+    """The check of the chains of a task's credentials. :param _action: the task's action."""
 
-    def __init__(self, action: Any) -> None:
-        self._action = action
-        self._keys: dict[int, str] = {}
-        self._material: dict[str, dict[str, Any]] = {}
+    _action: Any
+    _keys: dict[int, str] = field(default_factory=dict)
+    _material: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def key(self, options: CredentialOptions) -> str:
         """Return a digest of the CAs, CRLs and filters that decide the verdict; empty if the chain is not checked.
@@ -124,14 +127,17 @@ class ChainCheck:
         names = {source: _name(source, summary) for source, summary in group.items()}
 
         def produce() -> dict[str, Any]:
-            bad = {names[source]: one for source, one in self._verdicts(key, group).items() if "error_code" in one}
-            return {"bad": bad}
+            verdicts = self._verdicts(key, group).items()
+            return {"bad": {names[source]: verdict for source, verdict in verdicts if "error_code" in verdict}}
 
         bad = run_cache.memoize([b"verdicts", key.encode(), *(name.encode() for name in names.values())], produce)[
             "bad"
         ]
-        verdicts = {source: bad[name] for source, name in names.items() if name in bad}
-        return {source: GridSecurityError(one["error_code"], one["message"]) for source, one in verdicts.items()}
+        return {
+            source: GridSecurityError(bad[name]["error_code"], bad[name]["message"])
+            for source, name in names.items()
+            if name in bad
+        }
 
     def _verdicts(self, key: str, group: dict[Source, Summary]) -> dict[Source, issuers.Verdict]:
         """Return the verdicts that no earlier run found, and store those that are good."""
@@ -140,7 +146,9 @@ class ChainCheck:
         known = {digest: until for digest, until in (entry.read() or {}).items() if until > now}
         unknown = {source: summary for source, summary in group.items() if _digest(summary) not in known}
         verdicts = self._find(key, unknown)
-        good = {_digest(unknown[source]): one["until"] for source, one in verdicts.items() if "until" in one}
+        good = {
+            _digest(unknown[source]): verdict["until"] for source, verdict in verdicts.items() if "until" in verdict
+        }
         cas = next(iter(group)).options.trust_anchors
         if good and not self._stamp(cas, "").is_fresh:
             entry.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))

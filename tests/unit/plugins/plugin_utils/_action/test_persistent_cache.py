@@ -83,7 +83,7 @@ def test_a_page_under_another_name_is_no_page(directory: Path) -> None:
     other = persistent_cache.Subject(b"about bob", b"guessed", 1500)
     write(other)
     mine, others = sorted(
-        directory.iterdir(), key=lambda path: path.name != persistent_cache.Entry(SUBJECT)._name.hex()
+        directory.iterdir(), key=lambda path: path.name != persistent_cache.Entry(SUBJECT)._keys[0].hex()
     )
     mine.write_bytes(others.read_bytes())
     assert read() is None

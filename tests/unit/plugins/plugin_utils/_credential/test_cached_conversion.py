@@ -18,10 +18,10 @@ from ansible import constants as C
 
 from ansible_collections.grid.security.plugins.module_utils._common import sandbox
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential.converter import Conversion, Converter, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Conversion, Source
 from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.plugin_utils._action import persistent_cache
-from ansible_collections.grid.security.plugins.plugin_utils._credential import guessing, stored_summaries
+from ansible_collections.grid.security.plugins.plugin_utils._credential import cached_conversion, guessing
 from ansible_collections.grid.security.plugins.plugin_utils._credential.cached_conversion import CachedConverter
 from ansible_collections.grid.security.tests.support import conversions, pki
 
@@ -72,7 +72,7 @@ class Controller:
     def find(self, options: list[CredentialOptions], meanwhile: Callable[[], None] = lambda: None) -> list[Any]:
         """The summaries of some credentials, on another host."""
         sources = self.sources(options)
-        found = CachedConverter(Converter(), meanwhile).summaries(sources)
+        found = CachedConverter(meanwhile=meanwhile).summaries(sources)
         return [found[source] for source in sources]
 
     def summary_pages(self) -> set[Path]:
@@ -137,7 +137,7 @@ def test_contents_are_those_summarised_and_opened_only_when_asked_for(controller
     controller.add("alice", "bob")
     controller.summaries_of_all()
     controller.begin_run()
-    converter, sources = CachedConverter(Converter()), controller.sources(controller.options())
+    converter, sources = CachedConverter(), controller.sources(controller.options())
     summaries: dict[Source, Any] = converter.summaries(sources)
     (conversion,) = converter.conversions(sources[1:]).values()
     assert isinstance(conversion, Conversion)
@@ -186,7 +186,7 @@ def test_errors_are_found_again(controller: Controller) -> None:
 
 def test_an_unencrypted_key_is_kept_nowhere(controller: Controller, tmp_path: Path) -> None:
     controller.add("alice")
-    converter, sources = CachedConverter(Converter()), controller.sources(controller.options(encrypt_privatekey=False))
+    converter, sources = CachedConverter(), controller.sources(controller.options(encrypt_privatekey=False))
     converter.summaries(sources)
     (conversion,) = converter.conversions(sources).values()
     assert isinstance(conversion, Conversion)
@@ -339,7 +339,7 @@ def test_a_page_that_was_replaced_goes(controller: Controller, changes: dict[str
 
 
 def test_pages_of_an_archive_that_was_replaced_go(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_summaries, "_LONGEST_PIECE", 2)
+    monkeypatch.setattr(cached_conversion, "_LONGEST_PIECE", 2)
     controller.archives.update({f"user{number}.p12": pki.issue().archive(iterations=1000) for number in range(6)})
     controller.summaries_of_all()
     old = controller.summary_pages()
@@ -365,7 +365,7 @@ def test_pages_of_other_credentials_and_of_other_hosts_stay(controller: Controll
 
 def test_what_is_known_already_supersedes_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two groups of hosts share alice. A change of bob costs the other group nothing."""
-    monkeypatch.setattr(stored_summaries, "_LONGEST_PIECE", 1)
+    monkeypatch.setattr(cached_conversion, "_LONGEST_PIECE", 1)
     controller.add("alice", "bob", "carol")
     alice, bob, carol = controller.options()
     controller.find([alice, carol])

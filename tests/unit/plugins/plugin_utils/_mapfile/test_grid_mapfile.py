@@ -127,11 +127,9 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     alice = site.credential("alice")
     site.run(alice)
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
-    (outcome,) = grid_mapfile.credentials.identify(
-        site.action(Register()),
-        grid_mapfile.task_options.read_options({"credentials": [alice]}),
-    )
-    site.register.refuse(alice, outcome["facts"])  # type: ignore[index]
+    (options,) = grid_mapfile.task_options.read_options({"credentials": [alice]})
+    (outcome,) = grid_mapfile.credentials.identify(site.action(Register(), check_mode=False), [options])
+    site.register.refuse(options, outcome.facts)  # type: ignore[union-attr]
     result = site.run(alice)
     assert site.lines == [f'"{DN}Alice" alice']
     assert result["not_mapped"][0]["error_code"] == "refused"
