@@ -24,7 +24,7 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/build/molecule
 export MOLECULE_COMMAND_BORDERS := false
 
 .PHONY: help demo test test-fast lint types unit functional sanity integration matrix matrix-corners clean
-.PHONY: mutants hostile hostile-long faults faults-long fuzz-corpus fuzz
+.PHONY: mutants road hostile hostile-long faults faults-long fuzz-corpus fuzz
 .PHONY: molecule molecule-run scenario scenario-run cluster cluster-create cluster-destroy cluster-packages bench bench-run
 help:
 	@echo "make demo            run the main job below build/demo"
@@ -81,6 +81,10 @@ fuzz: $(TREE)/MANIFEST.json build/fuzz-venv/ready
 PARTS :=
 mutants: $(TREE)/MANIFEST.json
 	python tests/support/mutants.py $(TREE) $(PARTS)
+
+# Not part of the tests: how often control changes file before an archive is opened.
+road: $(TREE)/MANIFEST.json
+	PYTHONPATH=$(CURDIR)/build/collections python tests/support/road.py
 
 # Whole runs of ansible-playbook: how often modules are executed, what is left where.
 functional: $(TREE)/MANIFEST.json

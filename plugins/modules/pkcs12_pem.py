@@ -519,39 +519,51 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.quiet_module import QuietModule
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, inspectors, renderers
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Converter, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange
+from ansible_collections.grid.security.plugins.module_utils._credential.issuers import SentCas
+from ansible_collections.grid.security.plugins.module_utils._credential.options import (
+    LIST_OPTIONS,
+    OPTIONS,
+    CredentialOptions,
+)
 from ansible_collections.grid.security.plugins.module_utils._files import exchange, node_files
 
 
 def main() -> None:
-    """Convert archives that lie on the node. The action plugin gives a complete list of credentials."""
+    """Convert archives that are on the node. The action plugin gives a complete list of credentials."""
     process.hide_memory()
     # The options of the items are those of the module, so they are documented once. _items checks them.
     items = {"type": "list", "elements": "dict"}
-    of_list = {**deploy.LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
-    specification = {**deploy.OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
+    of_list = {**LIST_OPTIONS, "credentials": items}  # the action plugin handles LIST_OPTIONS
+    specification = {**OPTIONS, **of_list, "trusted_cas": {"type": "dict", "default": {}}}
     module = QuietModule(argument_spec=specification, supports_check_mode=True)
-
-    def read(options: dict[str, Any]) -> renderers.Source:
-        files = (options["src"], options["privatekey_src"])
-        data, key = (node_files.read(path, options["owner"]) if path else None for path in files)
-        return renderers.Source(options, data or b"", key)
+    given = [module.params] if module.params["credentials"] is None else _items(module)
+    options = list(map(CredentialOptions.of, given))
+    cas = SentCas(module.params["trusted_cas"])
 
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
         return inspectors.converge(sets, contents, module.check_mode, False, secret=True)
 
-    options = [module.params] if module.params["credentials"] is None else _items(module)
-    renderer = renderers.RenderEach(read, module.params.pop("trusted_cas"))
-    results = exchange.run(deploy.converge(options, renderer, module.check_mode), send)
-    module.exit_json(changed=any(one["changed"] for one in results), credentials=results)
+    placing = CredentialExchange(options, _read, Converter(), module.check_mode, judge=cas.judge)
+    found = exchange.run(placing, send)
+    results = [found[credential] for credential in options]
+    module.exit_json(changed=any(result["changed"] for result in results), credentials=results)
+
+
+def _read(options: CredentialOptions) -> Source:
+    files = (options.src, options.privatekey_src)
+    data, key = (node_files.read(path, options.owner) if path else None for path in files)
+    return Source(options, data or b"", key)
 
 
 def _items(module: QuietModule) -> list[dict[str, Any]]:
     """Return the complete options of each item, and hide their secrets in the results of the module."""
     items: list[dict[str, Any]] = module.params["credentials"]
-    secret = [name for name, rule in deploy.OPTIONS.items() if rule.get("no_log")]
+    secret = [name for name, rule in OPTIONS.items() if rule.get("no_log")]
     module.no_log_values.update(str(item[name]) for item in items for name in secret if item.get(name))
-    results = list(map(ArgumentSpecValidator(deploy.OPTIONS).validate, items))
+    results = list(map(ArgumentSpecValidator(OPTIONS).validate, items))
     messages = [message for result in results for message in result.error_messages]
     if messages:
         module.fail_json(msg="; ".join(messages))

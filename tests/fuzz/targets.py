@@ -17,10 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from ansible_collections.grid.security.plugins.module_utils._common import times
+from ansible_collections.grid.security.plugins.module_utils._common import sandbox, times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import (
-    deploy,
+    convert,
     file_kinds,
     kdf,
     key_files,
@@ -31,8 +31,6 @@ from ansible_collections.grid.security.plugins.module_utils._credential import (
     pkcs12_passphrase,
     policy,
     reasons,
-    renderers,
-    rendering,
 )
 from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils._credential.inspectors import INSPECTORS
@@ -87,6 +85,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._voms import (
 )
 from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
 from ansible_collections.grid.security.tests.fuzz.harness import Target
+from ansible_collections.grid.security.tests.support import conversions
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 
 __all__ = ["TARGETS"]
@@ -97,8 +96,12 @@ _MOST_FILES = 20
 
 # --- credentials ------------------------------------------------------------------------------------------------------
 
-_DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
-_OPTIONS = {**_DEFAULTS, "kdf_iterations": 1000, "max_kdf_iterations": _MOST_ITERATIONS, "check_privatekey": True}
+_OPTIONS = {
+    **conversions.DEFAULTS,
+    "kdf_iterations": 1000,
+    "max_kdf_iterations": _MOST_ITERATIONS,
+    "check_privatekey": True,
+}
 _FORMS: list[dict[str, Any]] = [
     {"privatekey_passphrase": seeds.STORE, "include_chain": True},
     {"encrypt_privatekey": False, "dns_name": "alice.example.org"},
@@ -159,12 +162,13 @@ def _pem_pair(data: bytes) -> Iterator[str]:
 def _render(data: bytes, options: dict[str, Any], privatekey: bytes | None) -> list[str]:
     """Convert in this process, so that coverage is measured and unexpected exceptions are not hidden."""
     given = {**_OPTIONS, **options}
-    guessing.iterations(renderers.Source(given, data, privatekey))
-    rendered = rendering._render(data, given, "alice.p12", privatekey)
-    facts, texts = rendered["facts"], rendered["warnings"]
+    source = conversions.source(data, given, "alice.p12", privatekey)
+    guessing.iterations(source)
+    conversion = convert.convert(source)
+    facts, texts = conversion.facts, conversion.warnings
     policy.days_left(facts)
     with contextlib.suppress(GridSecurityError):  # of documented kinds, see _certificate_in_place
-        policy.review(facts, _FACTS, given, "alice.p12")
+        policy.review(facts, _FACTS, source.options)
     return [*texts, reasons.of_certificate(facts, _FACTS, check=False)]
 
 
@@ -304,7 +308,7 @@ def _chain(data: bytes) -> Iterator[str]:
         leaf, *others = [safe_x509.load(block.data) for block in blocks]
     except (safe_x509.CertificateError, ValueError):  # such an archive is refused before
         return
-    chain.verify("alice", [leaf, *rendering._possible_issuers(leaf, tuple(others))], trusted, times.now())
+    chain.verify("alice", [leaf, *convert._possible_issuers(leaf, tuple(others))], trusted, times.now())
     yield from (one["problem"] for one in [*trusted["cas"], *trusted["crls"]] if one["problem"])
 
 
@@ -401,7 +405,14 @@ def _write(root: Path, name: str, content: bytes) -> None:
 
 
 _ALL = (
-    Target("pkcs12", _pkcs12, seeds.archives, mutations.asn1, documented.kinds(rendering.render), secrets=_planted),
+    Target(
+        "pkcs12",
+        _pkcs12,
+        seeds.archives,
+        mutations.asn1,
+        documented.kinds(convert.convert, sandbox.run),
+        secrets=_planted,
+    ),
     Target(
         "pkcs12_parts",
         _pkcs12_parts,
@@ -416,7 +427,7 @@ _ALL = (
         _pem_pair,
         seeds.key_pairs,
         mutations.sections(mutations.pem_text),
-        documented.kinds(rendering.render),
+        documented.kinds(convert.convert, sandbox.run),
         secrets=_lines_of_key,
     ),
     Target(

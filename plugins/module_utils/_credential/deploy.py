@@ -1,353 +1,246 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many credentials at once: from their options to file sets, through the engine, and back to a result for each.
+"""The way of credentials: read, summarise, compare, review, convert, apply, report.
 
-The same conversation is held by the controller and by a node that converts archives lying there.
+The controller takes this way, and so does a node with archives of its own. One credential that fails does not stop the
+others.
 """
 
 from __future__ import annotations
 
 import base64
-import os
-from dataclasses import dataclass, field
-from typing import Any, Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Union
 
 from ansible_collections.grid.security.plugins.module_utils._common import option_paths
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import identity, policy, reasons
-from ansible_collections.grid.security.plugins.module_utils._credential.renderers import Outcome, Renderer, label
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request
+from ansible_collections.grid.security.plugins.module_utils._credential import identity, policy, results, wanted_files
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import (
+    Conversions,
+    Converter,
+    Source,
+    Summaries,
+    Summary,
+)
+from ansible_collections.grid.security.plugins.module_utils._credential.credential import Credential
+from ansible_collections.grid.security.plugins.module_utils._credential.options import PATHS, CredentialOptions
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Exchange, Outcomes, Request, Send
 
-__all__ = ["LIST_OPTIONS", "OPTIONS", "converge", "refused"]
+__all__ = ["CredentialExchange", "Judge", "Read", "Results"]
 
-UPDATE_PASSPHRASE = ["always", "on_create"]
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "src": {"type": "path"},
-    "content": {"type": "str", "no_log": True},
-    "privatekey_src": {"type": "path", "no_log": False},
-    "privatekey_content": {"type": "str", "no_log": True},
-    "remote_src": {"type": "bool", "default": False},
-    "friendly_name": {"type": "str"},
-    "passphrase": {"type": "str", "no_log": True},
-    "privatekey_passphrase": {"type": "str", "no_log": True},
-    "encrypt_privatekey": {"type": "bool", "default": True},
-    "update_passphrase": {"type": "str", "choices": UPDATE_PASSPHRASE, "default": "always", "no_log": False},
-    "privatekey_format": {"type": "str", "choices": ["pkcs8", "traditional"], "default": "pkcs8"},
-    "kdf_iterations": {"type": "int", "default": 600000},
-    "max_kdf_iterations": {"type": "int", "default": 10000000},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "directory": {"type": "str"},
-    "directory_mode": {"type": "raw"},
-    "cert_path": {"type": "str", "default": "usercert.pem"},
-    "privatekey_path": {"type": "str", "default": "userkey.pem", "no_log": False},
-    "other_certs_path": {"type": "str"},
-    "include_chain": {"type": "bool", "default": False},
-    "cert_mode": {"type": "raw", "default": "0600"},
-    "privatekey_mode": {"type": "raw", "default": "0600", "no_log": False},
-    "backup": {"type": "bool", "default": False},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "allow_expired": {"type": "bool", "default": False},
-    "allow_not_yet_valid": {"type": "bool", "default": False},
-    "allow_older": {"type": "bool", "default": False},
-    "allow_subject_change": {"type": "bool", "default": False},
-    "subject_dn": {"type": "raw"},
-    "allow_shared_subject": {"type": "bool", "default": False},
-    "create_account": {"type": "bool", "default": False},
-    "account_shell": {"type": "str"},
-    "account_group": {"type": "str"},
-    "account_base_dir": {"type": "path"},
-    "dns_name": {"type": "str"},
-    "check_privatekey": {"type": "bool", "default": False},
-    "services": {"type": "list", "elements": "raw", "default": []},
-    "trust_anchors": {"type": "list", "elements": "raw"},
-    "trust_anchors_profiles": {"type": "list", "elements": "str", "default": []},
-    "trust_anchors_include": {"type": "list", "elements": "str", "default": []},
-    "trust_anchors_exclude": {"type": "list", "elements": "str", "default": []},
-    "trust_anchors_exclude_expired": {"type": "bool", "default": False},
-    "check_chain": {"type": "bool", "default": True},
-}
-_PATHS = ("cert_path", "privatekey_path", "other_certs_path")
-
-# Beside ``credentials``; they are for the list as a whole.
-LIST_OPTIONS: dict[str, dict[str, Any]] = {
-    "record": {"type": "str", "default": ""},
-    "purge": {"type": "bool", "default": False},
-    "allow_shrink": {"type": "bool", "default": False},
-}
+Read = Callable[[CredentialOptions], Source]
+Judge = Callable[[dict[Source, Summary]], Mapping[Source, GridSecurityError]]
+Results = dict[CredentialOptions, dict[str, Any]]
+Files = tuple[Union[str, None], ...]
 
 
-@dataclass
-class _Item:
-    options: dict[str, Any]
-    number: int = -1  # among those that are rendered
-    outline: dict[str, Any] | None = None
-    contents: dict[str, str] = field(default_factory=dict)
-    file_set: dict[str, Any] = field(default_factory=dict)
-    outcome: dict[str, Any] = field(default_factory=dict)
-    before: dict[str, str] | None = None
-    error: GridSecurityError | None = None
+@dataclass(eq=False)
+class CredentialExchange(Exchange):
+    """Places credentials, or removes them. The result has the result of each credential by its options.
 
-    def take(self, outline: Outcome) -> None:
-        if isinstance(outline, GridSecurityError):
-            self.error = outline
-        elif outline is None:  # without an error it would count as placed
-            self.error = GridSecurityError("internal", f"{label(self.options)}: it was not rendered. Report this.")
-        else:
-            self.outline = outline
-
-
-def converge(
-    options: list[dict[str, Any]],
-    renderer: Renderer,
-    check: bool,
-    register: identity.Register | None = None,
-    reviewed: Callable[[], None] = lambda: None,
-) -> Conversation:
-    """Bring every credential in place (or away) and return a result for each, in order; none stops the others.
-
-    :param options: of each credential. A credential with an ``error`` gets that error as its result, and is not placed.
+    :param options: of each credential. A credential with an error in its options is not placed.
+    :param read: returns the source of a credential.
+    :param check: whether nothing is changed.
+    :param judge: returns an error for each source whose certificate is not trusted.
     :param register: the owners of credentials in this run.
-    :param reviewed: called when no credential can be refused any more, before contents travel.
+    :param reviewed: called when no credential can be refused any more, before contents are sent.
     """
-    register = register or identity.Register()
-    items = [_Item(one, error=one.get("error")) for one in options]
-    present = [item for item in items if item.error is None and item.options["state"] == "present"]
-    wanted = [item.options for item in present]
-    outlines = identity.identify(wanted, renderer.outlines(wanted), register, label)
-    for number, (item, outline) in enumerate(zip(present, outlines)):
-        item.number = number
-        item.take(outline)
-    for item in items:
-        if item.error is None:
-            item.error = _bad_path(item.options)
-        if item.error is None:
-            item.file_set = _file_set(item)
-    _refuse_duplicates(items)
-    yield from _exchange(items, watch=True)
-    pending = [item for item in items if item.error is None and item.outcome.get("needs")]
-    for item in pending:
-        _review(item, register)
-    if not any(item.error and item.error.error_code == "no_account" for item in items):  # these are tried again
-        reviewed()
-    if not check:
-        _render(pending, renderer)
-        yield from _exchange(pending)
-    for item in items:
-        if item.error is None and item.outline is not None:
-            register.accept(item.options, item.outline["facts"])
-    return [_result(item, check) for item in items]
 
+    options: list[CredentialOptions]
+    read: Read
+    converter: Converter
+    check: bool
+    judge: Judge = lambda _summaries: {}
+    register: identity.Register = field(default_factory=identity.Register)
+    reviewed: Callable[[], None] = lambda: None
+    summaries: Summaries = field(default_factory=dict, init=False)
+    _credentials: list[Credential] = field(default_factory=list, init=False)
+    _sent: list[CredentialOptions] = field(default_factory=list, init=False)  # with the last request
 
-def _bad_path(options: dict[str, Any]) -> GridSecurityError | None:
-    """Return an error if no file can have one of the paths."""
-    for name in ("directory", *_PATHS):
+    # --- the calls ----------------------------------------------------------------------------------------------------
+
+    def request(self) -> Request:
+        self.summarise()
+        return self._compare()
+
+    def supply(self, outcomes: Outcomes) -> Request:
+        self._take(outcomes)
+        self._review()
+        if self.check:
+            return Request([])
+        self._convert()
+        return self._apply()
+
+    def result(self, outcomes: Outcomes, send: Send) -> Results:
+        self._take(outcomes)
+        return self._report()
+
+    # --- the steps ----------------------------------------------------------------------------------------------------
+
+    def summarise(self) -> list[Credential]:
+        """Read the sources of the credentials, and find out what the files will be and whose they are."""
+        self._credentials = [Credential(options, error=options.error) for options in self.options]
+        self._each(self._read)
+        sources = [credential.source for credential in self._credentials if credential.source]
+        self.summaries = self.converter.summaries(sources)
+        good = {source: summary for source, summary in self.summaries.items() if isinstance(summary, Summary)}
+        self.summaries = {**self.summaries, **self.judge(good)}
+        self._each(self._summarise)
+        subjects = {
+            credential.options: credential.summary.facts["subject_dn"]
+            for credential in self._credentials
+            if credential.summary
+        }
+        refused = identity.refusals(subjects, self.register)
+        self._credentials = [credential.disowned(refused.get(credential.options)) for credential in self._credentials]
+        return self._credentials
+
+    def _read(self, credential: Credential) -> Credential:
+        is_present = credential.options.state == "present"
+        return replace(credential, source=self.read(credential.options)) if is_present else credential
+
+    def _summarise(self, credential: Credential) -> Credential:
+        if credential.source is None:
+            return credential
+        summary = self.summaries.get(credential.source)
+        if isinstance(summary, Summary):
+            return replace(credential, summary=summary)
+        raise summary or credential.bug("it was not converted. Report this.")
+
+    def _compare(self) -> Request:
+        """Ask which files differ. Of a credential with an error, ask only about the services that use its files."""
+        self._each(_check_paths)
+        self._refuse_duplicates()
+        asked = [
+            credential
+            for credential in self._credentials
+            if credential.error is None or wanted_files.services(credential.options)
+        ]
+        self._sent = [credential.options for credential in asked]
+        return Request(list(map(wanted_files.file_set, asked)))
+
+    def _refuse_duplicates(self) -> None:
+        """Refuse all but the first credential for the same files: they would replace each other in every run."""
+        first: dict[Files, CredentialOptions] = {}
+        for options in self.options:
+            if options.error is None:
+                first.setdefault(_files(options), options)
+        self._each(lambda credential: _check_first(credential, first))
+
+    def _review(self) -> None:
+        """Refuse credentials that must not replace those in place."""
+        self._each(self._review_one)
+        # A credential without an account is placed again if the account is created.
+        if not any(
+            credential.error and credential.error.error_code == "no_account" for credential in self._credentials
+        ):
+            self.reviewed()
+
+    def _review_one(self, credential: Credential) -> Credential:
+        if credential.summary is None or not credential.outcome.needs:  # a removal, or nothing to replace
+            return credential
+        before = _certificate_in_place(credential)
         try:
-            option_paths.check(options[name] or "", f"{label(options)}: {name}")
+            policy.review(credential.summary.facts, before, credential.options)
         except GridSecurityError as error:
-            return error
-    return None
+            self.register.refuse(credential.options, credential.summary.facts)
+            return replace(credential, before=before, error=error)
+        return replace(credential, before=before)
+
+    def _convert(self) -> None:
+        """Convert the credentials of which the node lacks contents."""
+        lacking = [
+            credential.source
+            for credential in self._credentials
+            if credential.error is None and credential.outcome.needs and credential.source
+        ]
+        conversions = self.converter.conversions(lacking)
+        self._each(lambda credential: _with_contents(credential, conversions))
+
+    def _apply(self) -> Request:
+        lacking = [
+            credential for credential in self._credentials if credential.error is None and credential.outcome.needs
+        ]
+        self._sent = [credential.options for credential in lacking]
+        contents = {digest: content for credential in lacking for digest, content in credential.contents.items()}
+        return Request(list(map(wanted_files.file_set, lacking)), contents)
+
+    def _report(self) -> Results:
+        for credential in self._credentials:
+            if credential.error is None and credential.summary:
+                self.register.accept(credential.options, credential.summary.facts)
+        return {credential.options: results.of(credential, self.check) for credential in self._credentials}
+
+    # --- all credentials ----------------------------------------------------------------------------------------------
+
+    def _each(self, step: Callable[[Credential], Credential]) -> None:
+        """Take a step with each credential without an error. The step may raise the error of the credential."""
+        self._credentials = [_after(credential, step) for credential in self._credentials]
+
+    def _take(self, outcomes: Outcomes) -> None:
+        """Note the engine's answer to the last request."""
+        answers = dict(zip(self._sent, outcomes))
+        self._credentials = [
+            credential.answered(answers[credential.options]) if credential.options in answers else credential
+            for credential in self._credentials
+        ]
 
 
-def _render(items: list[_Item], renderer: Renderer) -> None:
-    """The contents that the node needs; not of credentials that were refused."""
-    ready = [item for item in items if item.error is None]
-    for item, contents in zip(ready, renderer.contents([item.number for item in ready])):
-        if isinstance(contents, GridSecurityError):
-            item.error = contents
-        elif set(item.outcome["needs"]) <= set(contents):
-            item.contents = {digest: contents[digest] for digest in item.outcome["needs"]}
-        else:
-            item.error = GridSecurityError(
-                "internal",
-                f"{label(item.options)}: an earlier run rendered it otherwise. Remove the directory grid.security below"
-                " ansible's home on the controller (~/.ansible), run again, and report this.",
-            )
-
-
-def _refuse_duplicates(items: list[_Item]) -> None:
-    """Two credentials for the same files would replace each other in every run."""
-    seen: set[tuple[Any, ...]] = set()
-    for item in [one for one in items if "error" not in one.options]:  # the paths of unusable items are unknown
-        place = tuple(item.options[name] for name in ("owner", "directory", "cert_path", "privatekey_path"))
-        if place in seen and item.error is None:
-            item.error = GridSecurityError(
-                "duplicate",
-                f"{label(item.options)}: an earlier item of credentials has the same owner and paths. Remove one of the"
-                " two, or give one of them another directory, cert_path and privatekey_path.",
-            )
-        seen.add(place)
-
-
-def _file_set(item: _Item) -> dict[str, Any]:
-    options, outline = item.options, item.outline
-    paths = [options[name] for name in _PATHS]
-    entries: list[dict[str, Any]] = []
-    if options["state"] == "absent":
-        entries = [{"path": path, "state": "absent", "backup": options["backup"]} for path in paths if path]
-    elif outline is not None:
-        files = [outline["files"][name] for name in policy.FILES]
-        entries = [_file_entry(options, path, facts) for path, facts in zip(paths, files) if path]
-        entries[0].update(mode=options["cert_mode"], observe=True)
-        entries[1].update(mode=options["privatekey_mode"], secret=True, privatekey=True)
-        if options["update_passphrase"] == "on_create" and options["encrypt_privatekey"]:
-            entries[0]["certificates"] = [policy.fingerprint(outline["facts"])]
-            entries[1]["beside"] = True
-        entries += _directories(options)
-    return _named_set(item, entries)
-
-
-def _named_set(item: _Item, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the file set of a credential, with the services that use its files."""
-    options = item.options
-    named = {"name": label(options), "owner": options["owner"], "directory": _directory(options), "entries": entries}
-    if not _services(item):
-        return named
-    return {**named, "services": _services(item), "watched": _used_paths(options)}
-
-
-def _directory(options: dict[str, Any]) -> str:
-    return str(options["directory"] or f"~{options['owner'] or ''}/.globus")
-
-
-def _services(item: _Item) -> list[dict[str, str]]:
-    """Return the services that use a credential. No service uses an absent credential."""
-    services: list[dict[str, str]] = item.options["services"]
-    return services if item.options["state"] == "present" else []
-
-
-def _used_paths(options: dict[str, Any]) -> list[str]:
-    return [options[name] for name in _PATHS if options[name]]
-
-
-def _directories(options: dict[str, Any]) -> list[dict[str, Any]]:
-    """``~/.globus`` is kept as it should be; another directory may be /etc/grid-security, or new below a new one."""
-    mode = options["directory_mode"]
-    if not options["directory"]:
-        return [{"path": ".", "state": "directory", "mode": mode or "0700"}]
-    above = [] if options["directory"].startswith("~") else [{"path": "..", "initial_mode": "0755"}]
-    return [{"state": "directory", **entry} for entry in [*above, {"path": ".", "initial_mode": mode}]]
-
-
-def _file_entry(options: dict[str, Any], path: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """:param facts: digest and size."""
-    return {
-        "path": path,
-        "state": "file",
-        **facts,
-        "mode": options["cert_mode"],
-        "group": options["group"],
-        "backup": options["backup"],
-    }
-
-
-def _exchange(items: list[_Item], watch: bool = False) -> Conversation:
-    """Send the sets of all items without an error.
-
-    :param watch: also ask about the services of items with an error: an earlier run may not have restarted them.
-    """
-    ready = [item for item in items if item.error is None]
-    watched = [item for item in items if watch and item.error is not None and _services(item)]
-    contents = {digest: content for item in ready for digest, content in item.contents.items()}
-    sets = [item.file_set for item in ready] + [_named_set(item, []) for item in watched]
-    for item, outcome in zip(ready + watched, (yield Request(sets, contents))):
-        if outcome.get("failed"):  # perhaps before the engine looked at the services again
-            known = item.outcome.get("services", [])
-            outcome["services"] = [*known, *outcome.get("services", [])]
-            item.error = item.error or GridSecurityError(
-                outcome["error_code"], f"{label(item.options)}: {outcome['msg']}"
-            )
-        item.outcome = outcome
-
-
-def _review(item: _Item, register: identity.Register) -> None:
-    if item.outline is None:  # a removal
-        return
-    observed = list(item.outcome.get("observed", {}).values())
-    if observed:
-        # Most runs replace no certificate, and this brings in all that reads one.
-        # pylint: disable-next=import-outside-toplevel
-        from ansible_collections.grid.security.plugins.module_utils._x509 import certificates
-
-        item.before = certificates.present(base64.b64decode(observed[0]))
+def _after(credential: Credential, step: Callable[[Credential], Credential]) -> Credential:
+    if credential.error is not None:
+        return credential
     try:
-        policy.review(item.outline["facts"], item.before, item.options, label(item.options))
+        return step(credential)
     except GridSecurityError as error:
-        register.refuse(item.options, item.outline["facts"])
-        item.error = error
+        return replace(credential, error=error)
 
 
-def _result(item: _Item, check: bool) -> dict[str, Any]:
-    result: dict[str, Any] = {"owner": item.options["owner"], "state": item.options["state"], "changed": False}
-    result.update(_paths(item))
-    if item.outcome.get("services"):
-        result["services"] = item.outcome["services"]
-    if item.outline is not None:
-        facts = item.outline["facts"]
-        result.update(facts, days_left=policy.days_left(facts), warnings=item.outline["warnings"])
-    if item.error is not None:
-        result.update(failed=True, error_code=item.error.error_code, msg=item.error.message)
-        return result
-    result["changed"] = item.outcome["changed"]
-    changes = _changes(item, check)
-    owner = f"{item.options['owner']}: " if item.options["owner"] else ""
-    result["changes"] = [reason for reason, _line in changes]
-    result["differences"] = [f"{owner}{line}" for _reason, line in changes]
-    backups = [entry["backup_file"] for entry in item.outcome.get("entries", []) if "backup_file" in entry]
-    if backups:
-        result["backup_files"] = backups
-    return result
+def _check_paths(credential: Credential) -> Credential:
+    """:raises GridSecurityError: ``bad_path``: no file can have one of the paths."""
+    for name in ("directory", *PATHS):
+        option_paths.check(getattr(credential.options, name) or "", f"{credential.options.label}: {name}")
+    return credential
 
 
-def refused(options: dict[str, Any], error: GridSecurityError) -> dict[str, Any]:
-    """The result of a credential that was refused before it was opened."""
-    return _result(_Item(options, error=error), check=False)
+def _files(options: CredentialOptions) -> Files:
+    return options.owner, options.directory, options.cert_path, options.privatekey_path
 
 
-def _paths(item: _Item) -> dict[str, str]:
-    used = [name for name in _PATHS if item.options[name]]
-    directory = _directory(item.options)
-    return dict(zip(used, item.outcome.get("paths") or [os.path.join(directory, item.options[name]) for name in used]))
+def _check_first(credential: Credential, first: dict[Files, CredentialOptions]) -> Credential:
+    """:param first: the first credential for the same files."""
+    if first[_files(credential.options)] is credential.options:
+        return credential
+    raise GridSecurityError(
+        "duplicate",
+        f"{credential.options.label}: an earlier item of credentials has the same owner and paths. Remove one of the"
+        " two, or give one of them another directory, cert_path and privatekey_path.",
+    )
 
 
-def _changes(item: _Item, check: bool) -> list[tuple[str, str]]:
-    """Return each change as its reason, and as a line with the path of its file; the certificate's first."""
-    paths = _paths(item)
-    changes = [(entry["path"], change) for entry in item.outcome.get("entries", []) for change in entry["changes"]]
-    first: list[tuple[str, str]] = []
-    others: list[tuple[str, str]] = []
-    for path, change in changes:
-        reason = _explain(item, paths, path, change, check)
-        if reason is None:
-            of_file = reasons.of_file(path, change, check)  # begins with the name of the file
-            others.append((of_file, os.path.join(os.path.dirname(path), of_file)))
-        else:
-            (first if path == paths.get("cert_path") else others).append((reason, f"{path}: {reason}"))
-    return first + others
-
-
-def _explain(item: _Item, paths: dict[str, str], path: str, change: str, check: bool) -> str | None:
-    """Return the reason for a change of a certificate or a private key; None if the words for any file serve."""
-    outline = item.outline
-    if outline is None or change not in ("created", "content replaced"):
+def _certificate_in_place(credential: Credential) -> dict[str, str] | None:
+    observed = list(credential.outcome.observed.values())
+    if not observed:
         return None
-    if path not in (paths["cert_path"], paths["privatekey_path"]):
-        return None
-    if change == "created" and check:
-        return f"{'certificate' if path == paths['cert_path'] else 'private key'} missing"
-    if path == paths["cert_path"]:
-        return reasons.of_certificate(outline["facts"], item.before, check)
-    if change == "created":
-        return "private key installed"
-    found = dict(item.outcome.get("key_files") or {}).get(path)
-    return reasons.of_privatekey(outline["key"], found, _is_certificate_in_place(item, paths), check)
+    # Most runs replace no certificate, and this imports all code that reads certificates.
+    # pylint: disable-next=import-outside-toplevel
+    from ansible_collections.grid.security.plugins.module_utils._x509 import certificates
+
+    return certificates.present(base64.b64decode(observed[0]))
 
 
-def _is_certificate_in_place(item: _Item, paths: dict[str, str]) -> bool:
-    changed = {entry["path"] for entry in item.outcome["entries"]}
-    if paths["cert_path"] not in changed:
-        return True
-    facts = item.outline["facts"] if item.outline else {}
-    return item.before is not None and item.before["sha256_fingerprint"] == facts["sha256_fingerprint"]
+def _with_contents(credential: Credential, conversions: Conversions) -> Credential:
+    """Add the contents that the node lacks."""
+    if credential.source not in conversions or credential.source is None:
+        return credential
+    conversion = conversions[credential.source]
+    if isinstance(conversion, GridSecurityError):
+        raise conversion
+    contents = conversion.contents()
+    if not set(credential.outcome.needs) <= set(contents):
+        raise credential.bug(
+            "its files differ from those in the cache. Remove the directory grid.security below ansible's home on the"
+            " controller (~/.ansible), run again, and report this."
+        )
+    return replace(credential, contents={digest: contents[digest] for digest in credential.outcome.needs})

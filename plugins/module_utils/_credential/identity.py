@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that a certificate belongs to its owner, by ``subject_dn`` and by comparing the subjects of all run_as.
+"""Check that a certificate belongs to its owner, by ``subject_dn`` and by comparing the subjects of all owners.
 
 An archive does not name the account that it is for. Bob's archive, saved by mistake as ``dave.p12``, would give Dave
 the identity of Bob.
@@ -13,9 +13,10 @@ from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn
 
-__all__ = ["Register", "check_shared", "identify"]
+__all__ = ["Register", "check_shared", "refusals"]
 
 
 class Register:
@@ -28,96 +29,90 @@ class Register:
 
     def __init__(self, owners: dict[str, list[str]] | None = None, here: Any = (), elsewhere: Any = ()) -> None:
         self.owners = owners or {}
-        self.refused_here = {(one[0], one[1]) for one in here}
+        self.refused_here = {(owner, fingerprint) for owner, fingerprint in here}
         self.unreviewed = 0  # lists of credentials in this task whose review has not ended
-        self._refused_elsewhere = {(one[0], one[1]) for one in elsewhere}
+        self._refused_elsewhere = {(owner, fingerprint) for owner, fingerprint in elsewhere}
 
-    def add(self, options: dict[str, Any], subject_dn: str) -> None:
+    def add(self, options: CredentialOptions, subject_dn: str) -> None:
         """Note the owner of a credential, unless it has none, or its subject may be shared."""
-        if options["owner"] and not options["allow_shared_subject"]:
+        if options.owner and not options.allow_shared_subject:
             owners = self.owners.setdefault(one_line_dn.comparable(subject_dn), [])
-            owners += [options["owner"]] if options["owner"] not in owners else []
+            owners += [options.owner] if options.owner not in owners else []
 
-    def others(self, options: dict[str, Any], subject_dn: str) -> list[str]:
-        """The other owners of the same subject."""
-        return [one for one in self.owners.get(one_line_dn.comparable(subject_dn), []) if one != options["owner"]]
+    def others(self, options: CredentialOptions, subject_dn: str) -> list[str]:
+        """Return the other owners of the same subject."""
+        return [owner for owner in self.owners.get(one_line_dn.comparable(subject_dn), []) if owner != options.owner]
 
-    def refuse(self, options: dict[str, Any], facts: dict[str, str]) -> None:
+    def refuse(self, options: CredentialOptions, facts: dict[str, str]) -> None:
         """Note that the certificate was refused for its owner."""
-        if options["owner"]:
-            self.refused_here.add((options["owner"], facts["sha256_fingerprint"]))
+        if options.owner:
+            self.refused_here.add((options.owner, facts["sha256_fingerprint"]))
 
-    def accept(self, options: dict[str, Any], facts: dict[str, str]) -> None:
+    def accept(self, options: CredentialOptions, facts: dict[str, str]) -> None:
         """Note that the certificate is in place, even if an earlier task of the run refused it."""
-        self.refused_here.discard((options["owner"], facts["sha256_fingerprint"]))
+        self.refused_here.discard((options.owner, facts["sha256_fingerprint"]))
 
-    def is_refused(self, options: dict[str, Any], facts: dict[str, str]) -> bool:
-        """Whether the certificate was refused for its owner, on this node or another one."""
-        known = (options["owner"], facts["sha256_fingerprint"])
+    def is_refused(self, options: CredentialOptions, facts: dict[str, str]) -> bool:
+        """Return whether the certificate was refused for its owner, on this node or on another node."""
+        known = (options.owner, facts["sha256_fingerprint"])
         return known in self.refused_here or known in self._refused_elsewhere
 
 
-def identify(
-    options: list[dict[str, Any]], outcomes: list[Any], register: Register, name: Callable[[dict[str, Any]], str]
-) -> list[Any]:
-    """Return the outcomes, with an error in place of each outline that may belong to somebody else.
+def refusals(subjects: dict[CredentialOptions, str], register: Register) -> dict[CredentialOptions, GridSecurityError]:
+    """Return an error for each credential that may belong to somebody else.
 
-    :param options: of each credential.
-    :param outcomes: an outline or an error for each credential; see :class:`renderers.Renderer`.
+    :param subjects: the subject of each credential, as an OpenSSL one-line DN.
     :param register: the owners are added to it.
-    :param name: returns the name of a credential for messages.
     """
-    expected = [_unless(_check_expected, one, outcome, name(one)) for one, outcome in zip(options, outcomes)]
-    for one, outcome in zip(options, expected):  # a wrong archive says nothing about the owner of its subject
-        if isinstance(outcome, dict):
-            register.add(one, outcome["facts"]["subject_dn"])
-
-    def check(one: dict[str, Any], subject_dn: str, called: str) -> None:
-        check_shared(one, subject_dn, register, called)
-
-    return [_unless(check, one, outcome, name(one)) for one, outcome in zip(options, expected)]
+    refused = _errors(_check_expected, subjects)
+    for options, subject_dn in subjects.items():
+        if options not in refused:  # a wrong archive says nothing about the owner of its subject
+            register.add(options, subject_dn)
+    others = {options: subject_dn for options, subject_dn in subjects.items() if options not in refused}
+    return {**refused, **_errors(lambda options, subject_dn: check_shared(options, subject_dn, register), others)}
 
 
-def _unless(check: Callable[[dict[str, Any], str, str], None], options: dict[str, Any], outcome: Any, name: str) -> Any:
-    """The outcome, unless it is an outline that the check refuses."""
-    if not isinstance(outcome, dict):
-        return outcome
-    try:
-        check(options, outcome["facts"]["subject_dn"], name)
-    except GridSecurityError as error:
-        return error
-    return outcome
+def _errors(
+    check: Callable[[CredentialOptions, str], None], subjects: dict[CredentialOptions, str]
+) -> dict[CredentialOptions, GridSecurityError]:
+    """Return the errors that the check raises."""
+    errors: dict[CredentialOptions, GridSecurityError] = {}
+    for options, subject_dn in subjects.items():
+        try:
+            check(options, subject_dn)
+        except GridSecurityError as error:
+            errors[options] = error
+    return errors
 
 
-def _check_expected(options: dict[str, Any], subject_dn: str, name: str) -> None:
+def _check_expected(options: CredentialOptions, subject_dn: str) -> None:
     expected = _expected(options)
     if expected and one_line_dn.comparable(subject_dn) not in map(one_line_dn.comparable, expected):
         raise GridSecurityError(
             "wrong_subject",
-            f"{name}: it is for {subject_dn}, but subject_dn says {' or '.join(expected)}. Name the right archive, or"
-            " correct subject_dn.",
+            f"{options.label}: it is for {subject_dn}, but subject_dn says {' or '.join(expected)}. Name the right"
+            " archive, or correct subject_dn.",
         )
 
 
-def _expected(options: dict[str, Any]) -> list[str]:
-    given = options["subject_dn"] or []
+def _expected(options: CredentialOptions) -> list[str]:
+    given = options.subject_dn or []
     return [given] if isinstance(given, str) else given
 
 
-def check_shared(options: dict[str, Any], subject_dn: str, register: Register, name: str) -> None:
-    """Refuse a credential whose subject another owner has, too, unless ``subject_dn`` says that it is right.
+def check_shared(options: CredentialOptions, subject_dn: str, register: Register) -> None:
+    """Refuse a credential whose subject another owner has, too, unless ``subject_dn`` confirms it.
 
-    :param options: of the credential. :param register: has all credentials of the run.
-    :param name: the name of the credential in messages.
+    :param register: has all credentials of the run.
     :raises GridSecurityError: ``shared_subject``.
     """
-    if not options["owner"] or options["allow_shared_subject"] or _expected(options):
+    if not options.owner or options.allow_shared_subject or _expected(options):
         return
     others = register.others(options, subject_dn)
     if others:
         raise GridSecurityError(
             "shared_subject",
-            f"{name}: {options['owner']} and {listed(others)} would have the same subject, {subject_dn}. One of the"
-            " archives is probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share it,"
-            " allow_shared_subject: true.",
+            f"{options.label}: {options.owner} and {listed(others)} would have the same subject, {subject_dn}. One of"
+            " the archives is probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share"
+            " it, allow_shared_subject: true.",
         )

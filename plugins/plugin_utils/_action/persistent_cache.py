@@ -1,17 +1,18 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What earlier runs found out, kept in ansible's home directory so that it is not derived again while nothing changes.
+"""Cache results from run to run, in ansible's home directory.
 
-A page holds nothing secret. But the existence of a page for certain passphrases tells a reader of the directory that
-they are right. So the name of a page is derived from them by as many iterations of PBKDF2 as the most expensive of the
-files that the page speaks of: trying passphrases against a page is never faster than against a file. The same
-derivation gives the key of a MAC over the page: only somebody who knows the passphrases can write one.
+An entry holds nothing secret. But an entry for certain passphrases shows a reader of the directory that these
+passphrases are right. So the name of an entry is derived from the passphrases, by as many iterations of PBKDF2 as the
+most expensive of the files that the entry describes: guessing passphrases with the name of an entry is never faster
+than with a file. The same derivation gives the key of a MAC over the entry: only somebody who knows the passphrases can
+write an entry.
 
-A page about trust anchors or about iterations depends on no secret. Anybody could compute its name and its MAC. Such a
-page is protected by owner and mode of the directory only.
+An entry about trust anchors or about iterations depends on no secret. Anybody could compute its name and its MAC. Such
+an entry is protected by owner and mode of the directory only.
 
-A page that is missing, damaged or of other code costs the time to find out again, and nothing else.
+An entry that is missing, damaged or written by other code costs the time to compute the result again, and nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible import constants as C
 
@@ -40,11 +41,11 @@ try:
 except ImportError:  # ansible-core brings it; ansible-test imports this file without
     _CRYPTOGRAPHY = ""
 
-__all__ = ["Page", "Subject", "pages", "remove_superseded"]
+__all__ = ["Entry", "Subject", "entries", "remove_superseded"]
 
 _BEGAN = time.time()  # of this run: ansible's main process imports this file, then forks
 _DAY = 86400  # seconds
-_UNUSED = 30 * _DAY  # after which a page is removed
+_UNUSED = 30 * _DAY  # after which an entry is removed
 _MAC_BYTES = 32
 _CODE_BYTES = 8
 _CODE_ROOTS = (Path(__file__).parents[1], Path(sandbox.__file__).parents[1])
@@ -52,11 +53,11 @@ _CODE_ROOTS = (Path(__file__).parents[1], Path(sandbox.__file__).parents[1])
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about.
+    """The inputs of an entry.
 
-    :param known: everything the page depends on that is no secret. :param secret: passphrases.
+    :param known: everything the entry depends on that is no secret. :param secret: passphrases.
     :param iterations: of PBKDF2-HMAC-SHA256, if there is a secret.
-    :param about: names, no secrets, of what the page describes; a newer page about one of them supersedes this one.
+    :param about: names, no secrets, of the described things; a newer entry about one of them supersedes this one.
     """
 
     known: bytes
@@ -65,55 +66,73 @@ class Subject:
     about: tuple[str, ...] = ()
 
 
-def pages(subjects: list[Subject]) -> list[Page]:
-    """A page for each; the derivations run on all processors, because hashlib lets go of the interpreter."""
+def entries(subjects: list[Subject]) -> list[Entry]:
+    """Return an entry for each subject. The derivations run on all processors: hashlib releases the interpreter."""
     if not subjects:
         return []
     with ThreadPoolExecutor(sandbox.processors()) as pool:
-        return list(pool.map(Page, subjects))
+        return list(pool.map(Entry.derived, map(Entry, subjects)))
 
 
-class Page:
-    """One page, whether it is there or not."""
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One entry, which may exist or not."""
 
-    def __init__(self, subject: Subject) -> None:
-        salt = hashlib.sha256(_code() + subject.known).digest()
-        # No longer than one SHA-256: more would take us as many iterations again, but nobody who guesses.
-        derived = hashlib.pbkdf2_hmac("sha256", subject.secret, salt, subject.iterations)
-        self._name, self._key = (hmac.digest(derived, purpose, "sha256") for purpose in (b"name", b"key"))
-        self._about = subject.about
+    subject: Subject
+
+    @functools.cached_property
+    def _keys(self) -> tuple[bytes, bytes]:
+        """Return the name of the entry, and the key of its MAC."""
+        salt = hashlib.sha256(_code() + self.subject.known).digest()
+        # One SHA-256 and no more: each further block costs us as many iterations again, but not somebody who guesses.
+        derived = hashlib.pbkdf2_hmac("sha256", self.subject.secret, salt, self.subject.iterations)
+        return hmac.digest(derived, b"name", "sha256"), hmac.digest(derived, b"key", "sha256")
+
+    def derived(self) -> Entry:
+        """Return the entry after its keys are derived."""
+        assert self._keys
+        return self
+
+    def memoize(self, produce: Callable[[], Any]) -> Any:
+        """Return the cached value. If there is none, cache the value of ``produce`` and return it."""
+        value = self.read()
+        if value is None:
+            value = produce()
+            self.write(value)
+        return value
 
     def read(self) -> Any:
-        """What was written; None if there is nothing that can be trusted."""
+        """Return the cached value; None if there is none that can be trusted."""
         directory = _directory()
         if directory is None:
             return None
-        _sweep_once(directory)
-        path = directory / self._name.hex()
+        path = directory / self._keys[0].hex()
         try:
             data = _read_own(path)
             _mark_used(path)
         except OSError:
             return None
+        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
         mac, rest = data[:_MAC_BYTES], data[_MAC_BYTES:]
         return json.loads(rest[_CODE_BYTES:])["value"] if hmac.compare_digest(mac, self._mac(rest)) else None
 
     def write(self, value: Any) -> None:
-        """Keep what is serializable as JSON; without room or right for it nothing is kept."""
+        """Cache a value that is serializable as JSON. Without room or right nothing is cached."""
         directory = _directory()
         if directory is None:
             return
-        rest = _code()[:_CODE_BYTES] + json.dumps({"about": self._about, "value": value}).encode()
+        rest = _code()[:_CODE_BYTES] + json.dumps({"about": self.subject.about, "value": value}).encode()
         with contextlib.suppress(OSError):
-            _replace(directory / self._name.hex(), self._mac(rest) + rest)
+            _replace(directory / self._keys[0].hex(), self._mac(rest) + rest)
+        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
 
     def _mac(self, text: bytes) -> bytes:
-        return hmac.digest(self._key, text, "sha256")
+        return hmac.digest(self._keys[1], text, "sha256")
 
 
 @functools.cache
 def _code() -> bytes:
-    """A digest of what renders: other code may make something else of the same file."""
+    """Return a digest of all code: other code may convert the same file differently."""
     found = hashlib.sha256(_CRYPTOGRAPHY.encode())
     for root in _CODE_ROOTS:
         for path in sorted(root.rglob("*.py")):
@@ -124,7 +143,7 @@ def _code() -> bytes:
 
 
 def _directory() -> Path | None:
-    """Where pages lie; None if somebody else could have written there."""
+    """Return the directory of the cache; None if another account could have written there."""
     directory = Path(C.ANSIBLE_HOME) / "grid.security"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -139,9 +158,9 @@ def _is_ours(status: os.stat_result) -> bool:
 
 
 def _read_own(path: Path) -> bytes:
-    """Read a page that only this account can have written: the directory may have been open to others once.
+    """Read an entry that only this account can have written. The directory may have been open to others before.
 
-    :raises OSError: it is missing, or somebody else's.
+    :raises OSError: the entry is missing, or belongs to another account.
     """
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
         status = os.fstat(stream.fileno())
@@ -156,7 +175,7 @@ def _mark_used(path: Path) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """A reader sees the whole page or none. It need not survive a crash of the machine: its MAC tells."""
+    """Write an entry. Readers see the whole entry or none. After a crash of the machine its MAC shows the damage."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -168,13 +187,13 @@ def _replace(path: Path, data: bytes) -> None:
         raise
 
 
-# --- removal of pages -------------------------------------------------------------------------------------------------
+# --- removal of entries -----------------------------------------------------------------------------------------------
 
 
 def remove_superseded(about: set[str]) -> None:
-    """Remove older pages about any of these names, after new ones are written.
+    """Remove older entries about any of these names, after new ones are written.
 
-    Pages that this run has used or written stay: other hosts may have other lists that share credentials.
+    Entries that this run has used or written stay: other hosts may have other lists that share credentials.
     """
     directory = _directory()
     for path in _paths(directory):
@@ -184,16 +203,17 @@ def remove_superseded(about: set[str]) -> None:
 
 
 def _about(path: Path) -> list[str]:
-    """Return what the page describes; nothing if other code wrote it."""
+    """Return the names that an entry describes; nothing if other code wrote it."""
     rest = _read_own(path)[_MAC_BYTES:]
     ours = rest.startswith(_code()[:_CODE_BYTES])
     named: list[str] = json.loads(rest[_CODE_BYTES:])["about"] if ours else []
     return named
 
 
-def _sweep_once(directory: Path) -> None:
-    """Remove unused pages and pages of other code, once per run."""
-    run_cache.memoize([b"ledger swept"], lambda: _sweep(directory))
+@functools.cache
+def _sweep_once(directory: Path, _run: str) -> None:
+    """Remove unused entries and entries of other code, once per run. :param _run: its temporary directory."""
+    run_cache.memoize([b"persistent cache swept"], lambda: _sweep(directory))
 
 
 def _sweep(directory: Path) -> dict[str, Any]:

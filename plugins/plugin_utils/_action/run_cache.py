@@ -1,12 +1,12 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Render once per run what many hosts need, without telling anybody who reads the directory more than the result.
+"""Cache results for one run, in which many hosts need the same.
 
-Results lie in the run's private temporary directory (ansible's local tmp: 0700, removed at exit). They are keyed by an
-HMAC under a key that exists only in the memory of ansible's main process, where the strategy loads the action plugin,
-and of the workers forked from it: a plain hash over a passphrase would let a reader of the directory try passphrases
-far faster than the key file does.
+Results are in the run's private temporary directory (ansible's local tmp: 0700, removed at exit). Their names are an
+HMAC. Its key exists only in the memory of ansible's main process, where the strategy loads the action plugin, and of
+the workers forked from it. With a plain hash over a passphrase, a reader of the directory could try passphrases far
+faster than with the key file.
 """
 
 from __future__ import annotations
@@ -18,20 +18,25 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from ansible import constants as C
 
-__all__ = ["memoize", "recall", "update"]
+__all__ = ["memoize", "memoize_all", "recall", "update"]
+
+Key = TypeVar("Key")
+Problem = TypeVar("Problem", bound=Exception)
+Result = dict[str, Any]
 
 _RUN_KEY = os.urandom(32)
+_MOST_LOCKED = 64  # files at a time: each of them is open
 
 
 def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of ``produce`` for these inputs: computed once per run, by whichever worker comes first.
+    """Return the result of ``produce`` for these inputs. The first worker that needs it computes it for the run.
 
     :param parts: everything the result depends on.
-    :param produce: gives a JSON-serializable result that holds nothing secret in clear; an exception is not kept.
+    :param produce: returns a JSON-serializable result without unencrypted secrets; an exception is not cached.
     """
     try:
         stream = _open(parts)
@@ -46,10 +51,66 @@ def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[s
     return known
 
 
-def recall(parts: list[bytes], wait: bool = False) -> dict[str, Any] | None:
-    """The result for these inputs, if one is there already.
+def memoize_all(
+    wanted: dict[Key, list[bytes]], produce: Callable[[list[Key]], dict[Key, Result | Problem]]
+) -> dict[Key, Result | Problem]:
+    """Return many results, as :func:`memoize` does for one.
 
-    :param wait: until no other worker writes it; otherwise a result that is half written counts as missing.
+    :param wanted: everything that each result depends on.
+    :param produce: returns the missing results. An exception in place of a result is returned, and not cached.
+    """
+    found: dict[Key, Result | Problem] = {}
+    by_name: dict[str, list[Key]] = {}
+    for key, parts in wanted.items():
+        by_name.setdefault(_name(parts), []).append(key)
+    names = sorted(by_name)  # all workers lock in this order: none waits for another one that waits for it
+    for start in range(0, len(names), _MOST_LOCKED):
+        first = {name: by_name[name][0] for name in names[start : start + _MOST_LOCKED]}
+        results = _memoize_some(first, produce)
+        found.update({key: results[name] for name in first for key in by_name[name]})
+    return found
+
+
+def _memoize_some(
+    wanted: dict[str, Key], produce: Callable[[list[Key]], dict[Key, Result | Problem]]
+) -> dict[str, Result | Problem]:
+    """Return results by the names of their files."""
+    with contextlib.ExitStack() as stack:
+        found = {name: _read_or_lock(name, stack) for name in wanted}
+        results: dict[str, Result | Problem] = {name: known for name, known in found.items() if isinstance(known, dict)}
+        missing = [name for name in wanted if name not in results]
+        produced = produce([wanted[name] for name in missing]) if missing else {}
+        for name in missing:
+            result, stream = produced[wanted[name]], found[name]
+            results[name] = result
+            if isinstance(stream, io.FileIO) and not isinstance(result, Exception):
+                _keep(stream, json.dumps(result).encode())
+    return results
+
+
+def _read_or_lock(name: str, stack: contextlib.ExitStack) -> Result | io.FileIO | None:
+    """Return the cached result, or the locked file of a missing one. None: there is no room or no right for it.
+
+    :param stack: closes the locked file.
+    """
+    try:
+        stream = _open_named(name)
+        known = _read(stream)
+        if known is None:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # a second worker waits here until the first has written
+            known = _read(stream)
+    except OSError:  # then every worker computes for itself
+        return None
+    if known is None:
+        return stack.enter_context(stream)
+    stream.close()
+    return known
+
+
+def recall(parts: list[bytes], wait: bool = False) -> dict[str, Any] | None:
+    """Return the cached result for these inputs; None if there is none.
+
+    :param wait: until no other worker writes it. Without waiting, a half written result counts as missing.
     """
     try:
         with _open(parts) as stream:
@@ -74,11 +135,18 @@ def update(parts: list[bytes], change: Callable[[dict[str, Any]], dict[str, Any]
 
 
 def _open(parts: list[bytes]) -> io.FileIO:
+    return _open_named(_name(parts))
+
+
+def _name(parts: list[bytes]) -> str:
     message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.new(_RUN_KEY, message, "sha256").hexdigest()
+
+
+def _open_named(name: str) -> io.FileIO:
     directory = Path(C.DEFAULT_LOCAL_TMP) / "grid.security"
     directory.mkdir(mode=0o700, exist_ok=True)
-    path = directory / hmac.new(_RUN_KEY, message, "sha256").hexdigest()
-    return io.FileIO(path, "a+", opener=_private)
+    return io.FileIO(directory / name, "a+", opener=_private)
 
 
 def _private(path: str, flags: int) -> int:
@@ -86,7 +154,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _read(stream: io.FileIO) -> dict[str, Any] | None:
-    """What another worker kept; None if there is none, or only part of it, because that worker was killed."""
+    """Return the cached result; None if there is none, or only a part of it, because the worker was killed."""
     stream.seek(0)
     try:
         known: dict[str, Any] = json.loads(stream.read())
@@ -96,7 +164,7 @@ def _read(stream: io.FileIO) -> dict[str, Any] | None:
 
 
 def _keep(stream: io.FileIO, data: bytes) -> None:
-    """Write a result. On a full disk nothing is kept, and a result that was there before is lost."""
+    """Write a result. On a full disk nothing is cached, and an earlier result is lost."""
     stream.truncate(0)
     try:
         whole = stream.write(data) == len(data)

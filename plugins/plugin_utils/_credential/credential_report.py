@@ -21,19 +21,19 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
     :param results: of each credential, as of :func:`deploy.converge`.
     :param as_list: whether the task has a list of credentials, and not a single one.
     """
-    changed = [one for one in results if one["changed"]]
-    failed = [one for one in results if one.get("failed")]
+    changed = [result for result in results if result["changed"]]
+    failed = [result for result in results if result.get("failed")]
     combined: Result = {} if as_list else dict(results[0])
     combined.pop("warnings", None)
     combined.update(changed=bool(changed), warnings=_warnings(results))
-    for one in results:
-        one.pop("warnings", None)
+    for result in results:
+        result.pop("warnings", None)
     combined["credentials"] = results
     if diff and changed:
-        combined["diff"] = [{"prepared": "".join(f"{line}\n" for one in changed for line in one["differences"])}]
+        combined["diff"] = [{"prepared": "".join(f"{line}\n" for result in changed for line in result["differences"])}]
     if as_list:
         combined["summary"] = [_summary(results, changed)]
-        combined["differences"] = [line for one in changed for line in one["differences"]]
+        combined["differences"] = [line for result in changed for line in result["differences"]]
     if failed:
         combined.update(failed=True, msg=_message(results, failed) if as_list else failed[0]["msg"])
     return combined
@@ -41,7 +41,7 @@ def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
 
 def shortened(result: Result) -> Result:
     """Return the result. If the task failed, only with the credentials that failed: ansible shows all of it."""
-    failed = [one for one in result.get("credentials", []) if one.get("failed")]
+    failed = [credential for credential in result.get("credentials", []) if credential.get("failed")]
     if result.get("failed") and "credentials" in result:
         result.update(credentials=failed)
         result.pop("differences", None)
@@ -65,10 +65,10 @@ def _summary(results: list[Result], changed: list[Result]) -> str:
 def _message(results: list[Result], failed: list[Result]) -> str:
     """All failures in one message, with what became of the others."""
     others = len(results) - len(failed)
-    changed = sum(1 for one in results if one["changed"] and not one.get("failed"))
+    changed = sum(1 for result in results if result["changed"] and not result.get("failed"))
     outcome = f"; {changed} of the other {others} changed" if others else ""
     first = f"{len(failed)} of {len(results)} credentials failed{outcome}."
-    return "\n".join([first, *(f"- {one['msg']}" for one in failed)])
+    return "\n".join([first, *(f"- {result['msg']}" for result in failed)])
 
 
 def _warnings(results: list[Result]) -> list[str]:
@@ -78,6 +78,6 @@ def _warnings(results: list[Result]) -> list[str]:
         for warning in result.get("warnings", []):
             name, _colon, text = warning.partition(": ")
             named.setdefault(text, []).append(name)
-    expired = [f"{_name(one)} ({one['not_after'][:10]})" for one in results if one.get("days_left", 0) < 0]
+    expired = [f"{_name(result)} ({result['not_after'][:10]})" for result in results if result.get("days_left", 0) < 0]
     lines = [f"{listed(names)}: {text}" for text, names in named.items()]
     return lines + ([f"the certificate has expired: {listed(expired)}"] if expired else [])

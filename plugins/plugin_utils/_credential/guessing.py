@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import kdf
 from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_structure as structure
-from ansible_collections.grid.security.plugins.module_utils._credential.renderers import Source, label
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Source
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, key_pair, pem
 
 __all__ = ["iterations"]
@@ -30,7 +30,7 @@ _COMPARABLE = {
 
 
 def iterations(source: Source) -> int | None:
-    """The largest number of iterations among the stored key, the archive's MAC and its encryption.
+    """Return the largest number of iterations among the stored key, the archive's MAC and its encryption.
 
     None: the archive is damaged, too large, exceeds ``max_kdf_iterations``, or its work cannot be compared.
     """
@@ -39,15 +39,17 @@ def iterations(source: Source) -> int | None:
         return None
     try:
         algorithms, asked = _archive(source.data) if source.privatekey is None else _private_key(source.privatekey)
-        kdf.refuse_bombs(asked, options["max_kdf_iterations"], label(options))
-        oids = {part.oid() for one in algorithms for part in one.walk() if part.tag == der.OBJECT_IDENTIFIER}
+        kdf.refuse_bombs(asked, options.max_kdf_iterations, options.label)
+        oids = {
+            part.oid() for algorithm in algorithms for part in algorithm.walk() if part.tag == der.OBJECT_IDENTIFIER
+        }
     except (der.DerError, IndexError, GridSecurityError):
         return None
-    return max(options["kdf_iterations"], *asked) if oids <= _COMPARABLE else None
+    return max(options.kdf_iterations, *asked) if oids <= _COMPARABLE else None
 
 
 def _archive(data: bytes) -> tuple[list[der.Element], list[int]]:
-    """The AlgorithmIdentifiers that show without a passphrase, and the iterations."""
+    """Return the AlgorithmIdentifiers that are readable without a passphrase, and the iterations."""
     pfx = der.read(data)
     mac = structure.mac_data(pfx)
     of_mac = [mac.child(0).child(0)] if mac is not None else []
@@ -55,7 +57,7 @@ def _archive(data: bytes) -> tuple[list[der.Element], list[int]]:
 
 
 def _private_key(data: bytes) -> tuple[list[der.Element], list[int]]:
-    """The same of a PEM private key. OpenSSL's traditional form has no iterations."""
+    """Return the same of a PEM private key. OpenSSL's traditional form has no iterations."""
     blocks = [block for block in pem.blocks(data) if block.label.startswith("ENCRYPTED")]
     algorithms = [der.read(block.data).child(0) for block in blocks]
-    return algorithms, [0, *(number for one in algorithms for number in kdf.iterations(one))]
+    return algorithms, [0, *(number for algorithm in algorithms for number in kdf.iterations(algorithm))]

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of placed credentials: a file of root on the node with the placed credentials and their run_as.
+"""The record of placed credentials: a file of root on the node with the placed credentials and their owners.
 
 A run finds the credentials of users who have left the list in the record. The node is not trusted: a record without the
 expected form counts as damaged, and a record leads to removals on its own node only.
@@ -15,6 +15,8 @@ import json
 import os
 import re
 from typing import Any, NamedTuple
+
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 
 __all__ = ["Placement", "Record", "decode", "encode", "file_set", "is_usual", "merged"]
 
@@ -36,10 +38,10 @@ class Placement(NamedTuple):
     other_certs: str
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> Placement:
-        """The placement of an item that has an owner."""
-        paths = [options[name] or "" for name in ("cert_path", "privatekey_path", "other_certs_path")]
-        return cls(options["owner"], options["directory"] or f"~{options['owner']}/.globus", *paths)
+    def of(cls, options: CredentialOptions) -> Placement:
+        """Return the placement of a credential that has an owner."""
+        paths = (options.cert_path, options.privatekey_path, options.other_certs_path or "")
+        return cls(options.owner or "", options.place, *paths)
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ def merged(record: Record, more: Record) -> Record:
     """Return a record with everything that is in either of the two."""
     result = dict(record)
     for placement, fingerprints in more.items():
-        known = [one for one in record.get(placement, []) if one not in fingerprints]
+        known = [fingerprint for fingerprint in record.get(placement, []) if fingerprint not in fingerprints]
         result[placement] = [*known, *fingerprints][-_MOST_FINGERPRINTS:]
     return result
 
@@ -108,7 +110,7 @@ def _decode_line(line: Any) -> tuple[Placement, list[str]]:
         raise ValueError("a field is empty")
     if not isinstance(fingerprints, list) or len(fingerprints) > _MOST_FINGERPRINTS:
         raise ValueError("fingerprints are no list, or too many")
-    if not all(isinstance(one, str) and _FINGERPRINT.fullmatch(one) for one in fingerprints):
+    if not all(isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) for fingerprint in fingerprints):
         raise ValueError("a fingerprint is none")
     return placement, fingerprints
 

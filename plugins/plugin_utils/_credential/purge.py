@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -27,26 +27,28 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
 from ansible_collections.grid.security.plugins.module_utils._credential import policy
-from ansible_collections.grid.security.plugins.module_utils._credential.renderers import Outcome, Renderer
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation, Request
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Summary
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange, Results
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
+from ansible_collections.grid.security.plugins.module_utils._files.exchange import Exchange, Outcomes, Request, Send
 from ansible_collections.grid.security.plugins.plugin_utils._credential import placed_record
 from ansible_collections.grid.security.plugins.plugin_utils._credential.placed_record import Placement, Record
 
-__all__ = ["Keeper"]
+__all__ = ["RecordedExchange"]
 
 _ALLOW = "set allow_shrink: true (in the role user_credentials: user_credentials_allow_shrink)"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Removal:
-    """What becomes of a credential whose user has left the list."""
+    """The removal of a credential whose user has left the list."""
 
     placement: Placement
     outcome: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
-        """Whether the credential can be taken out of the record."""
+        """Return whether the credential can be taken out of the record."""
         return bool(self.outcome) and not self.outcome.get("failed")
 
     @property
@@ -58,75 +60,145 @@ class _Removal:
         return [entry["path"] for entry in self.outcome.get("entries", []) if "removed" in entry["changes"]]
 
 
-class Keeper:
-    """Keeps the record of one list of credentials; without a path, it does nothing at all.
+@dataclass(frozen=True)
+class _Writing:
+    """A file set that changes the record."""
 
-    :param arguments: those of the task. :param items: the complete options of the list's items.
+    record: Record
+    file_set: dict[str, Any]
+    contents: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of the engine: the record before, the removals, the credentials, and the record after."""
+
+    before: list[_Writing]
+    removals: list[dict[str, Any]]
+    credentials: Request
+    after: list[_Writing]
+
+    @property
+    def request(self) -> Request:
+        contents = dict(self.credentials.contents)
+        for writing in (*self.before, *self.after):
+            contents.update(writing.contents)
+        before, after = ([writing.file_set for writing in part] for part in (self.before, self.after))
+        return Request([*before, *self.removals, *self.credentials.sets, *after], contents)
+
+
+class RecordedExchange(Exchange):
+    """The exchange of one list of credentials, with the record of those that are placed.
+
+    :param placing: places the credentials.
+    :param options: of all credentials of the list.
+    :param of_list: the options of the list as a whole.
     """
 
-    def __init__(self, arguments: dict[str, Any], items: list[dict[str, Any]], check: bool) -> None:
-        self._path: str = arguments["record"]
-        self._purge: bool = arguments["purge"]
-        self._allow_shrink: bool = arguments["allow_shrink"]
-        self._items, self._check = items, check
-        self._noted: Record = {}  # what this run is about to place
-        self._recorded: Record = {}  # what the record said before the run
-        self._stored: Record = {}  # what it says now
-        self._has_all = False  # whether it says all that this run is about to place
+    def __init__(
+        self, placing: CredentialExchange, options: list[CredentialOptions], of_list: dict[str, Any], check: bool
+    ) -> None:
+        self._placing, self._options, self._check = placing, options, check
+        self._path: str = of_list["record"]
+        self._purge: bool = of_list["purge"]
+        self._allow_shrink: bool = of_list["allow_shrink"]
+        self._has_archives_on_node = any(given.remote_src for given in options)
+        self._noted: Record = {}  # the credentials that this run is about to place
+        self._recorded: Record = {}  # the record before the run
+        self._stored: Record = {}  # the record now
+        self._has_all = False  # whether it has all credentials that this run is about to place
         self._was_damaged = self._is_damaged = False
-        self._problem: GridSecurityError | None = None  # why there is no record
+        self._problem: GridSecurityError | None = None  # the cause if there is no record
         self._removals: list[_Removal] = []
         self._taken_over: list[Placement] = []
         self._refusal: str | None = None
+        self._call = _Call([], [], Request([]), [])
         _check_options(self._path, self._purge)
-
-    def watched(self, renderer: Renderer) -> Renderer:
-        """Return a renderer whose outlines are noted for the record."""
-        return _Watched(renderer, self) if self._path else renderer
-
-    def note(self, options: dict[str, Any], outcome: Outcome) -> None:
-        """Note which certificate a credential will have."""
-        if _can_be_recorded(options) and not isinstance(outcome, GridSecurityError):
-            self._noted.setdefault(Placement.of(options), [policy.fingerprint(outcome["facts"])])
 
     # --- the calls ----------------------------------------------------------------------------------------------------
 
-    def keep(self, placing: Conversation) -> Conversation:
-        """Hold the conversation that places the credentials, and return its results."""
-        if not self._path:
-            return (yield from placing)
-        driven = _Driven(placing)
-        there = any(one["remote_src"] for one in self._items)
-        if not there:  # archives on the node are converted at once, so that the record has to come before them
-            driven.answer(None)
-        yield from self._compare(driven)
-        if there:
-            yield from self._write(self._wanted)
-            driven.answer(None)
+    def request(self) -> Request:
+        request = self._placing.request()
+        self._noted = self._about_to_be_placed()
+        wanted, _contents = placed_record.file_set(self._path, placed_record.encode(self._noted))
+        return Request([wanted, *request.sets], request.contents)
+
+    def supply(self, outcomes: Outcomes) -> Request:
+        own, *others = outcomes
+        self._read_record(own)
+        request = self._placing.supply(others)
         self._plan_removals()
-        removals = self._removals
-        while removals or driven.request is not None:
-            yield from self._pass_on(driven, removals)
-            removals = []
+        removals = [removal.placement.removal_set(self._recorded[removal.placement]) for removal in self._removals]
+        # Archives on the node are converted after this call, by a module that places them at once.
+        return self._recording(request, removals, is_placing=bool(request.contents) or self._has_archives_on_node)
+
+    def result(self, outcomes: Outcomes, send: Send) -> Results:
+        found = self._placing.result(self._take(outcomes), self._sending(send))
         if not self._check:
-            yield from self._write(self._final(driven.results))
-        return driven.results
+            for writing in self._writing(self._final(found), self._stored, self._is_damaged):
+                self._note_writing(writing, send([writing.file_set], writing.contents)[0])
+        return found
 
-    def _compare(self, driven: _Driven) -> Generator[Request, list[dict[str, Any]], None]:
-        expected = placed_record.encode(self._noted)
-        wanted, _contents = placed_record.file_set(self._path, expected)
-        request = driven.request or Request([])
-        own, *others = yield Request([wanted, *request.sets], request.contents)
-        self._take(own)
-        if driven.request is not None:
-            driven.answer(others)
+    def close(self) -> None:
+        self._placing.close()
 
-    def _take(self, outcome: dict[str, Any]) -> None:
+    def _sending(self, send: Send) -> Send:
+        """Return a function that calls the engine, with the record before credentials are placed."""
+
+        def send_with_record(sets: list[dict[str, Any]], contents: dict[str, str]) -> Outcomes:
+            request = self._recording(Request(sets, contents), [], is_placing=bool(contents))
+            return self._take(send(request.sets, request.contents))
+
+        return send_with_record
+
+    def _recording(self, request: Request, removals: list[dict[str, Any]], is_placing: bool) -> Request:
+        """Return a request with removals, and with the record if a credential is about to be placed.
+
+        The last writing is the final record if nothing fails.
+        """
+        before: list[_Writing] = []
+        after: list[_Writing] = []
+        if is_placing and not self._check and not self._has_all:
+            self._has_all = True
+            during = self._wanted
+            before = self._writing(during, self._stored, self._is_damaged)
+            if request.contents:
+                after = self._writing({**during, **self._noted}, during)
+        self._call = _Call(before, removals, request, after)
+        return self._call.request
+
+    def _take(self, outcomes: Outcomes) -> Outcomes:
+        """Note the outcomes of record and removals of the last call, and return those of credentials."""
+        remaining = iter(outcomes)
+        for writing in self._call.before:
+            self._note_writing(writing, next(remaining))
+        if self._call.removals:
+            self._removals = [replace(removal, outcome=next(remaining)) for removal in self._removals]
+        found = [next(remaining) for _file_set in self._call.credentials.sets]
+        for writing in self._call.after:
+            self._note_writing(writing, next(remaining))
+        return found
+
+    def _writing(self, record: Record, stored: Record, is_damaged: bool = False) -> list[_Writing]:
+        """Return what changes the record from ``stored`` to ``record``. A damaged record is kept as a backup."""
+        if self._problem or (record == stored and not is_damaged):
+            return []
+        return [_Writing(record, *placed_record.file_set(self._path, placed_record.encode(record), is_damaged))]
+
+    def _note_writing(self, writing: _Writing, outcome: dict[str, Any]) -> None:
+        if outcome.get("failed"):
+            self._problem = GridSecurityError(outcome["error_code"], outcome["msg"])
+        else:
+            self._stored, self._is_damaged = writing.record, False
+
+    # --- the contents of the record -----------------------------------------------------------------------------------
+
+    def _read_record(self, outcome: dict[str, Any]) -> None:
         """Read the record from the node's answer."""
         if outcome.get("failed"):
             self._problem = GridSecurityError(outcome["error_code"], outcome["msg"])
             return
-        changes = {os.path.basename(one["path"]): one["changes"] for one in outcome["entries"]}
+        changes = {os.path.basename(entry["path"]): entry["changes"] for entry in outcome["entries"]}
         if not outcome.get("needs"):
             self._recorded = self._stored = dict(self._noted)
         elif "created" not in changes.get(os.path.basename(self._path), []):
@@ -136,93 +208,58 @@ class Keeper:
             except (KeyError, ValueError):
                 self._was_damaged = self._is_damaged = True
 
-    def _pass_on(self, driven: _Driven, removals: list[_Removal]) -> Generator[Request, list[dict[str, Any]], None]:
-        """The next call of the credentials, with removals, and with the record if something is about to be placed."""
-        request = driven.request or Request([])
-        first, last = self._records_around(request)
-        before = [*first.sets, *(one.placement.removal_set(self._recorded[one.placement]) for one in removals)]
-        contents = {**first.contents, **request.contents, **last.contents}
-        outcomes = yield Request([*before, *request.sets, *last.sets], contents)
-        after = len(before) + len(request.sets)
-        for removal, outcome in zip(removals, outcomes[len(first.sets) :]):
-            removal.outcome = outcome
-        self._note_writing([*outcomes[: len(first.sets)], *outcomes[after:]], [*first.records, *last.records])
-        if driven.request is not None:
-            driven.answer(outcomes[len(before) : after])
-
-    def _records_around(self, request: Request) -> tuple[_Writing, _Writing]:
-        """The record while credentials are placed, and the record after that if nothing fails."""
-        if not request.contents or self._check or self._has_all:
-            return _Writing(), _Writing()
-        self._has_all = True
-        during = self._wanted
-        first = self._writing(during, self._stored, self._is_damaged)
-        return first, self._writing({**during, **self._noted}, during)
-
-    def _write(self, record: Record) -> Generator[Request, list[dict[str, Any]], None]:
-        writing = self._writing(record, self._stored, self._is_damaged)
-        if writing.sets and not self._check:
-            self._note_writing((yield Request(writing.sets, writing.contents)), writing.records)
-
-    def _writing(self, record: Record, stored: Record, is_damaged: bool = False) -> _Writing:
-        """What it takes to bring the record from ``stored`` to ``record``. A damaged one is kept as a backup."""
-        if self._problem or (record == stored and not is_damaged):
-            return _Writing()
-        wanted, contents = placed_record.file_set(self._path, placed_record.encode(record), is_damaged)
-        return _Writing([wanted], contents, [record])
-
-    def _note_writing(self, outcomes: list[dict[str, Any]], records: list[Record]) -> None:
-        for outcome, record in zip(outcomes, records):
-            if outcome.get("failed"):
-                self._problem = GridSecurityError(outcome["error_code"], outcome["msg"])
-            else:
-                self._stored, self._is_damaged = record, False
-
-    # --- what the record should say -----------------------------------------------------------------------------------
+    def _about_to_be_placed(self) -> Record:
+        """Return the certificate that each credential with an archive on the controller will have."""
+        record: Record = {}
+        for source, summary in self._placing.summaries.items():
+            if isinstance(summary, Summary) and _can_be_recorded(source.options):
+                record.setdefault(Placement.of(source.options), [policy.fingerprint(summary.facts)])
+        return record
 
     @property
     def _wanted(self) -> Record:
-        """What is recorded, and what is about to be placed."""
-        present = [one for one in self._items if _is_present(one) and _can_be_recorded(one)]
-        converted_there = [one for one in present if one["remote_src"]]
-        there: Record = {Placement.of(one): [] for one in converted_there}
-        return placed_record.merged(placed_record.merged(self._recorded, there), self._noted)
+        """Return the recorded credentials, and those that are about to be placed."""
+        present = [given for given in self._options if given.state == "present" and _can_be_recorded(given)]
+        on_node: Record = {Placement.of(given): [] for given in present if given.remote_src}
+        return placed_record.merged(placed_record.merged(self._recorded, on_node), self._noted)
 
-    def _final(self, results: list[dict[str, Any]]) -> Record:
-        """What is in place after the run. Of what failed, everything that might be."""
+    def _final(self, found: Results) -> Record:
+        """Return the credentials in place after the run. A credential that failed keeps all that may be in place."""
         record = self._wanted
-        for options, result in zip(self._items, results):
+        for options, result in found.items():
             if result.get("failed") or not _can_be_recorded(options):
                 continue
-            if not _is_present(options):
+            if options.state != "present":
                 record.pop(Placement.of(options), None)
             elif "sha256_fingerprint" in result:
                 record[Placement.of(options)] = [policy.fingerprint(result)]
-        for placement in self._taken_over:
+        missing = any(result.get("error_code") == "no_account" for result in found.values())
+        for placement in [*self._taken_over, *self._removed(missing)]:
             record.pop(placement, None)
-        missing = any(result.get("error_code") == "no_account" for result in results)
-        for removal in self._removals:
-            # If the directory service is down, accounts are missing. Their credentials stay in the record.
-            if removal.is_done and not (missing and removal.has_no_account):
-                record.pop(removal.placement, None)
         return record
 
+    def _removed(self, accounts_are_missing: bool) -> Iterator[Placement]:
+        """Yield removed credentials. If the directory service is down, accounts are missing and their entries stay."""
+        for removal in self._removals:
+            if removal.is_done and not (accounts_are_missing and removal.has_no_account):
+                yield removal.placement
+
     def _plan_removals(self) -> None:
-        leavers = {placement.owner for placement in self._recorded} - {one["owner"] for one in self._items}
+        leavers = {placement.owner for placement in self._recorded} - {given.owner for given in self._options}
         if not self._purge or self._problem or not leavers:
             return
         cause = self._cause_to_refuse(leavers)
         if cause:
             self._refusal = f"nothing is purged. {listed(sorted(leavers))} left the list, but {cause}"
             return
-        places = {Placement.of(one).place for one in self._items}
+        places = {Placement.of(given).place for given in self._options}
         gone = [placement for placement in sorted(self._recorded) if placement.owner in leavers]
         self._taken_over = [placement for placement in gone if placement.place in places]
         self._removals = [_Removal(placement) for placement in gone if placement.place not in places]
 
     def _cause_to_refuse(self, leavers: set[str]) -> str | None:
-        """Why nothing is purged: a mistake in an inventory must not remove everybody's credentials."""
-        if not all(one["owner"] for one in self._items):
+        """Return why nothing is purged. A mistake in an inventory must not remove everybody's credentials."""
+        if not all(given.owner for given in self._options):
             return "an item of the list has no owner that could be read, and might be for one of them. Give its owner."
         users = len({placement.owner for placement in self._recorded})
         if 2 * len(leavers) > users and not self._allow_shrink:
@@ -232,16 +269,14 @@ class Keeper:
     # --- the result ---------------------------------------------------------------------------------------------------
 
     def add_to(self, result: dict[str, Any], diff: bool) -> dict[str, Any]:
-        """The task's result with what was purged, warnings and failures."""
-        if not self._path:
-            return result
+        """Return the task's result with the purged credentials, warnings and failures."""
         failures, warnings = self._failures(), self._warnings()
-        purged = [one for one in self._removals if one.removed]
-        result["purged"] = [{"owner": one.placement.owner, "paths": one.removed} for one in purged]
+        purged = [removal for removal in self._removals if removal.removed]
+        result["purged"] = [{"owner": removal.placement.owner, "paths": removal.removed} for removal in purged]
         result["changed"] = result["changed"] or bool(purged)
         result["warnings"] = [*result.get("warnings", []), *warnings]
         if purged and "summary" in result:
-            owners = listed(sorted({one.placement.owner for one in purged}))
+            owners = listed(sorted({removal.placement.owner for removal in purged}))
             done = "not yet removed" if self._check else "removed"
             result["summary"] = [*result["summary"], f"no longer in the list and {done}: {owners}"]
         if diff and purged:
@@ -256,8 +291,8 @@ class Keeper:
         return f"{removal.placement.owner}: no longer in the list, {done}\n"
 
     def _failures(self) -> list[str]:
-        failures = [one.outcome for one in self._removals if one.outcome.get("failed")]
-        told = [f"{one['name']}: {one['msg']}" for one in failures]
+        failures = [removal.outcome for removal in self._removals if removal.outcome.get("failed")]
+        told = [f"{outcome['name']}: {outcome['msg']}" for outcome in failures]
         if self._refusal:
             told.append(self._refusal)
         if self._problem and self._purge:
@@ -266,10 +301,10 @@ class Keeper:
 
     def _warnings(self) -> list[str]:
         told = [
-            f"{one.placement.owner} left the list, and has another certificate than the one that was placed."
-            f" Not removed: {', '.join(one.outcome['left'])}."
-            for one in self._removals
-            if one.outcome.get("left")
+            f"{removal.placement.owner} left the list, and has another certificate than the one that was placed."
+            f" Not removed: {', '.join(removal.outcome['left'])}."
+            for removal in self._removals
+            if removal.outcome.get("left")
         ]
         if self._was_damaged:
             told.append(
@@ -281,58 +316,13 @@ class Keeper:
         return told
 
 
-@dataclass(frozen=True)
-class _Writing:
-    """File sets and contents that make the record say something. :param records: what it says then, for each set."""
-
-    sets: list[dict[str, Any]] = field(default_factory=list)
-    contents: dict[str, str] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-
-
 def _check_options(path: str, purge: bool) -> None:
-    if path and (not os.path.isabs(path) or os.path.normpath(path) != path):
-        raise AnsibleActionFail(f"record: {path} must be an absolute path of the node without . and .. in it.")
     if purge and not path:
         raise AnsibleActionFail("purge needs record: the path of the file that says what was placed.")
+    if not os.path.isabs(path) or os.path.normpath(path) != path:
+        raise AnsibleActionFail(f"record: {path} must be an absolute path of the node without . and .. in it.")
 
 
-def _can_be_recorded(options: dict[str, Any]) -> bool:
-    """Whether the record can name the credential: it has an owner, and no odd characters in its paths."""
-    return bool(options["owner"]) and placed_record.is_usual(Placement.of(options))
-
-
-def _is_present(options: dict[str, Any]) -> bool:
-    return bool(options["state"] == "present")
-
-
-class _Watched:
-    """A renderer that lets a keeper note the outlines."""
-
-    def __init__(self, renderer: Renderer, keeper: Keeper) -> None:
-        self._renderer, self._keeper = renderer, keeper
-
-    def outlines(self, options: list[dict[str, Any]]) -> list[Outcome]:
-        outcomes = self._renderer.outlines(options)
-        for one, outcome in zip(options, outcomes):
-            self._keeper.note(one, outcome)
-        return outcomes
-
-    def contents(self, numbers: list[int]) -> list[Outcome]:
-        return self._renderer.contents(numbers)
-
-
-class _Driven:
-    """A conversation that is held by hand. :param request: what it asks for; None when it has ended, or not begun."""
-
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation = conversation
-        self.request: Request | None = None
-        self.results: Any = None
-
-    def answer(self, outcomes: list[dict[str, Any]] | None) -> None:
-        """Go on to the next request, or to the end."""
-        try:
-            self.request = self._conversation.send(outcomes)  # type: ignore[arg-type]  # None starts it
-        except StopIteration as end:
-            self.request, self.results = None, end.value
+def _can_be_recorded(options: CredentialOptions) -> bool:
+    """Return whether the record can name the credential: it has an owner, and no odd characters in its paths."""
+    return bool(options.owner) and placed_record.is_usual(Placement.of(options))

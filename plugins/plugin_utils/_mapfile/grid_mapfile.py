@@ -14,9 +14,10 @@ import os
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Exchange, Outcomes, Request, Send
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
+from ansible_collections.grid.security.plugins.plugin_utils._credential import task_options
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import gridmap, mapfile_lines, mapfile_report
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile.mapfile_lines import Lines, Source
 from ansible_collections.grid.security.plugins.plugin_utils._trust import trusted_cas
@@ -53,7 +54,7 @@ class _GridMapfile(Exchange):
 
     def request(self) -> Request:
         self._items = self._read_credentials()
-        known = [options for options in self._items if not options["remote_src"]]
+        known = [options for options in self._items if not options.remote_src]
         self._sources += mapfile_lines.of_credentials(self._action, known)
         self._sources += map(mapfile_lines.of_entry, self._options["entries"])
         self._lines = mapfile_lines.compose(self._sources)
@@ -71,10 +72,10 @@ class _GridMapfile(Exchange):
             self._outcome = _checked(outcomes)
         return mapfile_report.result(self._outcome, self._lines, self._present or "", self._items)
 
-    def _read_credentials(self) -> list[dict[str, Any]]:
+    def _read_credentials(self) -> list[CredentialOptions]:
         shared = {name: self._options[name] for name in trusted_cas.OPTIONS}
-        given = credentials.read_options({**shared, "credentials": self._options["credentials"]})
-        return [options for options in given if options["state"] == "present"]
+        given = task_options.read_options({**shared, "credentials": self._options["credentials"]})
+        return [options for options in given if options.state == "present"]
 
     def _changes(self) -> Request:
         """Return the request that writes the final file. Reviews may have refused credentials since :meth:`request`."""

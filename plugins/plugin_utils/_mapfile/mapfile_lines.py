@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn
 from ansible_collections.grid.security.plugins.plugin_utils._action import templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
@@ -82,18 +83,18 @@ def _kept(source: Source, present: list[Mapping], mapped: set[str]) -> Iterator[
         yield from (mapping for mapping in present if one_line_dn.comparable(mapping.dn) not in mapped)
 
 
-def of_credentials(action: GridAction, items: list[dict[str, Any]]) -> Iterator[Source]:
+def of_credentials(action: GridAction, items: list[CredentialOptions]) -> Iterator[Source]:
     """Yield the sources of credentials. :param items: options of credentials, with archives on the controller."""
     for options, outcome in zip(items, credentials.identify(action, items)):
 
-        def mapping(options: dict[str, Any] = options, outcome: Any = outcome) -> Mapping:
+        def mapping(options: CredentialOptions = options, outcome: Any = outcome) -> Mapping:
             subject = credentials.subject(options, outcome, action.register)
-            if not options["owner"]:
+            if not options.owner:
                 raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
-            return gridmap.validated(subject, [options["owner"]])
+            return gridmap.validated(subject, [options.owner])
 
-        owner = options["owner"]
-        yield Source([owner] if owner else [], mapping, is_known=bool(owner) or "error" not in options)
+        owner = options.owner
+        yield Source([owner] if owner else [], mapping, is_known=bool(owner) or options.error is None)
 
 
 def of_entry(entry: Any) -> Source:

@@ -9,12 +9,13 @@ from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import readable
 from ansible_collections.grid.security.plugins.module_utils._common.listing import listed
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile.mapfile_lines import Failure, Lines
 
 __all__ = ["result"]
 
 
-def result(outcome: dict[str, Any], lines: Lines, before: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+def result(outcome: dict[str, Any], lines: Lines, before: str, items: list[CredentialOptions]) -> dict[str, Any]:
     """Return the result of a task.
 
     :param outcome: of the engine. :param before: the file before the run. :param items: the options of all credentials.
@@ -32,8 +33,8 @@ def result(outcome: dict[str, Any], lines: Lines, before: str, items: list[dict[
     return report
 
 
-def _warnings(items: list[dict[str, Any]]) -> list[str]:
-    unknown = [str(options["owner"]) for options in items if options["remote_src"]]
+def _warnings(items: list[CredentialOptions]) -> list[str]:
+    unknown = [str(options.owner) for options in items if options.remote_src]
     if not unknown:
         return []
     return [

@@ -155,7 +155,7 @@ class _Rendering:
 
     def _known_summary(self) -> dict[str, Any]:
         about = hashlib.sha256(json.dumps([self._options, self._family]).encode()).hexdigest()
-        entry = persistent_cache.Page(persistent_cache.Subject(b"anchors" + self._key, about=(about,)))
+        entry = persistent_cache.Entry(persistent_cache.Subject(b"anchors" + self._key, about=(about,)))
         known = entry.read()
         if known is None or (known["until"] and known["until"] <= times.iso(times.now())):
             known = self._new_summary()

@@ -3,36 +3,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check on the controller that trusted CAs issued the credentials, and read the options for this check.
 
-A good verdict is valid until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing
-to do reads no CA. It compares the stamps of the source files, and takes the verdicts from the persistent cache.
+A good verdict holds until a certificate or a CRL of the chain expires, or the sources change. So a run with nothing to
+do reads no CA. It compares the stamps of the source files, and takes the verdicts from the persistent cache. The
+verdicts have entries of their own there, because CAs and CRLs change more often than archives.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleError
 
 from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy
-from ansible_collections.grid.security.plugins.module_utils._credential.renderers import Outcome, Source, label
+from ansible_collections.grid.security.plugins.module_utils._credential import issuers
+from ansible_collections.grid.security.plugins.module_utils._credential import options as credential_options
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Source, Summary
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.plugin_utils._action import persistent_cache, run_cache
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import validated
 from ansible_collections.grid.security.plugins.plugin_utils._trust import source_stamps
 from ansible_collections.grid.security.plugins.plugin_utils._trust.source_options import read_source
 
-__all__ = ["OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
+__all__ = ["NONE", "OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
 
 _FILTERS = ("profiles", "include", "exclude", "exclude_expired")
 _NAMES = ("trust_anchors", *(f"trust_anchors_{name}" for name in _FILTERS), "check_chain")
-OPTIONS: dict[str, dict[str, Any]] = {name: deploy.OPTIONS[name] for name in _NAMES}
-_MOST_VERDICTS = 10_000  # in the cache for one set of sources
+OPTIONS: dict[str, dict[str, Any]] = {name: credential_options.OPTIONS[name] for name in _NAMES}
+_MOST_VERDICTS = 10_000  # that are kept for one set of sources
 _LARGEST_FOR_NODE = 8 << 20  # characters of the CRLs that are sent to a node, for the archives on the node
+
+
+NONE: dict[str, Any] = {"trust_anchors": None, "given": {}}  # take_out() of arguments without these options
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,24 +46,6 @@ class TrustedCas:
 
     sources: list[dict[str, Any]]
     filters: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A credential whose chain is checked."""
-
-    options: dict[str, Any]
-    chain: list[str]
-
-    @property
-    def label(self) -> str:
-        """The credential in messages."""
-        return label(self.options)
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """The key of the verdict in the persistent cache."""
-        return hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()
 
 
 def take_out(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -82,96 +69,103 @@ def complete(options: dict[str, Any], item: dict[str, Any], shared: dict[str, An
 def _read(given: dict[str, Any], where: str) -> dict[str, Any]:
     options = validated(OPTIONS, given, where)
     given_sources = enumerate(options["trust_anchors"] or [])
-    sources = [read_source(source, f"{where}trust_anchors[{number}]: ") for number, source in given_sources]
+    sources = [read_source(given_source, f"{where}trust_anchors[{number}]: ") for number, given_source in given_sources]
     filters = {name: options[f"trust_anchors_{name}"] for name in _FILTERS}
     wanted = TrustedCas(sources, filters) if sources and options["check_chain"] else None
     return {"trust_anchors": wanted, "given": given}
 
 
+@dataclass
 class ChainCheck:
-    """The check of the chains of a task's credentials. :param action: the task's action."""
+    """The check of the chains of a task's credentials. :param _action: the task's action."""
 
-    def __init__(self, action: Any) -> None:
-        self._action = action
-        self._keys: dict[int, str] = {}
-        self._material: dict[str, dict[str, Any]] = {}
+    _action: Any
+    _keys: dict[int, str] = field(default_factory=dict)
+    _material: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def key(self, options: dict[str, Any]) -> str:
+    def key(self, options: CredentialOptions) -> str:
         """Return a digest of the CAs, CRLs and filters that decide the verdict; empty if the chain is not checked.
 
         :raises GridSecurityError: ``no_source``.
         """
-        cas = options["trust_anchors"]
+        cas = options.trust_anchors
         if cas is None:
             return ""
         if id(cas) not in self._keys:
-            stamp = self._stamp(cas, label(options))
+            stamp = self._stamp(cas, options.label)
             decisive = json.dumps([stamp.anchors, stamp.crls, cas.sources, cas.filters])
             self._keys[id(cas)] = hashlib.sha256(decisive.encode()).hexdigest()
         return self._keys[id(cas)]
 
-    def judge(self, sources: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
-        """Return the outcomes, with an error in place of each summary whose certificate is not trusted."""
-        judged = list(outcomes)
-        groups: dict[str, dict[int, _Item]] = {}
-        for number, (source, outcome) in enumerate(zip(sources, outcomes)):
-            key = self.key(source.options)
-            if key and not isinstance(outcome, GridSecurityError):
-                groups.setdefault(key, {})[number] = _Item(source.options, outcome["chain"])
-        for key, items in groups.items():
-            for number, error in self._check(key, items).items():
-                judged[number] = error
-        return judged
+    def judge(self, summaries: dict[Source, Summary]) -> dict[Source, GridSecurityError]:
+        """Return an error for each source whose certificate is not trusted."""
+        groups: dict[str, dict[Source, Summary]] = {}
+        for source, summary in summaries.items():
+            groups.setdefault(self.key(source.options), {})[source] = summary
+        groups.pop("", None)
+        return {source: error for key, group in groups.items() for source, error in self._errors(key, group).items()}
 
-    def for_node(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def for_node(self, options: CredentialOptions) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the options of a credential whose archive a node opens, and the CAs by the key in these options.
 
-        :raises GridSecurityError: ``too_large``, and as :func:`ca_material.collect`.
+        :raises GridSecurityError: a source cannot be read, or the CRLs are too large.
         """
-        key = self.key(options) if options["state"] == "present" else ""
+        key = self.key(options) if options.state == "present" else ""
         if not key:
-            return {**options, "trust_anchors": None}, {}
-        trusted = self._trusted(options, key)
-        if sum(len(known["der"]) for known in trusted["crls"]) > _LARGEST_FOR_NODE:
+            return {**options.values(), "trust_anchors": None}, {}
+        trusted = self._trusted(options.trust_anchors, key)
+        if sum(len(crl["der"]) for crl in trusted["crls"]) > _LARGEST_FOR_NODE:
             raise GridSecurityError(
                 "too_large",
-                f"{label(options)}: trust_anchors: the CRLs have more than {_LARGEST_FOR_NODE >> 20} MB, too much to be"
+                f"{options.label}: trust_anchors: the CRLs have more than {_LARGEST_FOR_NODE >> 20} MB, too much to be"
                 " sent to a node (remote_src: true). Leave the CRLs out of these sources.",
             )
-        return {**options, "trust_anchors": [key]}, {key: trusted}
+        return {**options.values(), "trust_anchors": [key]}, {key: trusted}
 
-    def _check(self, key: str, items: dict[int, _Item]) -> dict[int, GridSecurityError]:
-        """Return the error of each bad item. Most verdicts are known from earlier runs."""
-        entry = persistent_cache.Page(persistent_cache.Subject(b"chains" + key.encode()))
+    def _errors(self, key: str, group: dict[Source, Summary]) -> dict[Source, GridSecurityError]:
+        """Return the error of each bad certificate. They are found once per run, for all hosts with the same list."""
+        names = {source: _name(source, summary) for source, summary in group.items()}
+
+        def produce() -> dict[str, Any]:
+            verdicts = self._verdicts(key, group).items()
+            return {"bad": {names[source]: verdict for source, verdict in verdicts if "error_code" in verdict}}
+
+        bad = run_cache.memoize([b"verdicts", key.encode(), *(name.encode() for name in names.values())], produce)[
+            "bad"
+        ]
+        return {
+            source: GridSecurityError(bad[name]["error_code"], bad[name]["message"])
+            for source, name in names.items()
+            if name in bad
+        }
+
+    def _verdicts(self, key: str, group: dict[Source, Summary]) -> dict[Source, issuers.Verdict]:
+        """Return the verdicts that no earlier run found, and store those that are good."""
+        entry = persistent_cache.Entry(persistent_cache.Subject(b"chains" + key.encode()))
         now = times.iso(times.now())
         known = {digest: until for digest, until in (entry.read() or {}).items() if until > now}
-        unknown = {number: item for number, item in items.items() if item.digest not in known}
-        verdicts = self._verdicts(key, unknown)
-        good = {items[number].digest: verdict["until"] for number, verdict in verdicts.items() if "until" in verdict}
-        if good and not self._stamp(next(iter(items.values())).options["trust_anchors"], "").is_fresh:
+        unknown = {source: summary for source, summary in group.items() if _digest(summary) not in known}
+        verdicts = self._find(key, unknown)
+        good = {
+            _digest(unknown[source]): verdict["until"] for source, verdict in verdicts.items() if "until" in verdict
+        }
+        cas = next(iter(group)).options.trust_anchors
+        if good and not self._stamp(cas, "").is_fresh:
             entry.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
-        bad = {number: verdict for number, verdict in verdicts.items() if "error_code" in verdict}
-        return {number: GridSecurityError(verdict["error_code"], verdict["message"]) for number, verdict in bad.items()}
+        return verdicts
 
-    def _verdicts(self, key: str, items: dict[int, _Item]) -> dict[int, dict[str, Any]]:
-        """Return the verdicts about items, as of :func:`chain.judge`."""
-        if not items:
+    def _find(self, key: str, group: dict[Source, Summary]) -> dict[Source, issuers.Verdict]:
+        if not group:
             return {}
-        # pylint: disable-next=import-outside-toplevel  # most runs check nothing
-        from ansible_collections.grid.security.plugins.module_utils._x509 import chain
-
         try:
-            trusted = self._trusted(next(iter(items.values())).options, key)
+            trusted = self._trusted(next(iter(group)).options.trust_anchors, key)
         except GridSecurityError as error:
-            code, message = error.error_code, error.message
-            return {
-                number: {"error_code": code, "message": f"{item.label}: {message}"} for number, item in items.items()
-            }
-        return dict(zip(items, chain.judge([(item.label, item.chain) for item in items.values()], trusted)))
+            bad = {"error_code": error.error_code}
+            return {source: {**bad, "message": f"{source.options.label}: {error.message}"} for source in group}
+        return issuers.verdicts(group, trusted)
 
-    def _trusted(self, options: dict[str, Any], key: str) -> dict[str, Any]:
+    def _trusted(self, cas: TrustedCas, key: str) -> dict[str, Any]:
         """Read the sources once per run, and return CAs and CRLs as :mod:`chain` takes them."""
-        cas: TrustedCas = options["trust_anchors"]
 
         def produce() -> dict[str, Any]:
             # pylint: disable-next=import-outside-toplevel  # most runs read no source
@@ -193,3 +187,12 @@ class ChainCheck:
             return source_stamps.take(self._action, cas.sources)
         except (AnsibleError, GridSecurityError) as error:
             raise GridSecurityError("no_source", f"{name}: trust_anchors: {error}") from error
+
+
+def _digest(summary: Summary) -> str:
+    return hashlib.sha256(json.dumps(summary.chain).encode()).hexdigest()
+
+
+def _name(source: Source, summary: Summary) -> str:
+    """Return a key for the verdict, whose message has the label."""
+    return f"{_digest(summary)} {source.options.label}"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, policy, rendering
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Converter, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import (
     Exchange,
     Outcomes,
@@ -24,7 +25,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._action import manag
 from ansible_collections.grid.security.plugins.plugin_utils._action.managed_directory import ManagedDirectory
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchors, trust_store
 from ansible_collections.grid.security.plugins.plugin_utils._voms import voms_comparison, voms_files, vomses, vos
-from ansible_collections.grid.security.tests.support import pki
+from ansible_collections.grid.security.tests.support import conversions, pki
 from ansible_collections.grid.security.tests.support.faults.strace import Call, Engine
 from ansible_collections.grid.security.tests.support.faults.tree import Item, Tree, leftovers, restore, snapshot
 
@@ -198,33 +199,20 @@ _OLD = pki.issue("Alice", start=-50, issuer=_AUTHORITY)
 _NEW = pki.issue("Alice", start=-1, issuer=_AUTHORITY)
 
 
-class _Rendered:
-    """Return a converted credential without converting, or nothing if it must be absent."""
-
-    def __init__(self, rendered: dict[str, Any] | None) -> None:
-        self.rendered = rendered
-
-    def outlines(self, _options: list[dict[str, Any]]) -> list[Any]:
-        return [policy.outline(self.rendered)] if self.rendered else []
-
-    def contents(self, numbers: list[int]) -> list[Any]:
-        return [policy.contents(self.rendered) for _number in numbers if self.rendered]
-
-
 def _credential(owner: str | None, one: pki.Credential | None, **changes: Any) -> Talk:
-    usual = {name: option.get("default") for name, option in deploy.OPTIONS.items()}
-    options = {
-        **usual,
+    usual = {
         "owner": owner,
         "passphrase": "import",
         "privatekey_passphrase": "store",
         "kdf_iterations": 1000,
         "allow_older": True,
         "state": "present" if one else "absent",
-        **changes,
     }
-    rendered = rendering.render(one.archive(), options, "test") if one else None
-    return lambda send: run(deploy.converge([options], _Rendered(rendered), check=False), send)
+    options, converter = conversions.options(**{**usual, **changes}), Converter()
+    source = Source(options, one.archive() if one else b"")  # which the converter converts once
+    return lambda send: list(
+        run(CredentialExchange([options], lambda _options: source, converter, check=False), send).values()
+    )
 
 
 def _whole(change: Change, tree: Tree) -> Iterator[str]:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conversation with the engine, which here works below a temporary directory."""
+"""Credentials from options to results; the engine works below a temporary directory."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import pwd
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, inspectors, pkcs8, renderers
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors, pkcs8
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Converter, Source, Summaries
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
-from ansible_collections.grid.security.tests.support import pki
-
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
+from ansible_collections.grid.security.tests.support import conversions, pki
 
 
 class Node:
@@ -37,17 +40,18 @@ class Node:
         return inspectors.converge(sets, contents, self._check, False)
 
 
-def options(home: Path, name: str, **changes: Any) -> dict[str, Any]:
+def options(home: Path, name: str, **changes: Any) -> CredentialOptions:
     own = {"src": f"{name}.p12", "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
-    return {**DEFAULTS, **own, "directory": str(home / name), **changes}
+    return conversions.options(**{**own, "directory": str(home / name), **changes})
 
 
 def run(
-    items: list[dict[str, Any]], archives: dict[str, bytes], check: bool = False
+    items: list[CredentialOptions], archives: dict[str, bytes], check: bool = False
 ) -> tuple[list[dict[str, Any]], Node]:
     node = Node(check)
-    renderer = renderers.RenderEach(lambda one: renderers.Source(one, archives[one["src"]]))
-    return exchange.run(deploy.converge(items, renderer, check), node.send), node
+    placing = CredentialExchange(items, lambda one: Source(one, archives[one.src or ""]), Converter(), check)
+    found = exchange.run(placing, node.send)
+    return [found[one] for one in items], node
 
 
 def test_many_are_one_call_when_nothing_changes(tmp_path: Path) -> None:
@@ -236,9 +240,9 @@ class Watched(Node):
 
 
 def watch(node: Watched, home: Path, archive: bytes, **changes: Any) -> dict[str, Any]:
-    renderer = renderers.RenderEach(lambda one: renderers.Source(one, archive))
     item = options(home, "host", services=[{"name": "x", "state": "restarted"}], **changes)
-    (result,) = exchange.run(deploy.converge([item], renderer, check=False), node.send)
+    placing = CredentialExchange([item], lambda one: Source(one, archive), Converter(), check=False)
+    result: dict[str, Any] = exchange.run(placing, node.send)[item]
     return result
 
 
@@ -283,20 +287,20 @@ def test_an_item_without_readable_options_is_nobody_s_duplicate(tmp_path: Path) 
     home = tmp_path.resolve()
     alice = options(home, "alice")
     error = GridSecurityError("bad_options", "credentials[0]: wrong")
-    results, _node = run([{**alice, "error": error}, alice], {"alice.p12": pki.issue().archive()})
+    results, _node = run([replace(alice, error=error), alice], {"alice.p12": pki.issue().archive()})
     assert [one.get("error_code") for one in results] == ["bad_options", None]
 
 
-def test_what_was_not_rendered_is_not_removed(tmp_path: Path) -> None:
+def test_what_was_not_converted_is_not_removed(tmp_path: Path) -> None:
     home = tmp_path.resolve()
     run([options(home, "alice")], {"alice.p12": pki.issue().archive()})
 
-    class Forgetful(renderers.RenderEach):
-        def outlines(self, options: list[dict[str, Any]]) -> list[Any]:
-            return [None for _one in options]
+    class Forgetful(Converter):
+        def summaries(self, sources: Collection[Source]) -> Summaries:
+            return {}
 
-    renderer = Forgetful(lambda one: renderers.Source(one, b""))
-    node = Node()
-    (result,) = exchange.run(deploy.converge([options(home, "alice")], renderer, check=False), node.send)
+    node, alice = Node(), options(home, "alice")
+    placing = CredentialExchange([alice], lambda one: Source(one, b""), Forgetful(), check=False)
+    result = exchange.run(placing, node.send)[alice]
     assert (result["error_code"], result["changed"]) == ("internal", False)
     assert (home / "alice/userkey.pem").exists()

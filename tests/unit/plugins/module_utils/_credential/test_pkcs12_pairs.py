@@ -14,18 +14,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import (
-    deploy,
     pkcs12,
     pkcs12_contents,
-    rendering,
 )
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, key_pair
+from ansible_collections.grid.security.tests.support import conversions, pki
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
-from ansible_collections.grid.security.tests.support import pki
 
 NAME = "all.p12"
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
-OPTIONS = {**DEFAULTS, "passphrase": "import", "encrypt_privatekey": False}
+OPTIONS = {**conversions.DEFAULTS, "passphrase": "import", "encrypt_privatekey": False}
 
 
 @pytest.fixture(scope="module", name="ca")
@@ -181,10 +178,10 @@ def test_certificates_of_a_key_with_several_subjects(alice: pki.Credential, ca: 
 
 def test_result_has_the_friendly_name(alice: pki.Credential, bob: pki.Credential) -> None:
     archive = pki.bundle((alice, "alice"), (bob, "bob"))
-    rendered = rendering.render(archive, {**OPTIONS, "friendly_name": "bob"}, NAME)
+    rendered = conversions.convert(archive, {**OPTIONS, "friendly_name": "bob"}, NAME)
     assert rendered["facts"]["friendly_name"] == "bob"
     assert rendered["certificate"].encode() == bob.pem
-    unnamed = rendering.render(pki.bundle((alice, None)), OPTIONS, NAME)
+    unnamed = conversions.convert(pki.bundle((alice, None)), OPTIONS, NAME)
     assert "friendly_name" not in unnamed["facts"]
 
 
@@ -203,7 +200,7 @@ def test_a_key_that_cannot_sign_is_told_by_its_type(tmp_path: Path, ca: pki.Cred
     ):
         subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
     with pytest.raises(GridSecurityError, match="X25519 key") as caught:
-        rendering.render((tmp_path / "x.p12").read_bytes(), OPTIONS, NAME)
+        conversions.convert((tmp_path / "x.p12").read_bytes(), OPTIONS, NAME)
     assert caught.value.error_code == "unusable_pair"
 
 

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.hazmat.primitives.serialization import pkcs12 as library
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, pkcs12, rendering
+from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12
+from ansible_collections.grid.security.tests.support import conversions
 
 ROOT = Path(cryptography_vectors.__file__).parent
 ARCHIVES = sorted([*(ROOT / "pkcs12").glob("*.p12"), *(ROOT / "x509/PKITS_data/pkcs12").glob("*.p12")])
@@ -27,8 +28,7 @@ REASONS = {
     "no_private_key",
     "no_certificate",
 }
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
-OPTIONS = {**DEFAULTS, "encrypt_privatekey": False, "check_privatekey": True}
+OPTIONS = {**conversions.DEFAULTS, "encrypt_privatekey": False, "check_privatekey": True}
 
 
 def by_the_library(data: bytes) -> tuple[str, Any, Any] | None:
@@ -66,6 +66,6 @@ def test_archive(path: Path) -> None:
             pkcs12.load(data, passphrase, name=path.name)
         assert caught.value.error_code == "no_certificate"
         return
-    rendered = rendering.render(data, {**OPTIONS, "passphrase": passphrase}, path.name)
+    rendered = conversions.convert(data, {**OPTIONS, "passphrase": passphrase}, path.name)
     assert x509.load_pem_x509_certificate(rendered["certificate"].encode()) == certificate
     assert encoded(load_pem_private_key(rendered["privatekey"].encode(), None)) == encoded(key)

@@ -9,16 +9,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, policy, reasons
+from ansible_collections.grid.security.plugins.module_utils._credential import policy, reasons
 from ansible_collections.grid.security.plugins.module_utils._x509 import certificates, der, pem
-from ansible_collections.grid.security.tests.support import pki
-
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
+from ansible_collections.grid.security.tests.support import conversions, pki
 
 
 def review(new: pki.Credential, old: pki.Credential | None, **changes: Any) -> None:
     before = None if old is None else certificates.describe(old.certificate)
-    policy.review(certificates.describe(new.certificate), before, {**DEFAULTS, **changes}, "alice.p12")
+    policy.review(certificates.describe(new.certificate), before, conversions.options(src="alice.p12", **changes))
 
 
 @pytest.mark.parametrize(

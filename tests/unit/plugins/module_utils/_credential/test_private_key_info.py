@@ -14,12 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, private_key_info, rendering
+from ansible_collections.grid.security.plugins.module_utils._credential import private_key_info
 from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der, der, pem
-from ansible_collections.grid.security.tests.support import pki
+from ansible_collections.grid.security.tests.support import conversions, pki
 
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
-OPTIONS = {**DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
+OPTIONS = {**conversions.DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
 PLAIN = {"encrypt_privatekey": False}
 OPENSSL = shutil.which("openssl") is not None
 PARAMETERS = {"unrestricted": b"", "sha256": pki.PSS_SHA256}
@@ -45,7 +44,7 @@ def test_rsa_pss_pairs_load_in_tls(key: Any, parameters: bytes, tmp_path: Path) 
     """Also where the key in the archive is an ordinary RSA key."""
     one = pss(key, parameters)
     for changes in ({}, PLAIN):
-        rendered = rendering.render(
+        rendered = conversions.convert(
             pki.loose(one).archive(), {**OPTIONS, **changes, "check_privatekey": True}, "alice.p12"
         )
         pki.load_in_tls(rendered["certificate"], rendered["privatekey"], tmp_path, "store")
@@ -55,7 +54,7 @@ def test_rsa_pss_pairs_load_in_tls(key: Any, parameters: bytes, tmp_path: Path) 
 def test_rsa_pss_keys_of_pem_files_load_in_tls(key: Any, parameters: bytes, tmp_path: Path) -> None:
     one = pss(key, parameters)
     form = (Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    rendered = rendering.render(one.pem, {**OPTIONS, **PLAIN}, "alice.crt", key.private_bytes(*form))
+    rendered = conversions.convert(one.pem, {**OPTIONS, **PLAIN}, "alice.crt", key.private_bytes(*form))
     pki.load_in_tls(rendered["certificate"], rendered["privatekey"], tmp_path)
 
 
@@ -73,14 +72,16 @@ def test_other_keys_are_as_cryptography_writes_them(key_type: str) -> None:
     one = pki.issue(key=pki.KEYS[key_type]())
     form = (PrivateFormat.PKCS8, NoEncryption())
     assert private_key_info.encode(one.key, one.certificate) == one.key.private_bytes(Encoding.DER, *form)
-    rendered = rendering.render(one.pem, {**OPTIONS, **PLAIN}, "alice.crt", one.key.private_bytes(Encoding.PEM, *form))
+    rendered = conversions.convert(
+        one.pem, {**OPTIONS, **PLAIN}, "alice.crt", one.key.private_bytes(Encoding.PEM, *form)
+    )
     assert rendered["privatekey"].encode() == one.key.private_bytes(Encoding.PEM, *form)
 
 
 def test_an_rsa_pss_key_has_no_traditional_form(key: Any) -> None:
     archive = pki.loose(pss(key, b"")).archive()
     with pytest.raises(GridSecurityError, match=r"RSA-PSS .* Use privatekey_format: pkcs8") as caught:
-        rendering.render(archive, {**OPTIONS, **PLAIN, "privatekey_format": "traditional"}, "alice.p12")
+        conversions.convert(archive, {**OPTIONS, **PLAIN, "privatekey_format": "traditional"}, "alice.p12")
     assert caught.value.error_code == "no_traditional_form"
 
 
@@ -106,7 +107,7 @@ def test_openssl_and_tls_load_pairs_of_every_type(generated: str, oldest: int, t
         pytest.skip(f"cryptography before {oldest} does not read these keys")
     archive = exported(generated, tmp_path)
     for changes in ({}, PLAIN):
-        rendered = rendering.render(archive, {**OPTIONS, **changes}, "alice.p12")
+        rendered = conversions.convert(archive, {**OPTIONS, **changes}, "alice.p12")
         pki.load_in_tls(rendered["certificate"], rendered["privatekey"], tmp_path, "store")
         public = run("pkey -in key.pem -passin pass:store -pubout", tmp_path)
         same = public == run("x509 -in certificate.pem -noout -pubkey", tmp_path)
@@ -136,7 +137,7 @@ def test_an_rsa_pss_key_below_an_ordinary_certificate_becomes_an_ordinary_key(tm
     (tmp_path / "rsa.key").write_bytes(pem.encode("RSA PRIVATE KEY", numbers))
     run("req -new -x509 -key rsa.key -subj /CN=alice -out made.crt", tmp_path)
     certificate, privatekey = ((tmp_path / name).read_bytes() for name in ("made.crt", "made.key"))
-    rendered = rendering.render(certificate, {**OPTIONS, **PLAIN}, "alice.crt", privatekey)
+    rendered = conversions.convert(certificate, {**OPTIONS, **PLAIN}, "alice.crt", privatekey)
     pki.load_in_tls(rendered["certificate"], rendered["privatekey"], tmp_path)
     with pytest.raises(ssl.SSLError):
         pki.load_in_tls(certificate.decode(), privatekey.decode(), tmp_path)

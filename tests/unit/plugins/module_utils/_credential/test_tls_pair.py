@@ -13,10 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import dsa, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, rendering, tls_pair
-from ansible_collections.grid.security.tests.support import pki
-
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
+from ansible_collections.grid.security.plugins.module_utils._credential import tls_pair
+from ansible_collections.grid.security.tests.support import conversions, pki
 
 
 def pem_of(key: Any) -> bytes:
@@ -89,7 +87,7 @@ def test_keys_that_cannot_sign_are_refused_by_name() -> None:
         certificate = builder.sign(ca.key, hashes.SHA256())
     except TypeError:
         pytest.skip("this cryptography makes no certificates of X25519 keys")
-    given = {**DEFAULTS, "encrypt_privatekey": False}
+    given = {**conversions.DEFAULTS, "encrypt_privatekey": False}
     with pytest.raises(GridSecurityError, match="alice.crt: .* X25519 key .*: unknown certificate type. ") as caught:
-        rendering.render(pki.Credential(key, certificate).pem, given, "alice.crt", pem_of(key))
+        conversions.convert(pki.Credential(key, certificate).pem, given, "alice.crt", pem_of(key))
     assert caught.value.error_code == "unusable_pair"

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import rendering
+from ansible_collections.grid.security.plugins.module_utils._credential import convert
 from ansible_collections.grid.security.plugins.module_utils._x509 import chain, crl, distinguished_name, safe_x509
 
 ROOT = Path(cryptography_vectors.__file__).parent / "x509/PKITS_data"
@@ -67,7 +67,7 @@ def test_nist() -> None:
             continue
         expected[match[1] == "Valid"].add(match[2])
         try:
-            chain.verify(path.name, [leaf, *rendering._possible_issuers(leaf, cas)], trusted, THEN)
+            chain.verify(path.name, [leaf, *convert._possible_issuers(leaf, cas)], trusted, THEN)
             accepted[True].add(match[2])
         except GridSecurityError as error:
             assert error.error_code == "untrusted"

@@ -22,10 +22,10 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy as options_of
+from ansible_collections.grid.security.plugins.module_utils._credential import options as options_of
 from ansible_collections.grid.security.plugins.plugin_utils._action import file_sets, restarts, templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, Options, validated
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
+from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials, task_options
 from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.plugins.plugin_utils._node import node
@@ -154,7 +154,7 @@ READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "grid_mapfile": lambda arguments: grid_mapfile.place(Action(VaultLib()), arguments),
     "file_set": lambda arguments: file_sets.place(Action(VaultLib(), arguments=arguments)).request(),
     "node": lambda arguments: next(node.place(Action(VaultLib(), arguments=arguments))),
-    "pkcs12_pem": credentials.read_options,
+    "pkcs12_pem": task_options.read_options,
     "trust_anchors": trust_anchors.read_options,
     "voms_client": voms.read_options,
 }
@@ -174,19 +174,20 @@ def test_an_unknown_option_is_told_as_ansible_does(module: str) -> None:
 
 def test_an_unknown_option_of_many_credentials_is_told_once() -> None:
     with pytest.raises(AnsibleActionFail) as caught:
-        credentials.read_options({"sorce": 1, "credentials": [{"src": "a.p12"}, {"src": "b.p12"}]})
+        task_options.read_options({"sorce": 1, "credentials": [{"src": "a.p12"}, {"src": "b.p12"}]})
     assert "module: sorce. Supported parameters include: " in str(caught.value)
     assert "credentials, " in str(caught.value)
 
 
 def test_an_unknown_option_of_an_item() -> None:
-    (one,) = credentials.read_options({"credentials": [{"src": "a.p12", "owner": "alice", "sorce": 1}]})
-    assert one["error"].message.startswith(
+    (one,) = task_options.read_options({"credentials": [{"src": "a.p12", "owner": "alice", "sorce": 1}]})
+    assert one.error is not None
+    assert one.error.message.startswith(
         "credentials[0] for alice: Unsupported parameters for (grid.security.pkcs12_pem) module: sorce. Supported"
         " parameters include: account_base_dir, account_group, "
     )
-    assert "credentials, " not in one["error"].message
-    assert "purge" not in one["error"].message
+    assert "credentials, " not in one.error.message
+    assert "purge" not in one.error.message
     for read, where in (
         (lambda: source_options.read_source({"srcc": "x"}, "sources[0]: "), "sources[0]"),
         (lambda: vos.define([{"name": "a", "srcc": "x"}]), "vos[0] (a)"),
@@ -232,11 +233,11 @@ def test_what_renders_is_not_imported_before_something_is_rendered() -> None:
     code = f"import sys; sys.path[:] = {sys.path!r}; import {node.__name__}; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {name.rpartition(".")[2] for name in said if name.startswith("ansible_collections.grid.security.")}
-    assert "kept_renderings" in ours
+    assert "cached_conversion" in ours
     assert not ours & {
         "bounded_fetch",
         "gpg",
-        "rendering",
+        "convert",
         "certificates",
         "pkcs12",
         "keypair",
@@ -286,12 +287,15 @@ def test_an_inline_vault_string_is_decrypted() -> None:
     ],
 )
 def test_an_odd_value_is_an_error_of_its_item(wrong: dict[str, Any]) -> None:
-    good, bad = credentials.read_options({"credentials": [{"src": "a.p12"}, {"src": "b.p12", "owner": "bob", **wrong}]})
-    assert "error" not in good
-    assert bad["error"].message.startswith("credentials[1] for bob: ")
+    good, bad = task_options.read_options(
+        {"credentials": [{"src": "a.p12"}, {"src": "b.p12", "owner": "bob", **wrong}]}
+    )
+    assert good.error is None
+    assert bad.error is not None
+    assert bad.error.message.startswith("credentials[1] for bob: ")
 
 
 def test_an_item_that_is_to_be_absent_needs_no_template() -> None:
     item = {"owner": "carol", "state": "absent", templates.UNREADABLE: "vault_carol is undefined"}
-    (options,) = credentials.read_options({"credentials": [item]})
-    assert (options["owner"], options["state"], "error" in options) == ("carol", "absent", False)
+    (options,) = task_options.read_options({"credentials": [item]})
+    assert (options.owner, options.state, options.error) == ("carol", "absent", None)

@@ -46,7 +46,7 @@ SAID = [
     ("voms_client", "parameters are required together: <import_vomses>, <import_vomsdir>"),
     ("voms_client", "missing parameter(s) required by '<import_vos>': <import_vomses>, <import_vomsdir>"),
     ("host_credential", "host.p12: it is older. To go back to it, say <allow_older>: true."),
-    ("host_credential", "Ask the authority for a new one, or say <allow_expired>: true."),
+    ("host_credential", "Ask the CA for a new one, or set <allow_expired>: true."),
     ("host_credential", "host.p12: the import passphrase is wrong. Set <passphrase> to the one of its export."),
     ("host_credential", "for a PKCS#12 archive leave <privatekey_src> out. Check <src>."),
     ("host_credential", "one of <src> and content is required for state: present."),

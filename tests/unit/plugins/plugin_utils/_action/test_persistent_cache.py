@@ -26,11 +26,11 @@ def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(subject: persistent_cache.Subject = SUBJECT, value: str = "outline") -> None:
-    persistent_cache.Page(subject).write(value)
+    persistent_cache.Entry(subject).write(value)
 
 
 def read(subject: persistent_cache.Subject = SUBJECT) -> str | None:
-    found: str | None = persistent_cache.Page(subject).read()
+    found: str | None = persistent_cache.Entry(subject).read()
     return found
 
 
@@ -82,7 +82,9 @@ def test_a_page_under_another_name_is_no_page(directory: Path) -> None:
     write()
     other = persistent_cache.Subject(b"about bob", b"guessed", 1500)
     write(other)
-    mine, others = sorted(directory.iterdir(), key=lambda path: path.name != persistent_cache.Page(SUBJECT)._name.hex())
+    mine, others = sorted(
+        directory.iterdir(), key=lambda path: path.name != persistent_cache.Entry(SUBJECT)._keys[0].hex()
+    )
     mine.write_bytes(others.read_bytes())
     assert read() is None
 

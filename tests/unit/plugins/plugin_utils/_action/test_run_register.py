@@ -11,6 +11,7 @@ import pytest
 from ansible import constants as C
 
 from ansible_collections.grid.security.plugins.plugin_utils._action import run_cache, run_register
+from ansible_collections.grid.security.tests.support import conversions
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +21,9 @@ def _local_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def save(host: str, owner: str, refused: str = "") -> None:
     register = run_register.load(host)
-    register.add({"owner": owner, "allow_shared_subject": False}, f"/CN={owner}")
+    register.add(conversions.options(owner=owner), f"/CN={owner}")
     if refused:
-        register.refuse({"owner": owner}, {"sha256_fingerprint": refused})
+        register.refuse(conversions.options(owner=owner), {"sha256_fingerprint": refused})
     run_register.save(host, register)
 
 
@@ -34,7 +35,7 @@ def test_owners_are_known_to_later_tasks_of_the_same_node() -> None:
 
 
 def refused(host: str, owner: str, fingerprint: str) -> bool:
-    return run_register.load(host).is_refused({"owner": owner}, {"sha256_fingerprint": fingerprint})
+    return run_register.load(host).is_refused(conversions.options(owner=owner), {"sha256_fingerprint": fingerprint})
 
 
 def test_what_one_node_refused_is_known_for_all() -> None:
@@ -50,7 +51,7 @@ def test_what_one_node_refused_is_known_for_all() -> None:
 def test_what_a_later_task_accepts_is_not_refused_any_more() -> None:
     save("wn1", "alice", "aa:bb")
     register = run_register.load("wn1")
-    register.accept({"owner": "alice"}, {"sha256_fingerprint": "aa:bb"})
+    register.accept(conversions.options(owner="alice"), {"sha256_fingerprint": "aa:bb"})
     run_register.save("wn1", register)
     assert not refused("se1", "alice", "aa:bb")
     save("wn2", "alice", "aa:bb")

@@ -9,17 +9,17 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from ansible_collections.grid.security.plugins.module_utils._credential import pkcs8
-from ansible_collections.grid.security.plugins.module_utils._credential.renderers import Source
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem
 from ansible_collections.grid.security.plugins.plugin_utils._credential import guessing
-from ansible_collections.grid.security.tests.support import pki
+from ansible_collections.grid.security.tests.support import conversions, pki
 
-OPTIONS = {"kdf_iterations": 1000, "max_kdf_iterations": 10_000_000, "src": "alice.p12", "state": "present"}
 MAC_OF_2048 = b"\x02\x02\x08\x00"
 
 
 def iterations(data: bytes, privatekey: bytes | None = None, **changes: Any) -> int | None:
-    return guessing.iterations(Source({**OPTIONS, **changes}, data, privatekey))
+    return guessing.iterations(
+        conversions.source(data, {**conversions.DEFAULTS, "kdf_iterations": 1000, **changes}, "alice.p12", privatekey)
+    )
 
 
 def archive(encryption: int, mac: int = 2048) -> bytes:

@@ -6,30 +6,30 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.grid.security.plugins.module_utils._common import sandbox
-from ansible_collections.grid.security.plugins.module_utils._credential import (
-    deploy,
-    inspectors,
-    policy,
-    renderers,
-    rendering,
+from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import (
+    Conversion,
+    Conversions,
+    Converter,
+    Source,
 )
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange, Results
+from ansible_collections.grid.security.plugins.module_utils._credential.options import LIST_OPTIONS, CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
-from ansible_collections.grid.security.plugins.module_utils._files.exchange import Conversation
 from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, placed_record
-from ansible_collections.grid.security.plugins.plugin_utils._credential.purge import Keeper
-from ansible_collections.grid.security.tests.support import pki
+from ansible_collections.grid.security.plugins.plugin_utils._credential.purge import RecordedExchange
+from ansible_collections.grid.security.tests.support import conversions, pki
 
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
-LIST_DEFAULTS = {name: spec["default"] for name, spec in deploy.LIST_OPTIONS.items()}
+LIST_DEFAULTS = {name: spec["default"] for name, spec in LIST_OPTIONS.items()}
 
 
 OWNERS = ("alice", "bob", "carol", "dave")
@@ -40,28 +40,30 @@ class Killed(BaseException):
     """The run ends here."""
 
 
-class Remembering:
-    """A renderer that opens each archive once for all tests."""
+class Remembering(Converter):
+    """A converter that opens each archive once for all tests."""
 
-    _known: ClassVar[dict[tuple[Any, ...], renderers.Outcome]] = {}
+    _opened: ClassVar[dict[tuple[Any, ...], Conversion | GridSecurityError]] = {}
 
-    def __init__(self, archives: dict[str, bytes]) -> None:
-        self._archives = archives
-        self._rendered: list[renderers.Outcome] = []
+    def conversions(self, sources: Collection[Source]) -> Conversions:
+        return {source: self._conversion(source) for source in sources}
 
-    def outlines(self, options: list[dict[str, Any]]) -> list[renderers.Outcome]:
-        self._rendered = [self._render(self._archives[one["owner"] or "alice"], one) for one in options]
-        return renderers.for_good_ones(lambda good: list(map(policy.outline, good)), self._rendered)
+    def _conversion(self, source: Source) -> Conversion | GridSecurityError:
+        key = (source.data, source.options.passphrase)
+        if key not in self._opened:
+            (self._opened[key],) = super().conversions([source]).values()
+        return self._opened[key]
 
-    def contents(self, numbers: list[int]) -> list[renderers.Outcome]:
-        chosen = [self._rendered[number] for number in numbers]
-        return renderers.for_good_ones(lambda good: list(map(policy.contents, good)), chosen)
 
-    def _render(self, data: bytes, options: dict[str, Any]) -> renderers.Outcome:
-        key = (data, options["passphrase"])
-        if key not in self._known:
-            (self._known[key],) = sandbox.run_all([rendering.job(data, options, "archive")])
-        return self._known[key]
+class There(CredentialExchange):
+    """An exchange whose archives are on the node, where a module converts them."""
+
+    def __init__(self, options: list[CredentialOptions], convert: Any) -> None:
+        super().__init__([], lambda _options: pytest.fail("is not here"), Converter(), check=False)
+        self._on_node, self._convert_there = options, convert
+
+    def result(self, outcomes: exchange.Outcomes, send: exchange.Send) -> Results:
+        return {**super().result(outcomes, send), **{one: self._convert_there(one) for one in self._on_node}}
 
 
 class Node:
@@ -105,29 +107,33 @@ class Node:
     def names(self, owner: str) -> list[str]:
         return sorted(path.name for path in self.home(owner).glob("*"))
 
-    def item(self, owner: str | None, **changes: Any) -> dict[str, Any]:
+    def item(self, owner: str | None, **changes: Any) -> CredentialOptions:
         own = {"src": f"{owner}.p12", "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
-        return {**DEFAULTS, **own, "owner": owner, "directory": str(self.root / str(owner)), **changes}
+        return conversions.options(**{**own, "owner": owner, "directory": str(self.root / str(owner)), **changes})
 
-    def run(self, *owners: str, items: list[dict[str, Any]] | None = None, check: bool = False, **given: Any) -> Any:
+    def source(self, options: CredentialOptions) -> Source:
+        return Source(options, self.archives[options.owner or "alice"])
+
+    def run(self, *owners: str, items: list[CredentialOptions] | None = None, check: bool = False, **given: Any) -> Any:
         """The task's result for a list."""
-        listed = items or []
-        listed = [*map(self.item, owners), *listed]
-        arguments = {**LIST_DEFAULTS, "record": str(self.record), **given}
-        keeper = Keeper(arguments, listed, check)
-        renderer = Remembering(self.archives)
-        self.calls = 0
+        listed = [*map(self.item, owners), *(items or [])]
+        placing = CredentialExchange(listed, self.source, Remembering(), check)
+        return self.finish(placing, listed, check, **given)
 
-        def place() -> Conversation:
-            return (yield from deploy.converge(listed, keeper.watched(renderer), check))
+    def finish(self, placing: CredentialExchange, listed: list[CredentialOptions], check: bool, **given: Any) -> Any:
+        self.calls = 0
 
         def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
             return self.send(sets, contents, check)
 
-        results = exchange.run(keeper.keep(place()), send)
+        arguments = {**LIST_DEFAULTS, "record": str(self.record), **given}
+        recorded = RecordedExchange(placing, listed, arguments, check) if arguments["record"] else None
+        found = exchange.run(recorded or placing, send)
+        results = [found[one] for one in listed]
         for one in results:
             one.pop("warnings", None)  # of too few iterations, which make the tests quick
-        return keeper.add_to(credential_report.combine(results, True, True), True)
+        combined = credential_report.combine(results, True, True)
+        return recorded.add_to(combined, True) if recorded else combined
 
     def recorded(self) -> dict[str, list[str]]:
         """The fingerprints by owner; of an owner who has several credentials, all."""
@@ -297,29 +303,22 @@ def test_files_that_another_owner_took_over_stay(node: Node) -> None:
 # --- archives on the node ---------------------------------------------------------------------------------------------
 
 
-def run_there(node: Node, items: list[dict[str, Any]], convert: Any, **given: Any) -> dict[str, Any]:
+def run_there(node: Node, items: list[CredentialOptions], convert: Any, **given: Any) -> dict[str, Any]:
     """A run whose archives lie on the node, where a module converts them between two calls."""
-    keeper = Keeper({**LIST_DEFAULTS, "record": str(node.record), **given}, items, check=False)
-
-    def place() -> Conversation:
-        yield exchange.Request([])
-        return [convert(one) for one in items]
-
-    def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        return node.send(sets, contents, False)
-
-    node.calls = 0
-    return keeper.add_to(credential_report.combine(exchange.run(keeper.keep(place()), send), True, True), True)
+    result: dict[str, Any] = node.finish(There(items, convert), items, check=False, **given)
+    return result
 
 
 def test_what_the_node_converts_is_on_record_before_it_is_placed(node: Node) -> None:
     there = [node.item(owner, remote_src=True) for owner in ("alice", "bob", "carol")]
     before: list[dict[str, list[str]]] = []
 
-    def convert(options: dict[str, Any]) -> dict[str, Any]:
+    def convert(options: CredentialOptions) -> dict[str, Any]:
         before.append(node.recorded())
-        work = deploy.converge([options], Remembering(node.archives), False)
-        result: dict[str, Any] = exchange.run(work, lambda *all_: inspectors.converge(*strip(*all_), False, False))[0]
+        work = CredentialExchange([options], node.source, Remembering(), False)
+        result: dict[str, Any] = exchange.run(work, lambda *all_: inspectors.converge(*strip(*all_), False, False))[
+            options
+        ]
         return result
 
     def strip(sets: list[dict[str, Any]], contents: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -558,12 +557,13 @@ def test_record_is_an_absolute_path(node: Node, path: str) -> None:
 
 
 def test_purge_needs_a_record(node: Node) -> None:
+    placing = CredentialExchange([], node.source, Converter(), check=False)
     with pytest.raises(AnsibleActionFail, match="purge needs record"):
-        node.run("alice", record="", purge=True)
+        RecordedExchange(placing, [], {**LIST_DEFAULTS, "purge": True}, check=False)
 
 
 def test_home_of_the_owner_is_the_default() -> None:
-    options = {**DEFAULTS, "owner": getpass.getuser()}
+    options = conversions.options(owner=getpass.getuser())
     assert placed_record.Placement.of(options).directory == f"~{getpass.getuser()}/.globus"
 
 

@@ -14,7 +14,6 @@ from ansible_collections.grid.security.plugins.module_utils._credential import i
 from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._action.templates import UNREADABLE
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.tests.support import pki
 
@@ -129,11 +128,9 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     alice = site.credential("alice")
     site.run(alice)
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
-    (outcome,) = credentials.identify(
-        site.action(Register()),
-        credentials.read_options({"credentials": [alice]}),
-    )
-    site.register.refuse(alice, outcome["facts"])  # type: ignore[index]
+    (options,) = grid_mapfile.task_options.read_options({"credentials": [alice]})
+    (outcome,) = grid_mapfile.credentials.identify(site.action(Register(), check_mode=False), [options])
+    site.register.refuse(options, outcome.facts)  # type: ignore[union-attr]
     result = site.run(alice)
     assert site.lines == [f'"{DN}Alice" alice']
     assert result["not_mapped"][0]["error_code"] == "refused"

@@ -17,8 +17,12 @@ from ansible.errors import AnsibleActionFail
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.grid.security.plugins.module_utils._common import sandbox, times
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, inspectors, renderers
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Converter, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange
 from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
+from ansible_collections.grid.security.plugins.module_utils._credential.issuers import SentCas
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._x509 import chain, pem, signing_policy
 from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
@@ -103,11 +107,15 @@ class Site:
         """The module on the node, which has archives of its own."""
         assert module == "grid.security.pkcs12_pem"
         self.sent_to_node = arguments
-        renderer = renderers.RenderEach(
-            lambda one: renderers.Source(one, Path(one["src"]).read_bytes()), arguments["trusted_cas"]
-        )
-        results = exchange.run(deploy.converge(arguments["credentials"], renderer, False), self.send)
-        return {"credentials": results}
+        cas = SentCas(arguments["trusted_cas"])
+        options = list(map(CredentialOptions.of, arguments["credentials"]))
+        placing = CredentialExchange(options, self._source, Converter(), False, judge=cas.judge)
+        results = exchange.run(placing, self.send)
+        return {"credentials": [results[one] for one in options]}
+
+    @staticmethod
+    def _source(options: CredentialOptions) -> Source:
+        return Source(options, Path(options.src or "").read_bytes())
 
     @staticmethod
     def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:

@@ -11,19 +11,23 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy, kdf, pkcs8, rendering
+from ansible_collections.grid.security.plugins.module_utils._credential import convert, kdf, pkcs8
 from ansible_collections.grid.security.plugins.module_utils._x509 import certificates, der, pem
-from ansible_collections.grid.security.tests.support import pki
-
-DEFAULTS = {name: spec.get("default") for name, spec in deploy.OPTIONS.items()}
+from ansible_collections.grid.security.tests.support import conversions, pki
 
 
 def options(**changes: Any) -> dict[str, Any]:
-    return {**DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000, **changes}
+    return {
+        **conversions.DEFAULTS,
+        "passphrase": "import",
+        "privatekey_passphrase": "store",
+        "kdf_iterations": 1000,
+        **changes,
+    }
 
 
 def render(one: pki.Credential, **changes: Any) -> dict[str, Any]:
-    return rendering.render(one.archive(), options(**changes), "alice.p12")
+    return conversions.convert(one.archive(), options(**changes), "alice.p12")
 
 
 def kind_of(function: Any, *arguments: Any) -> str:
@@ -46,7 +50,7 @@ def test_keys_of_every_type_are_the_same_after_conversion(key_type: str) -> None
 
 def test_archive_exported_again_gives_the_same_files() -> None:
     one = pki.issue()
-    again = rendering.render(one.archive("other"), options(passphrase="other"), "alice.p12")
+    again = conversions.convert(one.archive("other"), options(passphrase="other"), "alice.p12")
     assert one.archive() != one.archive("other")
     assert render(one) == again
 
@@ -65,8 +69,8 @@ def test_passphrase_and_iterations_change_the_key_only() -> None:
     [(1000, True, True), (99_999, True, True), (100_000, True, False), (None, True, False), (1000, False, False)],
 )
 def test_few_iterations_are_warned_of(iterations: int | None, encrypted: bool, warned: bool) -> None:
-    chosen = options(encrypt_privatekey=encrypted, kdf_iterations=iterations or DEFAULTS["kdf_iterations"])
-    warnings = rendering.render(pki.issue().archive(), chosen, "alice.p12")["warnings"]
+    chosen = options(encrypt_privatekey=encrypted, kdf_iterations=iterations or conversions.DEFAULTS["kdf_iterations"])
+    warnings = conversions.convert(pki.issue().archive(), chosen, "alice.p12")["warnings"]
     expected = (
         f"alice.p12: kdf_iterations is {iterations}, so the passphrase of the stored key can be guessed fast. Set it to"
         " 100000 or more; the default is 600000."
@@ -75,8 +79,8 @@ def test_few_iterations_are_warned_of(iterations: int | None, encrypted: bool, w
 
 
 def test_stored_keys_take_600000_iterations_by_default() -> None:
-    chosen = {**DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store"}
-    (block,) = pem.blocks(rendering.render(pki.issue().archive(), chosen, "alice.p12")["privatekey"].encode())
+    chosen = {**conversions.DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store"}
+    (block,) = pem.blocks(conversions.convert(pki.issue().archive(), chosen, "alice.p12")["privatekey"].encode())
     assert max(kdf.iterations(der.read(block.data).child(0))) == 600_000
 
 
@@ -117,11 +121,11 @@ def _encrypted(plain: bytes) -> bytes:
 
 @pytest.mark.skipif(pki.CRYPTOGRAPHY < 42, reason="cryptography before 42 opens no archive without an integrity check")
 def test_work_that_is_hidden_in_an_encrypted_part_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendering, "_SECONDS", 1)
+    monkeypatch.setattr(convert, "_SECONDS", 1)
     start = time.process_time()
     limits = {"max_kdf_iterations": 20_000}
-    assert kind_of(rendering.render, hiding(1 << 30), options(**limits), "alice.p12") == "kdf_limit"
-    assert kind_of(rendering.render, hiding(1000), options(**limits), "alice.p12") == "two_passphrases"
+    assert kind_of(conversions.convert, hiding(1 << 30), options(**limits), "alice.p12") == "kdf_limit"
+    assert kind_of(conversions.convert, hiding(1000), options(**limits), "alice.p12") == "two_passphrases"
     assert time.process_time() - start < 1  # of this process
 
 
@@ -132,7 +136,7 @@ def test_certificates_that_are_damaged_inside(change: tuple[bytes, bytes]) -> No
     assert damaged != one.archive("")
     version, content, _mac = (part.encoded() for part in der.read(damaged).children)
     given = options(passphrase="", dns_name="alice.example.org")
-    assert kind_of(rendering.render, der.encode_sequence(version, content), given, "alice.p12") == "malformed"
+    assert kind_of(conversions.convert, der.encode_sequence(version, content), given, "alice.p12") == "malformed"
     certificate = one.certificate.public_bytes(serialization.Encoding.DER).replace(*change)
     found = certificates.present(pem.encode("CERTIFICATE", certificate))
     assert found is None or found["subject_dn"] == "/DC=org/DC=example/CN=Alice"
@@ -140,7 +144,7 @@ def test_certificates_that_are_damaged_inside(change: tuple[bytes, bytes]) -> No
 
 @pytest.mark.parametrize("option", ["passphrase", "privatekey_passphrase"])
 def test_passphrase_that_is_no_text(option: str) -> None:
-    assert kind_of(rendering.render, b"", options(**{option: "half \ud83d"}), "alice.p12") == "bad_passphrase"
+    assert kind_of(conversions.convert, b"", options(**{option: "half \ud83d"}), "alice.p12") == "bad_passphrase"
 
 
 def test_unencrypted_keys_are_an_explicit_choice() -> None:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's renderer: what it opens, and when."""
+"""The cached converter of the controller: what it opens, and when."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import os
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
@@ -18,21 +18,18 @@ from ansible import constants as C
 
 from ansible_collections.grid.security.plugins.module_utils._common import sandbox
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import policy, rendering
-from ansible_collections.grid.security.plugins.module_utils._credential.deploy import OPTIONS
-from ansible_collections.grid.security.plugins.module_utils._credential.renderers import Source
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Conversion, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.plugin_utils._action import persistent_cache
-from ansible_collections.grid.security.plugins.plugin_utils._credential import guessing, kept_renderings
-from ansible_collections.grid.security.plugins.plugin_utils._credential.kept_renderings import KeptRenderings
-from ansible_collections.grid.security.plugins.plugin_utils._trust.trusted_cas import ChainCheck
-from ansible_collections.grid.security.tests.support import pki
+from ansible_collections.grid.security.plugins.plugin_utils._credential import cached_conversion, guessing
+from ansible_collections.grid.security.plugins.plugin_utils._credential.cached_conversion import CachedConverter
+from ansible_collections.grid.security.tests.support import conversions, pki
 
 exact_iterations = pytest.mark.skipif(pki.CRYPTOGRAPHY < 38, reason="cryptography before 38 takes no iterations")
-DEFAULTS = {name: spec.get("default") for name, spec in OPTIONS.items()}
 
 
 class Controller:
-    """A home for the ledger, and temporary directories of one run after the other; counts what is opened."""
+    """A home for the persistent cache, and temporary directories of one run after the other; counts what is opened."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.archives = root, {}  # type: Path, dict[str, bytes]
@@ -65,20 +62,25 @@ class Controller:
     def add(self, *names: str) -> None:
         self.archives.update({f"{name}.p12": pki.issue(name).archive(iterations=1000) for name in names})
 
-    def options(self, **changes: Any) -> list[dict[str, Any]]:
+    def options(self, **changes: Any) -> list[CredentialOptions]:
         own = {"passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000, **changes}
-        return [{**DEFAULTS, "src": name, "owner": name[:-4], **own} for name in self.archives]
+        return [conversions.options(src=name, owner=name[:-4], **own) for name in self.archives]
 
-    def renderer(self, meanwhile: Callable[[], None] = lambda: None) -> KeptRenderings:
-        check = ChainCheck(SimpleNamespace(find=str))
-        return KeptRenderings(lambda one: Source(one, self.archives[one["src"]]), check, meanwhile)
+    def sources(self, options: list[CredentialOptions]) -> list[Source]:
+        return [Source(one, self.archives[one.src or ""]) for one in options]
 
-    def outline_pages(self) -> set[Path]:
+    def find(self, options: list[CredentialOptions], meanwhile: Callable[[], None] = lambda: None) -> list[Any]:
+        """The summaries of some credentials, on another host."""
+        sources = self.sources(options)
+        found = CachedConverter(meanwhile=meanwhile).summaries(sources)
+        return [found[source] for source in sources]
+
+    def summary_pages(self) -> set[Path]:
         """Without those that say how many iterations an archive asks for."""
         return {path for path in self.pages.iterdir() if b"facts" in path.read_bytes()}
 
-    def outlines(self, **changes: Any) -> list[Any]:
-        return self.renderer().outlines(self.options(**changes))
+    def summaries_of_all(self, **changes: Any) -> list[Any]:
+        return self.find(self.options(**changes))
 
 
 @pytest.fixture(name="controller")
@@ -86,36 +88,36 @@ def _controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
     yield Controller(tmp_path, monkeypatch)
 
 
-def test_outlines_are_those_of_the_renderings(controller: Controller) -> None:
+def test_summaries_are_those_of_the_conversions(controller: Controller) -> None:
     controller.add("alice")
-    (found,) = controller.outlines()
+    (found,) = controller.summaries_of_all()
     (options,) = controller.options()
-    rendered = rendering.render(controller.archives["alice.p12"], options, "alice.p12 for alice")
-    assert {**found, "chain": rendered["chain"]} == policy.outline(rendered)
+    converted = conversions.convert(controller.archives["alice.p12"], options.values(), "alice.p12")
+    assert found == Conversion(**converted).summary()
 
 
 def test_the_same_list_is_opened_once_for_all_hosts_of_a_run(controller: Controller) -> None:
     controller.add("alice", "bob", "carol")
-    first = controller.outlines()
+    first = controller.summaries_of_all()
     assert len(controller.opened) == 3
-    assert controller.outlines() == first
+    assert controller.summaries_of_all() == first
     assert len(controller.opened) == 3
 
 
 def test_a_run_with_nothing_new_opens_nothing(controller: Controller) -> None:
     controller.add("alice", "bob", "carol")
-    first = controller.outlines()
+    first = controller.summaries_of_all()
     controller.begin_run()
-    assert controller.outlines() == first
+    assert controller.summaries_of_all() == first
     assert controller.opened == []
 
 
 def test_a_run_with_nothing_new_does_something_else_meanwhile_once(controller: Controller) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     controller.begin_run()
     called: list[int] = []
-    controller.renderer(lambda: called.append(1)).outlines(controller.options())
+    controller.find(controller.options(), lambda: called.append(1))
     assert called == [1]
     assert controller.opened == []
 
@@ -127,18 +129,19 @@ def test_a_node_that_is_unreachable_meanwhile_hinders_no_other_host(controller: 
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        controller.renderer(fail).outlines(controller.options())
-    assert controller.outlines()[0]["facts"]["subject"]
+        controller.find(controller.options(), fail)
+    assert controller.summaries_of_all()[0].facts["subject"]
 
 
-def test_contents_are_those_outlined_and_opened_only_when_asked_for(controller: Controller) -> None:
+def test_contents_are_those_summarised_and_opened_only_when_asked_for(controller: Controller) -> None:
     controller.add("alice", "bob")
-    controller.outlines()
+    controller.summaries_of_all()
     controller.begin_run()
-    renderer = controller.renderer()
-    outlines: list[Any] = renderer.outlines(controller.options())
-    (contents,) = renderer.contents([1])
-    assert set(contents) == {facts["sha256"] for facts in outlines[1]["files"].values()}
+    converter, sources = CachedConverter(), controller.sources(controller.options())
+    summaries: dict[Source, Any] = converter.summaries(sources)
+    (conversion,) = converter.conversions(sources[1:]).values()
+    assert isinstance(conversion, Conversion)
+    assert set(conversion.contents()) == {facts["sha256"] for facts in summaries[sources[1]].files.values()}
     assert controller.opened == ["bob.p12 for bob"]
 
 
@@ -154,18 +157,18 @@ def test_contents_are_those_outlined_and_opened_only_when_asked_for(controller: 
 )
 def test_other_options_are_another_page(controller: Controller, changes: dict[str, Any]) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     controller.begin_run()
-    controller.outlines(**changes)
+    controller.summaries_of_all(**changes)
     assert controller.opened == ["alice.p12 for alice"]
 
 
-def test_one_renewed_among_many_costs_few_renderings(controller: Controller) -> None:
+def test_one_renewed_among_many_costs_few_conversions(controller: Controller) -> None:
     controller.add(*(f"user{number}" for number in range(100)))
-    controller.outlines()
+    controller.summaries_of_all()
     controller.begin_run()
     controller.add("user50")
-    controller.outlines()
+    controller.summaries_of_all()
     assert "user50.p12 for user50" in controller.opened
     assert len(controller.opened) <= 64, "two pieces at most"
 
@@ -175,7 +178,7 @@ def test_errors_are_found_again(controller: Controller) -> None:
     controller.archives["bob.p12"] = b"rubbish"
     for _run in range(2):
         controller.begin_run()
-        found = controller.outlines()
+        found = controller.summaries_of_all()
         assert isinstance(found[1], GridSecurityError)
         assert found[1].error_code == "not_pkcs12"
         assert "bob.p12 for bob" in controller.opened
@@ -183,19 +186,20 @@ def test_errors_are_found_again(controller: Controller) -> None:
 
 def test_an_unencrypted_key_is_kept_nowhere(controller: Controller, tmp_path: Path) -> None:
     controller.add("alice")
-    renderer = controller.renderer()
-    renderer.outlines(controller.options(encrypt_privatekey=False))
-    (contents,) = renderer.contents([0])
-    assert any(b"PRIVATE KEY" in base64.b64decode(text) for text in contents.values())
+    converter, sources = CachedConverter(), controller.sources(controller.options(encrypt_privatekey=False))
+    converter.summaries(sources)
+    (conversion,) = converter.conversions(sources).values()
+    assert isinstance(conversion, Conversion)
+    assert any(b"PRIVATE KEY" in base64.b64decode(text) for text in conversion.contents().values())
     assert not controller.pages.exists()
     assert not any(b"PRIVATE KEY" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_pages_hold_nothing_secret_and_are_private(controller: Controller) -> None:
     controller.add("alice")
-    controller.outlines(privatekey_passphrase="w0rd of the key")
+    controller.summaries_of_all(privatekey_passphrase="w0rd of the key")
     pages = list(controller.pages.iterdir())
-    assert len(pages) == 2, "outlines, and iterations"
+    assert len(pages) == 2, "summaries, and iterations"
     assert stat.S_IMODE(controller.pages.stat().st_mode) == 0o700
     for page in pages:
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
@@ -206,35 +210,35 @@ def test_pages_hold_nothing_secret_and_are_private(controller: Controller) -> No
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: data.replace(b"a", b"b")])
 def test_a_damaged_page_is_no_page(controller: Controller, damage: Any) -> None:
     controller.add("alice")
-    first = controller.outlines()
+    first = controller.summaries_of_all()
     for page in controller.pages.iterdir():
         page.write_bytes(damage(page.read_bytes()))
     controller.begin_run()
-    assert controller.outlines() == first
+    assert controller.summaries_of_all() == first
     assert controller.opened == ["alice.p12 for alice"]
 
 
 def test_a_directory_that_others_may_write_is_not_used(controller: Controller) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     controller.pages.chmod(0o770)
     controller.begin_run()
-    controller.outlines()
+    controller.summaries_of_all()
     assert controller.opened == ["alice.p12 for alice"]
 
 
 def test_other_code_is_another_page(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     controller.begin_run()
     monkeypatch.setattr(persistent_cache, "_code", lambda: bytes(32))
-    controller.outlines()
+    controller.summaries_of_all()
     assert controller.opened == ["alice.p12 for alice"]
 
 
 def test_iterations_that_no_key_may_have_are_an_error_and_no_page(controller: Controller) -> None:
     controller.add("alice")
-    (found,) = controller.outlines(kdf_iterations=0)
+    (found,) = controller.summaries_of_all(kdf_iterations=0)
     assert isinstance(found, GridSecurityError)
     assert found.error_code == "kdf_iterations"
     assert not controller.pages.exists()
@@ -268,7 +272,7 @@ def test_a_page_costs_the_largest_iterations_of_key_archive_and_mac(
         pytest.skip("this version of cryptography gives the MAC a single iteration")
     for _run in range(2):
         controller.begin_run()
-        controller.outlines(kdf_iterations=stored)
+        controller.summaries_of_all(kdf_iterations=stored)
     assert controller.opened == []
     assert derived and set(derived) == {largest}
 
@@ -280,7 +284,7 @@ def test_a_page_of_a_list_costs_the_largest_iterations_of_all(controller: Contro
     for _run in range(2):
         controller.begin_run()
         derived.clear()
-        controller.outlines()
+        controller.summaries_of_all()
     assert derived == [3002], "one derivation for the whole list"
 
 
@@ -288,10 +292,10 @@ def test_a_run_with_nothing_new_does_not_read_the_structure_of_archives(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     controller.begin_run()
     monkeypatch.setattr(guessing, "iterations", lambda source: pytest.fail("read again"))
-    controller.outlines()
+    controller.summaries_of_all()
 
 
 def test_numbers_as_ansible_tags_them_cost_no_time(controller: Controller) -> None:
@@ -305,7 +309,7 @@ def test_numbers_as_ansible_tags_them_cost_no_time(controller: Controller) -> No
         __hash__ = int.__hash__
 
     controller.add("alice")
-    controller.outlines(kdf_iterations=Tagged(5000))
+    controller.summaries_of_all(kdf_iterations=Tagged(5000))
     assert Tagged.compared < 100
 
 
@@ -314,9 +318,9 @@ def test_archives_that_cannot_be_compared_have_no_page(controller: Controller, m
     controller.add("alice")
     for _run in range(2):
         controller.begin_run()
-        controller.outlines()
+        controller.summaries_of_all()
         assert controller.opened == ["alice.p12 for alice"]
-    assert controller.outline_pages() == set()
+    assert controller.summary_pages() == set()
 
 
 # --- pages that are no longer needed go -------------------------------------------------------------------------------
@@ -327,21 +331,21 @@ def test_archives_that_cannot_be_compared_have_no_page(controller: Controller, m
 )
 def test_a_page_that_was_replaced_goes(controller: Controller, changes: dict[str, Any]) -> None:
     controller.add("alice", "bob")
-    controller.outlines()
-    old = controller.outline_pages()
+    controller.summaries_of_all()
+    old = controller.summary_pages()
     controller.begin_run()
-    controller.outlines(**changes)
-    assert controller.outline_pages() and not old & controller.outline_pages()
+    controller.summaries_of_all(**changes)
+    assert controller.summary_pages() and not old & controller.summary_pages()
 
 
 def test_pages_of_an_archive_that_was_replaced_go(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_renderings, "_LONGEST_PIECE", 2)
+    monkeypatch.setattr(cached_conversion, "_LONGEST_PIECE", 2)
     controller.archives.update({f"user{number}.p12": pki.issue().archive(iterations=1000) for number in range(6)})
-    controller.outlines()
-    old = controller.outline_pages()
+    controller.summaries_of_all()
+    old = controller.summary_pages()
     controller.begin_run()
     controller.archives["user2.p12"] = pki.issue().archive(iterations=1000)
-    controller.outlines()
+    controller.summaries_of_all()
     gone = [path for path in old if not path.exists()]
     assert 2 <= len(gone) < len(old), "the list and a piece or two; those of other users stay"
 
@@ -349,40 +353,40 @@ def test_pages_of_an_archive_that_was_replaced_go(controller: Controller, monkey
 def test_pages_of_other_credentials_and_of_other_hosts_stay(controller: Controller) -> None:
     controller.add("alice", "bob")
     alice, bob = controller.options()
-    controller.renderer().outlines([bob])
-    of_bob = controller.outline_pages()
+    controller.find([bob])
+    of_bob = controller.summary_pages()
     controller.begin_run()
-    controller.renderer().outlines([alice])
-    one_host = controller.outline_pages()
-    controller.renderer().outlines([{**alice, "include_chain": True}])  # another host of the same run
-    assert one_host < controller.outline_pages()
+    controller.find([alice])
+    one_host = controller.summary_pages()
+    controller.find([dataclasses.replace(alice, include_chain=True)])  # another host of the same run
+    assert one_host < controller.summary_pages()
     assert of_bob < one_host
 
 
 def test_what_is_known_already_supersedes_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two groups of hosts share alice. A change of bob costs the other group nothing."""
-    monkeypatch.setattr(kept_renderings, "_LONGEST_PIECE", 1)
+    monkeypatch.setattr(cached_conversion, "_LONGEST_PIECE", 1)
     controller.add("alice", "bob", "carol")
     alice, bob, carol = controller.options()
-    controller.renderer().outlines([alice, carol])
-    of_others = controller.outline_pages()
-    controller.renderer().outlines([alice, bob])
+    controller.find([alice, carol])
+    of_others = controller.summary_pages()
+    controller.find([alice, bob])
     controller.begin_run()
-    controller.renderer().outlines([alice, {**bob, "privatekey_passphrase": "other"}])
+    controller.find([alice, dataclasses.replace(bob, privatekey_passphrase="other")])
     assert controller.opened == ["bob.p12 for bob"]
-    assert of_others <= controller.outline_pages()
+    assert of_others <= controller.summary_pages()
 
 
 @pytest.mark.parametrize("days", [29, 31])
 def test_pages_that_nobody_used_for_30_days_go_in_a_run_that_writes_nothing(controller: Controller, days: int) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     old = controller.pages / ("0" * 64)
-    old.write_bytes(next(iter(controller.outline_pages())).read_bytes())
+    old.write_bytes(next(iter(controller.summary_pages())).read_bytes())
     before = {path.name for path in controller.pages.iterdir()}
     os.utime(old, (0, time.time() - days * 86400))
     controller.begin_run()
-    controller.outlines()
+    controller.summaries_of_all()
     assert controller.opened == []
     after = {path.name for path in controller.pages.iterdir()}
     assert before - after == ({old.name} if days > 30 else set())
@@ -390,11 +394,11 @@ def test_pages_that_nobody_used_for_30_days_go_in_a_run_that_writes_nothing(cont
 
 def test_use_is_noted(controller: Controller) -> None:
     controller.add("alice")
-    controller.outlines()
+    controller.summaries_of_all()
     for path in controller.pages.iterdir():
         os.utime(path, (0, time.time() - 29 * 86400))
     controller.begin_run()
-    controller.outlines()
+    controller.summaries_of_all()
     assert all(time.time() - path.stat().st_mtime < 86400 for path in controller.pages.iterdir())
 
 
@@ -405,10 +409,10 @@ def test_an_error_of_one_costs_no_other_page(controller: Controller, cause: str)
     if cause == "rubbish":
         controller.archives["bob.p12"] = b"rubbish"
     else:
-        options[1]["passphrase"] = "wrong"
-    first = controller.renderer().outlines(options)
+        options[1] = dataclasses.replace(options[1], passphrase="wrong")
+    first = controller.find(options)
     controller.begin_run()
-    again = controller.renderer().outlines(options)
+    again = controller.find(options)
     assert controller.opened == ["bob.p12 for bob"]
     assert [first[0], first[2]] == [again[0], again[2]]
     assert isinstance(first[1], GridSecurityError) and isinstance(again[1], GridSecurityError)
@@ -427,9 +431,9 @@ def test_an_error_that_is_gone_is_gone_for_good(controller: Controller, monkeypa
         ]
 
     monkeypatch.setattr(sandbox, "run_all", without_memory)
-    assert isinstance(controller.outlines()[1], GridSecurityError)
+    assert isinstance(controller.summaries_of_all()[1], GridSecurityError)
     monkeypatch.setattr(sandbox, "run_all", counted)
     for opened in (["bob.p12 for bob"], []):
         controller.begin_run()
-        assert not any(isinstance(one, GridSecurityError) for one in controller.outlines())
+        assert not any(isinstance(one, GridSecurityError) for one in controller.summaries_of_all())
         assert controller.opened == opened

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A credential's files, from an archive or a key pair."""
+"""Convert an archive or a key pair to the files of a credential."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ansible_collections.grid.security.plugins.module_utils._credential import (
     private_key_info,
     tls_pair,
 )
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Conversion, Source
+from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._x509 import (
     certificates,
     distinguished_name,
@@ -33,68 +35,65 @@ try:
 except ImportError:  # reported by key_pair.check_cryptography, which comes first
     pass
 
-__all__ = ["job", "render"]
+__all__ = ["convert", "job"]
 
 _FEWEST_ITERATIONS = 1000  # RFC 8018 section 4.2
-_FEW_ITERATIONS = 100_000  # fewer are warned of
+_FEW_ITERATIONS = 100_000  # fewer iterations lead to a warning
 _MOST_ISSUERS = 16  # taken from an archive to search for a chain to a CA
 _SECONDS = 10  # of processor time to open an archive that asks for hardly any iterations
 _ITERATIONS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
 
 
-def render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
-    """The files and facts that an archive gives: a pure function of archive, passphrases and options.
+def job(source: Source) -> sandbox.Job:
+    """Return :func:`convert` as a job, with the conversion as a dictionary.
 
-    :param data: a PKCS#12 archive, or PEM certificates if there is a ``privatekey`` (PEM) beside them.
-    :param options: the options of one credential of ``pkcs12_pem``.
-    :param name: what to call the archive in messages.
-    :returns: ``certificate``, ``privatekey`` and ``other_certs`` (PEM text), ``facts``, ``warnings``, and for
-        :mod:`chain` its certificate and those that may lead from it to a CA (``chain``; DER in Base64).
-    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
-        ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the kinds of
-        :func:`pkcs12.load`, :func:`pem_pair.load`, :func:`tls_pair.check` and :func:`sandbox.run`.
+    The limit of processor time grows with the iterations that the options allow.
     """
-    return sandbox.run(job(data, options, name, privatekey))
+    options = source.options
+    seconds = _SECONDS + (options.max_kdf_iterations + options.kdf_iterations) // _ITERATIONS_PER_SECOND
+    return sandbox.Job(lambda: vars(convert(source)), seconds, options.label)
 
 
-def job(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None = None) -> sandbox.Job:
-    """The same as a job, for many at a time; its limit grows with the iterations that the options allow."""
-    seconds = _SECONDS + (options["max_kdf_iterations"] + options["kdf_iterations"]) // _ITERATIONS_PER_SECOND
-    return sandbox.Job(lambda: _render(data, options, name, privatekey), seconds, name)
+def convert(source: Source) -> Conversion:
+    """Convert an archive or a key pair: a pure function of the files, the passphrases and the options.
 
-
-def _render(data: bytes, options: dict[str, Any], name: str, privatekey: bytes | None) -> dict[str, Any]:
-    _check_key_options(options, name)
-    pair = _open(data, privatekey, options, name)
-    _check_host(pair.certificate, options["dns_name"], name)
-    chain = _chain(pair.certificate, pair.others) if options["include_chain"] else []
-    private_key = _private_key(pair, options, name)
-    if options["check_privatekey"]:
-        _check_private_key(private_key, pair.certificate, options, name)
-    return {
-        "certificate": _pem([pair.certificate, *chain]),
-        "privatekey": private_key.decode(),
-        "other_certs": _pem(pair.others),
-        "facts": {**certificates.describe(pair.certificate), **_friendly_name(pair)},
-        "chain": [_der(one) for one in (pair.certificate, *_possible_issuers(pair.certificate, pair.others))],
-        "warnings": [f"{name}: {warning}" for warning in (*pair.warnings, *_weaknesses(options))],
-    }
+    :raises GridSecurityError: ``bad_passphrase``, ``no_privatekey_passphrase``, ``traditional_encrypted``,
+        ``kdf_iterations``, ``wrong_host``, ``malformed``, ``no_traditional_form`` or ``self_check``, and the codes of
+        :func:`pkcs12.load`, :func:`pem_pair.load` and :func:`tls_pair.check`.
+    """
+    options = source.options
+    _check_key_options(options)
+    pair = _open(source)
+    _check_host(pair.certificate, options)
+    chain = _chain(pair.certificate, pair.others) if options.include_chain else []
+    private_key = _private_key(pair, options)
+    if options.check_privatekey:
+        _check_private_key(private_key, pair.certificate, options)
+    return Conversion(
+        certificate=_pem([pair.certificate, *chain]),
+        privatekey=private_key.decode(),
+        other_certs=_pem(pair.others),
+        facts={**certificates.describe(pair.certificate), **_friendly_name(pair)},
+        warnings=[f"{options.label}: {warning}" for warning in (*pair.warnings, *_weaknesses(options))],
+        chain=[_der(found) for found in (pair.certificate, *_possible_issuers(pair.certificate, pair.others))],
+    )
 
 
 def _friendly_name(pair: key_pair.KeyPair) -> dict[str, str]:
     return {"friendly_name": pair.friendly_name} if pair.friendly_name else {}
 
 
-def _open(data: bytes, privatekey: bytes | None, options: dict[str, Any], name: str) -> key_pair.KeyPair:
-    passphrase, limit = options["passphrase"], options["max_kdf_iterations"]
-    if privatekey is None:
-        friendly_name = options["friendly_name"]
-        return pkcs12.load(data, passphrase, name=name, max_kdf_iterations=limit, friendly_name=friendly_name)
-    return pem_pair.load(data, privatekey, passphrase, name=name, max_kdf_iterations=limit)
+def _open(source: Source) -> key_pair.KeyPair:
+    options = source.options
+    limits: dict[str, Any] = {"name": options.label, "max_kdf_iterations": options.max_kdf_iterations}
+    if source.privatekey is None:
+        return pkcs12.load(source.data, options.passphrase, friendly_name=options.friendly_name, **limits)
+    return pem_pair.load(source.data, source.privatekey, options.passphrase, **limits)
 
 
-def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) -> None:
-    """A certificate of another host is a common mistake, and clients tell it by "authorization denied"."""
+def _check_host(certificate: x509.Certificate, options: CredentialOptions) -> None:
+    """Refuse the certificate of another host: clients would only say "authorization denied"."""
+    name, dns_name = options.label, options.dns_name
     if not dns_name:
         return
     try:
@@ -111,43 +110,45 @@ def _check_host(certificate: x509.Certificate, dns_name: str | None, name: str) 
         )
 
 
-def _check_key_options(options: dict[str, Any], name: str) -> None:
+def _check_key_options(options: CredentialOptions) -> None:
+    name = options.label
     for option in ("passphrase", "privatekey_passphrase"):
-        if any(0xD800 <= ord(character) <= 0xDFFF for character in options[option] or ""):
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in getattr(options, option) or ""):
             raise GridSecurityError(
                 "bad_passphrase", f"{name}: {option} holds half of a character, such as \\ud83d alone. Correct it."
             )
-    if options["encrypt_privatekey"] and not options["privatekey_passphrase"]:
+    if options.encrypt_privatekey and not options.privatekey_passphrase:
         raise GridSecurityError(
             "no_privatekey_passphrase",
             f"{name}: privatekey_passphrase is missing or empty. Set it, or set encrypt_privatekey: false to store the"
             " key unencrypted.",
         )
-    if options["encrypt_privatekey"] and options["privatekey_format"] == "traditional":
+    if options.encrypt_privatekey and options.privatekey_format == "traditional":
         raise GridSecurityError(
             "traditional_encrypted",
             f"{name}: privatekey_format: traditional exists for unencrypted keys only, because its encryption is weak."
             " Use pkcs8, or set encrypt_privatekey: false.",
         )
-    if options["kdf_iterations"] < _FEWEST_ITERATIONS:
+    if options.kdf_iterations < _FEWEST_ITERATIONS:
         raise GridSecurityError("kdf_iterations", f"{name}: kdf_iterations must be at least {_FEWEST_ITERATIONS}.")
 
 
-def _weaknesses(options: dict[str, Any]) -> Iterator[str]:
-    if options["encrypt_privatekey"] and options["kdf_iterations"] < _FEW_ITERATIONS:
+def _weaknesses(options: CredentialOptions) -> Iterator[str]:
+    if options.encrypt_privatekey and options.kdf_iterations < _FEW_ITERATIONS:
         yield (
-            f"kdf_iterations is {options['kdf_iterations']}, so the passphrase of the stored key can be guessed fast."
+            f"kdf_iterations is {options.kdf_iterations}, so the passphrase of the stored key can be guessed fast."
             f" Set it to {_FEW_ITERATIONS} or more; the default is 600000."
         )
 
 
-def _private_key(pair: key_pair.KeyPair, options: dict[str, Any], name: str) -> bytes:
+def _private_key(pair: key_pair.KeyPair, options: CredentialOptions) -> bytes:
+    name = options.label
     info = private_key_info.encode(pair.key, pair.certificate)
     plain = pem.encode("PRIVATE KEY", info)
     tls_pair.check(_pem([pair.certificate]).encode(), plain, key_type=key_pair.type_of(pair.key), name=name)
-    if options["encrypt_privatekey"]:
-        return pkcs8.encrypt(info, options["privatekey_passphrase"], options["kdf_iterations"])
-    return plain if options["privatekey_format"] == "pkcs8" else _traditional(pair, name)
+    if options.encrypt_privatekey:
+        return pkcs8.encrypt(info, options.privatekey_passphrase or "", options.kdf_iterations)
+    return plain if options.privatekey_format == "pkcs8" else _traditional(pair, name)
 
 
 def _traditional(pair: key_pair.KeyPair, name: str) -> bytes:
@@ -167,9 +168,9 @@ def _traditional(pair: key_pair.KeyPair, name: str) -> bytes:
     return encoded
 
 
-def _check_private_key(written: bytes, certificate: x509.Certificate, options: dict[str, Any], name: str) -> None:
-    """Open what is to be placed as a client would: the check of the writer by a reader that did not write it."""
-    passphrase = options["privatekey_passphrase"].encode() if options["encrypt_privatekey"] else None
+def _check_private_key(written: bytes, certificate: x509.Certificate, options: CredentialOptions) -> None:
+    """Open the converted private key as a client would, by code that did not write it."""
+    passphrase = (options.privatekey_passphrase or "").encode() if options.encrypt_privatekey else None
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
         key = serialization.load_pem_private_key(written, passphrase)
@@ -179,12 +180,13 @@ def _check_private_key(written: bytes, certificate: x509.Certificate, options: d
     if not matches:
         raise GridSecurityError(
             "self_check",
-            f"{name}: the key as it would be placed does not open, or does not belong to the certificate. Report this.",
+            f"{options.label}: the converted private key does not open, or does not belong to the certificate. Report"
+            " this.",
         )
 
 
 def _pem(certificates: Any) -> str:
-    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in certificates)
+    return "".join(certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
 
 
 def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
@@ -192,7 +194,7 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
     chain: list[x509.Certificate] = []
     current = leaf
     while current.issuer != current.subject:
-        following = [one for one in others if one.subject == current.issuer and one not in chain]
+        following = [other for other in others if other.subject == current.issuer and other not in chain]
         if not following:
             break
         current = following[0]
@@ -203,8 +205,8 @@ def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list
 def _possible_issuers(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
     """Return those ``others`` that may be on a path from ``leaf`` to a CA, chosen by subject and issuer."""
     by_subject: dict[bytes, list[x509.Certificate]] = {}
-    for one in others:
-        by_subject.setdefault(_canonical(one.subject), []).append(one)
+    for certificate in others:
+        by_subject.setdefault(_canonical(certificate.subject), []).append(certificate)
     found: list[x509.Certificate] = []
     todo = [leaf]
     while todo and len(found) < _MOST_ISSUERS:
