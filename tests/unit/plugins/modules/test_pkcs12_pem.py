@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils._credential import deploy
+from ansible_collections.grid.security.plugins.module_utils._credential.options import OPTIONS
 from ansible_collections.grid.security.plugins.modules import pkcs12_pem
 
 
@@ -25,7 +25,7 @@ def module(*items: dict[str, Any]) -> Any:
 
 def test_items_are_completed() -> None:
     (item,) = pkcs12_pem._items(module({"src": "a.p12", "kdf_iterations": "1000", "passphrase": 12345}))
-    assert set(item) == set(deploy.OPTIONS)
+    assert set(item) == set(OPTIONS)
     assert (item["kdf_iterations"], item["passphrase"], item["state"]) == (1000, "12345", "present")
 
 
