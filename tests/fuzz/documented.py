@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ __all__ = ["kinds"]
 _RAISES = re.compile(r":raises GridSecurityError:(.*?)(?=:raises |:param |:returns:|\Z)", re.DOTALL)
 _KIND = re.compile(r"``(\w+)``")
 _REFERENCE = re.compile(r":(?:func|mod):`([\w.]+)`")
-_PLACES = ("plugins.plugin_utils", "plugins.module_utils")
+_PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 _COLLECTION = "ansible_collections.grid.security"
 
 
@@ -44,10 +45,8 @@ def _resolve(reference: str, module: ModuleType) -> Any:
     if hasattr(module, reference):
         return getattr(module, reference)
     head, _dot, rest = reference.partition(".")
-    for place in _PLACES:
-        try:
-            other = importlib.import_module(f"{_COLLECTION}.{place}.{head}")
-        except ImportError:
-            continue
+    for path in _PLUGINS.glob(f"*_utils/_*/{head}.py"):
+        parent = path.parent
+        other = importlib.import_module(f"{_COLLECTION}.plugins.{parent.parent.name}.{parent.name}.{head}")
         return getattr(other, rest) if rest else other
     raise LookupError(f"{module.__name__} refers to {reference}, which does not exist")
