@@ -125,7 +125,7 @@ def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str,
 
 
 def state(place: ManagedDirectory) -> str:
-    return manifest.digest(scan.scan(place.directory, place.patterns))
+    return manifest.digest(scan.scan(place.path, place.patterns))
 
 
 def wanted_state(place: ManagedDirectory) -> str:
@@ -162,14 +162,14 @@ def test_one_trust_directory_with_one_wish(trust: tuple[ManagedDirectory, Manage
 def test_one_trust_directory_with_one_wish_at_the_same_moment(trust: tuple[ManagedDirectory, ManagedDirectory]) -> None:
     """Let both find something to do, and wait for the lock of a third process."""
     (request,) = supplies(TrustDirectory(trust[0]))
-    with open(Path(trust[0].directory, LOCK), "w") as lock:
+    with open(Path(trust[0].path, LOCK), "w") as lock:
         os.fchmod(lock.fileno(), 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         engines = [Engine(request.sets, request.contents) for _number in range(2)]
         time.sleep(1.5)
     assert [one.result().kinds() for one in engines] == [{"trust anchors": "changed"}] * 2
     assert state(trust[0]) == wanted_state(trust[0])
-    assert LOCK not in os.listdir(trust[0].directory)
+    assert LOCK not in os.listdir(trust[0].path)
 
 
 @pytest.mark.parametrize("purge", [False, True])
@@ -178,10 +178,10 @@ def test_what_a_killed_run_left_is_cleared_although_all_else_is_right(
     trust: tuple[ManagedDirectory, ManagedDirectory], name: str, purge: bool
 ) -> None:
     exchange.run(TrustDirectory(trust[0]), send)
-    Path(trust[0].directory, name).touch()
+    Path(trust[0].path, name).touch()
     assert exchange.run(TrustDirectory(trust[0], purge), send) == "changed"
     assert exchange.run(TrustDirectory(trust[0], purge), send) == "unchanged"
-    assert not Path(trust[0].directory, name).exists()
+    assert not Path(trust[0].path, name).exists()
 
 
 @contextmanager
@@ -210,4 +210,4 @@ def test_one_trust_directory_in_many_rounds(trust: tuple[ManagedDirectory, Manag
     assert "changed" in kinds
     assert exchange.run(TrustDirectory(trust[1]), send) in ("changed", "unchanged")  # the other one was killed anywhere
     assert state(trust[1]) == wanted_state(trust[1])
-    assert not [name for name in os.listdir(trust[1].directory) if name.startswith(".")]
+    assert not [name for name in os.listdir(trust[1].path) if name.startswith(".")]
