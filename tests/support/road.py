@@ -68,7 +68,10 @@ class _Follower:
             print(f"{self._number:3} {_told(caller)} → {_told(frame)}", flush=True)
         if (frame.f_code.co_filename, frame.f_code.co_name) == _END:
             self._is_at_end = True
-            print(f"{self._number} changes of file, {len(self._files)} files", flush=True)
+            print(
+                f"{self._number} changes of file in {len(self._files)} files; the last one opens the archive",
+                flush=True,
+            )
 
 
 def _is_on_road(frame: FrameType) -> bool:

@@ -106,13 +106,13 @@ class Entry:
         directory = _directory()
         if directory is None:
             return None
+        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
         path = directory / self._keys[0].hex()
         try:
             data = _read_own(path)
             _mark_used(path)
         except OSError:
             return None
-        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
         mac, rest = data[:_MAC_BYTES], data[_MAC_BYTES:]
         return json.loads(rest[_CODE_BYTES:])["value"] if hmac.compare_digest(mac, self._mac(rest)) else None
 
@@ -124,7 +124,6 @@ class Entry:
         rest = _code()[:_CODE_BYTES] + json.dumps({"about": self.subject.about, "value": value}).encode()
         with contextlib.suppress(OSError):
             _replace(directory / self._keys[0].hex(), self._mac(rest) + rest)
-        _sweep_once(directory, C.DEFAULT_LOCAL_TMP)
 
     def _mac(self, text: bytes) -> bytes:
         return hmac.digest(self._keys[1], text, "sha256")
