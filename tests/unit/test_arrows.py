@@ -43,17 +43,11 @@ HEADS = {
     "_trust.trust_anchors",
     "_voms.voms",
 }
-# Imports against these rules that are still there. Remove a line with the import.
-NOT_YET = [
-    ("module_utils._x509.key_faults", "module_utils._credential.private_key_info"),
-    ("plugin_utils._crl.crls", "plugin_utils._trust.trust_anchors"),
-    ("plugin_utils._mapfile.grid_mapfile", "plugin_utils._credential.credentials"),
-]
 
 
 def test_imports_follow_the_arrows() -> None:
     wrong = {(importer, imported) for importer, imported in _imports() if not _is_allowed(importer, imported)}
-    assert sorted(wrong) == NOT_YET
+    assert sorted(wrong) == []
 
 
 @pytest.mark.parametrize(

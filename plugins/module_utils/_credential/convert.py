@@ -15,7 +15,6 @@ from ansible_collections.grid.security.plugins.module_utils._credential import (
     pem_pair,
     pkcs8,
     pkcs12,
-    private_key_info,
     tls_pair,
 )
 from ansible_collections.grid.security.plugins.module_utils._credential.converter import Conversion, Source
@@ -26,6 +25,7 @@ from ansible_collections.grid.security.plugins.module_utils._x509 import (
     host_names,
     key_pair,
     pem,
+    private_key_info,
     safe_x509,
 )
 

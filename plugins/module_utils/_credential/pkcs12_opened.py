@@ -15,13 +15,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError, readable
-from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_contents, private_key_info
+from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_contents
 from ansible_collections.grid.security.plugins.module_utils._credential import pkcs12_structure as structure
 from ansible_collections.grid.security.plugins.module_utils._x509 import (
     certificate_der,
     certificate_faults,
     der,
     key_pair,
+    private_key_info,
     safe_x509,
 )
 

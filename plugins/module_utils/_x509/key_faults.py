@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.grid.security.plugins.module_utils._credential import private_key_info
-from ansible_collections.grid.security.plugins.module_utils._x509 import algorithm_names, certificate_der, der
+from ansible_collections.grid.security.plugins.module_utils._x509 import (
+    algorithm_names,
+    certificate_der,
+    der,
+    private_key_info,
+)
 
 try:
     import cryptography

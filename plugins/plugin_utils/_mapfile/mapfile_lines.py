@@ -14,7 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils._credential.options 
 from ansible_collections.grid.security.plugins.module_utils._x509 import one_line_dn
 from ansible_collections.grid.security.plugins.plugin_utils._action import templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials
+from ansible_collections.grid.security.plugins.plugin_utils._credential import subjects
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import gridmap
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile.gridmap import Mapping
 
@@ -85,10 +85,10 @@ def _kept(source: Source, present: list[Mapping], mapped: set[str]) -> Iterator[
 
 def of_credentials(action: GridAction, items: list[CredentialOptions]) -> Iterator[Source]:
     """Yield the sources of credentials. :param items: options of credentials, with archives on the controller."""
-    for options, outcome in zip(items, credentials.identify(action, items)):
+    for options, outcome in zip(items, subjects.identify(action, items)):
 
         def mapping(options: CredentialOptions = options, outcome: Any = outcome) -> Mapping:
-            subject = credentials.subject(options, outcome, action.register)
+            subject = subjects.subject(options, outcome, action.register)
             if not options.owner:
                 raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
             return gridmap.validated(subject, [options.owner])

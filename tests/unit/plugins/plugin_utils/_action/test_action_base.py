@@ -25,7 +25,7 @@ from ansible_collections.grid.security.plugins.module_utils._common.errors impor
 from ansible_collections.grid.security.plugins.module_utils._credential import options as options_of
 from ansible_collections.grid.security.plugins.plugin_utils._action import file_sets, restarts, templates
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, Options, validated
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials, task_options
+from ansible_collections.grid.security.plugins.plugin_utils._credential import placing, task_options
 from ansible_collections.grid.security.plugins.plugin_utils._crl import crls
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.plugins.plugin_utils._node import node
@@ -257,7 +257,7 @@ def test_what_files_of_others_say_cannot_upset_a_terminal(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("content", ["no base64", "é", "half \ud83d", "A"])
 def test_content_that_is_no_text_form_of_anything(content: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
-        credentials._read(Action(VaultLib()), None, content, "content")
+        placing._read(Action(VaultLib()), None, content, "content")
     assert caught.value.error_code == "not_base64"
 
 

@@ -14,7 +14,7 @@ from ansible_collections.grid.security.plugins.module_utils._credential import i
 from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._action.templates import UNREADABLE
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credentials, task_options
+from ansible_collections.grid.security.plugins.plugin_utils._credential import subjects, task_options
 from ansible_collections.grid.security.plugins.plugin_utils._mapfile import grid_mapfile
 from ansible_collections.grid.security.tests.support import pki
 
@@ -130,7 +130,7 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     site.run(alice)
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
     (options,) = task_options.read_options({"credentials": [alice]})
-    (outcome,) = credentials.identify(site.action(Register(), check_mode=False), [options])
+    (outcome,) = subjects.identify(site.action(Register(), check_mode=False), [options])
     site.register.refuse(options, outcome.facts)  # type: ignore[union-attr]
     result = site.run(alice)
     assert site.lines == [f'"{DN}Alice" alice']

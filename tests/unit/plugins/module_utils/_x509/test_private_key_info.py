@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import private_key_info
-from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der, der, pem
+from ansible_collections.grid.security.plugins.module_utils._x509 import certificate_der, der, pem, private_key_info
 from ansible_collections.grid.security.tests.support import conversions, pki
 
 OPTIONS = {**conversions.DEFAULTS, "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
