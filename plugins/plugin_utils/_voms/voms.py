@@ -61,18 +61,18 @@ class _VomsClient(Exchange):
     def request(self) -> Request:
         self._named, self._warnings = _gather(self._options, self._action.find, self._mistakes)
         self._vomses_directory = voms_files.vomses_directory(self._named, self._options["vomses_path"])
-        self._lsc_directories = [voms_files.lsc_directory(vo, self._options["vomsdir_path"]) for vo in self._named]
+        self._lsc = [(vo, voms_files.lsc_directory(vo, self._options["vomsdir_path"])) for vo in self._named]
         self._vomsdir = vo_purge.vomsdir(self._named, self._options["vomsdir_path"])
         purged = [self._vomsdir] if self._options["purge"] else []
-        directories = [self._vomses_directory, *self._lsc_directories, *purged]
+        directories = [self._vomses_directory, *(directory for _vo, directory in self._lsc), *purged]
         return Request([directory.compare_set for directory in directories])
 
     def supply(self, outcomes: Outcomes) -> Request:
         _refuse_other_than_directory(self._options["vomses_path"], outcomes[0])
         managed_directory.raise_failure(outcomes)
         self._vomses = Compared(self._vomses_directory, outcomes[0])
-        lsc = map(Compared, self._lsc_directories, outcomes[1:])
-        self._vos = [ComparedVo(vo, compared) for vo, compared in zip(self._named, lsc)]
+        pairs = zip(self._lsc, outcomes[1:])
+        self._vos = [ComparedVo(vo, Compared(directory, outcome)) for (vo, directory), outcome in pairs]
         if self._options["purge"]:
             self._search = self._search_for_unnamed(Compared(self._vomsdir, outcomes[-1]))
         if self._search and self._search.directories:
