@@ -20,7 +20,7 @@ from ansible_collections.grid.security.plugins.module_utils._files import exchan
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Exchange, Outcomes, Request, Send
 from ansible_collections.grid.security.plugins.plugin_utils._action import accounts, restarts, run_register
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction, validated
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, node_conversion
+from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report
 from ansible_collections.grid.security.plugins.plugin_utils._credential.cached_conversion import CachedConverter
 from ansible_collections.grid.security.plugins.plugin_utils._credential.purge import RecordedExchange
 from ansible_collections.grid.security.plugins.plugin_utils._credential.task_options import read_options
@@ -108,6 +108,9 @@ class _Placing(CredentialExchange):
         results = super().result(outcomes, send)
         on_node = [given for given in self._all if given.remote_src]
         if on_node:
+            # pylint: disable-next=import-outside-toplevel  # few archives are on nodes
+            from ansible_collections.grid.security.plugins.plugin_utils._credential import node_conversion
+
             results.update(node_conversion.place(self._action, on_node, self._chain_check))
         missing = [given for given in self._all if accounts.is_missing(given, results[given])]
         return {**results, **self._place_again(missing, results, send)}
