@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""grid.security.pkcs12_pem: render on the controller, converge on the node."""
+"""grid.security.pkcs12_pem: convert archives on the controller, place the files on the node."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ Summaries = dict[Source, Union[Summary, GridSecurityError]]
 class Converter:
     """Converts each source once, and keeps the conversions in memory."""
 
-    _answers: Answers = field(default_factory=dict, repr=False)
+    _answers: Answers = field(default_factory=dict, init=False, repr=False)
 
     def summaries(self, sources: Collection[Source]) -> Summaries:
         """Return the summary of each source, or the error of its conversion."""

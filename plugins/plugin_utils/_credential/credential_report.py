@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The result of a task with many credentials: short, and with the names of owners and files."""
+"""Combine the results of credentials to the result of a task."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Result = dict[str, Any]
 
 
 def combine(results: list[Result], as_list: bool, diff: bool) -> Result:
-    """The task's result; see :func:`shortened`.
+    """Return the result of the task; see :func:`shortened`.
 
-    :param results: of each credential, as of :func:`deploy.converge`.
+    :param results: of each credential, as of :class:`deploy.CredentialExchange`.
     :param as_list: whether the task has a list of credentials, and not a single one.
     """
     changed = [result for result in results if result["changed"]]
@@ -63,7 +63,7 @@ def _summary(results: list[Result], changed: list[Result]) -> str:
 
 
 def _message(results: list[Result], failed: list[Result]) -> str:
-    """All failures in one message, with what became of the others."""
+    """Return all failures in one message, with the number of other credentials that changed."""
     others = len(results) - len(failed)
     changed = sum(1 for result in results if result["changed"] and not result.get("failed"))
     outcome = f"; {changed} of the other {others} changed" if others else ""
@@ -72,7 +72,7 @@ def _message(results: list[Result], failed: list[Result]) -> str:
 
 
 def _warnings(results: list[Result]) -> list[str]:
-    """One line for each kind of trouble, with the names of those that have it."""
+    """Return one line for each warning, with the names of the credentials that have it."""
     named: dict[str, list[str]] = {}
     for result in results:
         for warning in result.get("warnings", []):

@@ -45,11 +45,11 @@ class Placement(NamedTuple):
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The directory, the certificate and the private key, without the owner."""
+        """Return the directory, the certificate and the private key, without the owner."""
         return self[1:4]
 
     def removal_set(self, fingerprints: list[str]) -> dict[str, Any]:
-        """The file set that removes the credential if its certificate is one of these."""
+        """Return the file set that removes the credential if its certificate has one of the fingerprints."""
         paths = [path for path in (self.privatekey, self.other_certs, self.certificate) if path]
         entries: list[dict[str, Any]] = [{"path": path, "state": "absent", "beside": True} for path in paths]
         entries[-1]["certificates"] = fingerprints
@@ -70,7 +70,7 @@ def merged(record: Record, more: Record) -> Record:
 
 
 def encode(record: Record) -> bytes:
-    """The file: JSON in one form only, so that equal records have equal digests; a line for each credential."""
+    """Return the file: JSON with a line for each credential. Equal records have equal digests."""
     lines = [json.dumps({**key._asdict(), "fingerprints": value}) for key, value in sorted(record.items())]
     return "\n".join([f'{{"version": {_VERSION}, "credentials": [', ",\n".join(lines), "]}", ""]).encode()
 
@@ -96,7 +96,7 @@ def decode(data: bytes) -> Record:
 
 
 def is_usual(placement: Placement) -> bool:
-    """Whether a record may have the placement: its fields are printable texts."""
+    """Return whether a record may have the placement: its fields are printable texts."""
     return all(isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable() for text in placement)
 
 
@@ -116,9 +116,9 @@ def _decode_line(line: Any) -> tuple[Placement, list[str]]:
 
 
 def file_set(path: str, data: bytes, backup: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
-    """The file set that makes ``data`` the record at ``path``, and its contents.
+    """Return the file set that makes ``data`` the record at ``path``, and its contents.
 
-    :param backup: whether to keep the file that is there.
+    :param backup: whether to keep the file in place as a backup.
     """
     digest = hashlib.sha256(data).hexdigest()
     facts = {"sha256": digest, "size": len(data), "mode": "0600", "secret": True, "backup": backup}

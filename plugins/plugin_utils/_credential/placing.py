@@ -18,7 +18,6 @@ from ansible_collections.grid.security.plugins.module_utils._files import exchan
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import Outcomes, Send
 from ansible_collections.grid.security.plugins.plugin_utils._action import accounts
 from ansible_collections.grid.security.plugins.plugin_utils._action.action_base import GridAction
-from ansible_collections.grid.security.plugins.plugin_utils._credential import node_conversion
 from ansible_collections.grid.security.plugins.plugin_utils._credential.cached_conversion import CachedConverter
 from ansible_collections.grid.security.plugins.plugin_utils._trust.trusted_cas import ChainCheck
 
@@ -47,6 +46,9 @@ class Placing(CredentialExchange):
         results = super().result(outcomes, send)
         on_node = [given for given in self._all if given.remote_src]
         if on_node:
+            # pylint: disable-next=import-outside-toplevel  # few archives are on nodes
+            from ansible_collections.grid.security.plugins.plugin_utils._credential import node_conversion
+
             results.update(node_conversion.place(self._action, on_node, self._chain_check))
         missing = [given for given in self._all if accounts.is_missing(given, results[given])]
         return {**results, **self._place_again(missing, results, send)}

@@ -19,7 +19,6 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._credential import issuers
 from ansible_collections.grid.security.plugins.module_utils._credential import options as credential_options
 from ansible_collections.grid.security.plugins.module_utils._credential.converter import Source, Summary
 from ansible_collections.grid.security.plugins.module_utils._credential.options import CredentialOptions
@@ -29,6 +28,8 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import source
 from ansible_collections.grid.security.plugins.plugin_utils._trust.source_options import read_source
 
 __all__ = ["NONE", "OPTIONS", "ChainCheck", "TrustedCas", "complete", "take_out"]
+
+Verdict = dict[str, Any]  # as of issuers.verdicts
 
 _FILTERS = ("profiles", "include", "exclude", "exclude_expired")
 _NAMES = ("trust_anchors", *(f"trust_anchors_{name}" for name in _FILTERS), "check_chain")
@@ -80,8 +81,8 @@ class ChainCheck:
     """The check of the chains of a task's credentials. :param _action: the task's action."""
 
     _action: Any
-    _keys: dict[int, str] = field(default_factory=dict)
-    _material: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _keys: dict[int, str] = field(default_factory=dict, init=False)
+    _material: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
 
     def key(self, options: CredentialOptions) -> str:
         """Return a digest of the CAs, CRLs and filters that decide the verdict; empty if the chain is not checked.
@@ -139,7 +140,7 @@ class ChainCheck:
             if name in bad
         }
 
-    def _verdicts(self, key: str, group: dict[Source, Summary]) -> dict[Source, issuers.Verdict]:
+    def _verdicts(self, key: str, group: dict[Source, Summary]) -> dict[Source, Verdict]:
         """Return the verdicts that no earlier run found, and store those that are good."""
         entry = persistent_cache.Entry(persistent_cache.Subject(b"chains" + key.encode()))
         now = times.iso(times.now())
@@ -154,7 +155,7 @@ class ChainCheck:
             entry.write(dict(list({**known, **good}.items())[-_MOST_VERDICTS:]))
         return verdicts
 
-    def _find(self, key: str, group: dict[Source, Summary]) -> dict[Source, issuers.Verdict]:
+    def _find(self, key: str, group: dict[Source, Summary]) -> dict[Source, Verdict]:
         if not group:
             return {}
         try:
@@ -162,6 +163,9 @@ class ChainCheck:
         except GridSecurityError as error:
             bad = {"error_code": error.error_code}
             return {source: {**bad, "message": f"{source.options.label}: {error.message}"} for source in group}
+        # pylint: disable-next=import-outside-toplevel  # most runs check nothing
+        from ansible_collections.grid.security.plugins.module_utils._credential import issuers
+
         return issuers.verdicts(group, trusted)
 
     def _trusted(self, cas: TrustedCas, key: str) -> dict[str, Any]:

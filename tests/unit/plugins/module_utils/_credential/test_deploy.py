@@ -112,6 +112,14 @@ def test_two_credentials_for_the_same_files_are_refused(tmp_path: Path) -> None:
     assert [one["changed"] for one in results] == [False, False]
 
 
+def test_a_credential_that_fails_still_has_its_files(tmp_path: Path) -> None:
+    home = tmp_path.resolve()
+    items = [options(home, "alice"), options(home, "old", directory=str(home / "alice"))]
+    results, _node = run(items, {"alice.p12": b"rubbish", "old.p12": pki.issue().archive()})
+    assert [one.get("error_code") for one in results] == ["not_pkcs12", "duplicate"]
+    assert not (home / "alice").exists()
+
+
 # --- stored keys and their passphrases --------------------------------------------------------------------------------
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The memo: once per run, whichever worker comes first."""
+"""The run cache: once per run, whichever worker comes first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def produce_and_count(counter: Path) -> dict[str, Any]:
     return {"value": 1}
 
 
-def test_many_processes_render_once(tmp_path: Path) -> None:
+def test_many_processes_produce_once(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     children = []
     for _child in range(8):
@@ -103,3 +103,68 @@ def test_what_a_killed_process_left_is_written_anew(local_tmp: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
     assert run_cache.memoize([b"x"], lambda: {"value": 3}) == {"value": 3}
     assert run_cache.memoize([b"x"], lambda: {"value": 4}) == {"value": 3}
+
+
+# --- many results at once ---------------------------------------------------------------------------------------------
+
+
+def parts(*names: str) -> dict[str, list[bytes]]:
+    return {name: [name[0].encode()] for name in names}
+
+
+def numbered(wanted: list[str]) -> dict[str, dict[str, Any] | Exception]:
+    return {name: {"name": name} for name in wanted}
+
+
+def test_only_missing_results_are_produced() -> None:
+    asked: list[list[str]] = []
+
+    def produce(wanted: list[str]) -> dict[str, dict[str, Any] | Exception]:
+        asked.append(sorted(wanted))
+        return numbered(wanted)
+
+    assert run_cache.memoize_all(parts("a", "b"), produce) == {"a": {"name": "a"}, "b": {"name": "b"}}
+    assert run_cache.memoize_all(parts("a", "b", "c"), produce)["c"] == {"name": "c"}
+    assert asked == [["a", "b"], ["c"]]
+    assert run_cache.memoize([b"c"], dict) == {"name": "c"}, "one result has the same name as one of many"
+    assert run_cache.memoize_all({}, produce) == {}
+
+
+def test_equal_inputs_are_produced_once_and_do_not_wait_for_each_other() -> None:
+    assert run_cache.memoize_all(parts("a1", "a2"), numbered) == {"a1": {"name": "a1"}, "a2": {"name": "a1"}}
+
+
+def test_an_exception_in_place_of_a_result_is_not_kept() -> None:
+    error = ValueError()
+    found = run_cache.memoize_all(parts("a", "b"), lambda wanted: {**numbered(wanted), "b": error})
+    assert found == {"a": {"name": "a"}, "b": error}
+    assert run_cache.memoize_all(parts("b"), numbered) == {"b": {"name": "b"}}
+
+
+@pytest.mark.parametrize("most", [1, 2, 64])
+def test_many_processes_with_other_orders_produce_each_result_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(run_cache, "_MOST_LOCKED", most)
+    counter, names = tmp_path / "counter", ["a", "b", "c", "d"]
+
+    def produce(wanted: list[str]) -> dict[str, dict[str, Any] | Exception]:
+        with open(counter, "a", encoding="ascii") as stream:
+            stream.write("".join(wanted))
+        return numbered(wanted)
+
+    children = []
+    for child in range(8):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(60)  # a deadlock ends here
+            order = names[child % 4 :] + names[: child % 4]
+            os._exit(run_cache.memoize_all(parts(*order), produce) != numbered(names))
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 8
+    assert sorted(counter.read_text()) == names
+
+
+def test_many_without_a_directory_to_keep_them_in(local_tmp: Path) -> None:
+    (local_tmp / "grid.security").write_bytes(b"")
+    assert run_cache.memoize_all(parts("a", "b"), numbered) == numbered(["a", "b"])

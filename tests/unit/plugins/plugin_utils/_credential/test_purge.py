@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -22,10 +23,15 @@ from ansible_collections.grid.security.plugins.module_utils._credential.converte
     Source,
 )
 from ansible_collections.grid.security.plugins.module_utils._credential.deploy import CredentialExchange, Results
+from ansible_collections.grid.security.plugins.module_utils._credential.identity import Register
 from ansible_collections.grid.security.plugins.module_utils._credential.options import LIST_OPTIONS, CredentialOptions
 from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.module_utils._x509 import pem
-from ansible_collections.grid.security.plugins.plugin_utils._credential import credential_report, placed_record
+from ansible_collections.grid.security.plugins.plugin_utils._credential import (
+    credential_report,
+    credentials,
+    placed_record,
+)
 from ansible_collections.grid.security.plugins.plugin_utils._credential.purge import RecordedExchange
 from ansible_collections.grid.security.tests.support import conversions, pki
 
@@ -556,10 +562,10 @@ def test_record_is_an_absolute_path(node: Node, path: str) -> None:
         node.run("alice", record=path)
 
 
-def test_purge_needs_a_record(node: Node) -> None:
-    placing = CredentialExchange([], node.source, Converter(), check=False)
+def test_purge_needs_a_record() -> None:
+    action: Any = SimpleNamespace(check_mode=False, register=Register(), prepare=None)
     with pytest.raises(AnsibleActionFail, match="purge needs record"):
-        RecordedExchange(placing, [], {**LIST_DEFAULTS, "purge": True}, check=False)
+        credentials.place(action, {"credentials": [], "purge": True})
 
 
 def test_home_of_the_owner_is_the_default() -> None:
