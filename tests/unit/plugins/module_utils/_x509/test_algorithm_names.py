@@ -60,6 +60,8 @@ def test_curves_have_the_names_of_openssl(oid: str) -> None:
     assert algorithm_names.name(oid) == (oid if oid in NOT_LISTED else expected)
 
 
-@pytest.mark.parametrize(("oid", "name"), [("1.2.3", "1.2.3"), ("1." * 31 + "10", None), ("1." * 32 + "1", "1." * 32 + "…")])
+@pytest.mark.parametrize(
+    ("oid", "name"), [("1.2.3", "1.2.3"), ("1." * 31 + "10", None), ("1." * 32 + "1", "1." * 32 + "…")]
+)
 def test_other_numbers_stay_and_are_short(oid: str, name: str | None) -> None:
     assert algorithm_names.name(oid) == (name or oid)

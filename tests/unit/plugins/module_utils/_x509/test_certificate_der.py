@@ -114,7 +114,10 @@ def test_a_certificate_has_all_fields(missing: int) -> None:
     body, *signature = der.read(encoded(OLD)).children
     fields = [one.encoded() for number, one in enumerate(body.children) if number != missing]
     parts = [one.encoded() for one in signature]
-    for data in (der.encode_sequence(der.encode_sequence(*fields), *parts), der.encode_sequence(body.encoded(), parts[0])):
+    for data in (
+        der.encode_sequence(der.encode_sequence(*fields), *parts),
+        der.encode_sequence(body.encoded(), parts[0]),
+    ):
         assert not certificate_der.is_one(data)
         with pytest.raises(der.DerError):
             certificate_der.fields(data)

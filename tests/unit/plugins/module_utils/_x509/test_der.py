@@ -91,7 +91,7 @@ def test_numbers_at_the_bound() -> None:
     for tag, size, is_read in ((2, 256, True), (2, 257, False), (6, 256, True), (6, 257, False), (2, 0, False)):
         element = der.Element(tag, b"\1" * size)
         if is_read:
-            assert (element.integer() if tag == 2 else element.oid())
+            assert element.integer() if tag == 2 else element.oid()
         else:
             with pytest.raises(der.DerError):
                 element.integer() if tag == 2 else element.oid()
@@ -143,7 +143,8 @@ def test_object_identifiers_in_bytes(oid: str, encoded: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "head"), [(0, "0400"), (127, "047f"), (128, "048180"), (255, "0481ff"), (256, "04820100"), (1 << 16, "0483010000")]
+    ("size", "head"),
+    [(0, "0400"), (127, "047f"), (128, "048180"), (255, "0481ff"), (256, "04820100"), (1 << 16, "0483010000")],
 )
 def test_lengths_are_as_short_as_can_be(size: int, head: str) -> None:
     assert der.encode_octet_string(bytes(size)) == bytes.fromhex(head) + bytes(size)

@@ -107,7 +107,17 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
 
 
 FIRST = f"access_id_CA X509 '/CN=A'\n{RIGHTS}'\"/O=A/*\"'\n"
-SECOND = ["access_id_CA", "X509", "'/CN=B'", "pos_rights", "globus", "CA:sign", "cond_subjects", "globus", "'\"/O=B/*\"'"]
+SECOND = [
+    "access_id_CA",
+    "X509",
+    "'/CN=B'",
+    "pos_rights",
+    "globus",
+    "CA:sign",
+    "cond_subjects",
+    "globus",
+    "'\"/O=B/*\"'",
+]
 
 
 @pytest.mark.parametrize("number", range(1, len(SECOND)))

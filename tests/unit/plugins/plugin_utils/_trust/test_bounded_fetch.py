@@ -215,9 +215,7 @@ def test_certificates_of_servers_are_checked(network: Network, tmp_path: Path) -
     )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "server.pem")
-    network.server.socket = context.wrap_socket(
-        network.server.socket, server_side=True, do_handshake_on_connect=False
-    )
+    network.server.socket = context.wrap_socket(network.server.socket, server_side=True, do_handshake_on_connect=False)
     for https_only in (True, False):
         assert "CERTIFICATE_VERIFY_FAILED" in str(refusal("https://192.0.2.1/", https_only=https_only))
         assert fetch("https://192.0.2.1/", https_only=https_only, validate_certs=False) == BODY
@@ -245,10 +243,15 @@ LOCAL = (
     + ["::127.0.0.1", "::ffff:0.0.0.0", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::127.0.0.1"]
     + ["2002:7f00:1::", "2002:a9fe:1::"]
 )
-ELSEWHERE = (
-    ["192.0.2.2", "10.0.0.1", "1.0.0.0", "2001:db8::7f00:1", "fec0::1", "::ffff:192.0.2.2", "64:ff9b::192.0.2.2"]
-    + ["2002:c000:202::", "::192.0.2.2", "64:ff9b:0:0:0:1:127.0.0.1"]
-)
+ELSEWHERE = [
+    "192.0.2.2",
+    "10.0.0.1",
+    "1.0.0.0",
+    "2001:db8::7f00:1",
+    "fec0::1",
+    "::ffff:192.0.2.2",
+    "64:ff9b::192.0.2.2",
+] + ["2002:c000:202::", "::192.0.2.2", "64:ff9b:0:0:0:1:127.0.0.1"]
 
 
 @pytest.mark.parametrize("address", LOCAL)

@@ -263,9 +263,9 @@ def test_the_number_of_members_is_limited(monkeypatch: pytest.MonkeyPatch, most:
 def test_the_number_of_streams_is_limited(monkeypatch: pytest.MonkeyPatch, most: int, is_read: bool) -> None:
     monkeypatch.setattr(tarballs, "_MOST_STREAMS", most)
     data = ONE + END
-    assert (outcome(b"".join(gzip.compress(one) for one in (data[:512], data[512:700], data[700:]))) != "too_large") is (
-        is_read
-    )
+    assert (
+        outcome(b"".join(gzip.compress(one) for one in (data[:512], data[512:700], data[700:]))) != "too_large"
+    ) is (is_read)
 
 
 @pytest.mark.parametrize(("largest", "expected"), [(2, b"one"), (1, b"on")])
