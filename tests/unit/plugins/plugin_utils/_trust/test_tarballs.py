@@ -272,3 +272,8 @@ def test_the_number_of_streams_is_limited(monkeypatch: pytest.MonkeyPatch, most:
 def test_files_are_cut_off_one_byte_above_the_limit(largest: int, expected: bytes) -> None:
     found = dict(tarballs.files(ONE + link("certs/two.pem", "one.pem") + END, "x", source_files.of_interest, largest))
     assert found == {"certs/one.pem": expected, "certs/two.pem": expected}
+
+
+def test_the_cause_is_told() -> None:
+    with pytest.raises(GridSecurityError, match=r"^x cannot be read: [a-z ]+\. Fetch"):
+        list(tarballs.files(b"rubbish" * 100, "x", source_files.of_interest))
