@@ -30,7 +30,11 @@ def test_a_good_certificate_has_no_fault() -> None:
     ("start", "end", "words"),
     [
         (der.encode(der.UTC_TIME, b"2001010000Z"), END, "its notBefore is '2001010000Z', and the form of a UTCTime is"),
-        (START, der.encode(der.UTC_TIME, b"490101000000+0100"), "its notAfter is '490101000000+0100', and the form of a"),
+        (
+            START,
+            der.encode(der.UTC_TIME, b"490101000000+0100"),
+            "its notAfter is '490101000000+0100', and the form of a",
+        ),
         (START, der.encode(der.GENERALIZED_TIME, b"49010100Z"), "the form of a GeneralizedTime is YYYYMMDDhhmmssZ"),
         (START, der.encode(der.UTC_TIME, b"491301000000Z"), "its notAfter is 491301000000Z, and there is no such time"),
         (START, der.encode_integer(7), "its notAfter is no time"),

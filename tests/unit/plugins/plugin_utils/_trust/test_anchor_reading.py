@@ -277,7 +277,8 @@ INFO = b"alias = stated\nstatus = accredited:mics , experimental\n"
 
 
 @pytest.mark.parametrize(
-    ("content", "names"), [(ROOT.pem, {"ca", "stated"}), (b"rubbish", {"ca", "stated"}), (ROOT.pem + OLD.pem, {"ca", "stated"})]
+    ("content", "names"),
+    [(ROOT.pem, {"ca", "stated"}), (b"rubbish", {"ca", "stated"}), (ROOT.pem + OLD.pem, {"ca", "stated"})],
 )
 def test_a_file_with_a_private_key_is_known_by_its_names(content: bytes, names: set[str]) -> None:
     key = ROOT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
