@@ -377,3 +377,9 @@ def test_names_that_are_no_crl_are_left_out(store: Path) -> None:
     assert list(crl_store.lists(str(store))) == []
     (store / f"{HASHES[0]}.r12").write_bytes(GOOD)
     assert [path for path, _list in crl_store.lists(str(store))] == [f"{store}/{HASHES[0]}.r12"]
+
+
+@pytest.mark.parametrize(("data", "words"), [(GOOD[:-40], "is truncated"), (b"<html>", "is no CRL"), (b"", "is empty")])
+def test_the_damage_is_told(store: Path, data: bytes, words: str) -> None:
+    place(store, data)
+    assert look(store)["msg"].startswith(f"{store}/{HASHES[0]}.r0 {words}")

@@ -378,3 +378,13 @@ def test_a_policy_of_the_source_does_not_replace_that_of_the_file() -> None:
     (found,) = group(files, subjects=["/O=B/*"], crl_urls=["http://b/"]).anchors
     assert (found.files["signing_policy"], found.files["crl_url"]) == (policy, b"http://a/\n")
     assert group({"ca.pem": ROOT.pem}).anchors[0].files == {}
+
+
+def test_an_alias_that_is_longer_each_time() -> None:
+    """Other CAs may be called by what would make it distinct."""
+    first, second = sorted(twins(2), key=lambda one: one.facts.not_before)
+    digits = second.facts.fingerprint.replace(":", "")
+    stated = {f"Twin-{digits[:8]}": ROOT, f"Twin-{digits}": OLD, f"Twin-{digits}-3": MIDDLE}
+    groups = [anchor_sources.Group("/r", "", {"ca.pem": one.pem}, alias=alias) for alias, one in stated.items()]
+    groups.append(anchor_sources.Group("/r", "", {"ca.pem": first.pem + second.pem}))
+    assert set(aliases(anchor_reading.collect(groups).anchors)) == {*stated, "Twin", f"Twin-{digits}-2"}

@@ -260,6 +260,13 @@ def test_the_size_of_a_single_file_is_limited_to_the_byte(
         assert kind(tmp_path / "a.pem") == "too_large"
 
 
+def test_the_limit_of_a_single_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchor_sources.tarballs, "LARGEST", 3 << 20)
+    (tmp_path / "a.pem").write_bytes(bytes((3 << 20) + 1))
+    with pytest.raises(GridSecurityError, match="larger than 3 MiB"):
+        read(tmp_path / "a.pem")
+
+
 @pytest.mark.parametrize("is_tarball", [True, False])
 def test_large_files_are_cut_off_one_byte_above_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_tarball: bool

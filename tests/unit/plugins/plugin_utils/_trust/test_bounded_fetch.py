@@ -29,7 +29,10 @@ SERVER = pki.issue("localhost", authority=True, host="localhost")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """``/to?URL`` is a redirect, ``/status?N`` an empty answer, ``/silence`` none until the client goes."""
+    """``/to?URL`` is a redirect, ``/status?N`` an empty answer, ``/silence`` none until the client goes.
+
+    ``/large`` has more than two MiB.
+    """
 
     def do_GET(self) -> None:
         self.server.seen.append(self)  # type: ignore[attr-defined]
@@ -45,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
         else:
             self._answer(200)
-            self.wfile.write(BODY)
+            self.wfile.write(BODY * 30 if kind == "/large" else BODY)
 
     def _answer(self, status: int, **headers: str) -> None:
         self.send_response(status)
@@ -61,11 +64,13 @@ class Network:
     """Names, their addresses, and the server that answers at each of them.
 
     :ivar asked: the addresses to which connections were made. :ivar dead: addresses at which nobody answers.
+    :ivar timeouts: how long each connection might take.
     """
 
     def __init__(self, server: Any, patch: pytest.MonkeyPatch) -> None:
         self.server, self.asked, self.names = server, list[str](), dict[str, list[str]]()
         self.dead: set[str] = set()
+        self.timeouts: list[float | None] = []
         network, port = self, server.server_port
 
         class Wire(socket.socket):
@@ -74,6 +79,7 @@ class Network:
 
             def connect(self, address: Any) -> None:
                 self.address = address
+                network.timeouts.append(self.gettimeout())
                 if address[0] in network.dead:
                     raise ConnectionRefusedError(111, "Connection refused")
                 network.asked.append(address[0])
@@ -131,7 +137,7 @@ def test_the_body_is_returned(network: Network) -> None:
 @pytest.mark.usefixtures("network")
 def test_the_size_is_limited_to_the_byte() -> None:
     assert refusal("http://192.0.2.1/", largest=len(BODY) - 1).error_code == "too_large"
-    assert "is larger than 0 MiB" in str(refusal("http://192.0.2.1/", largest=len(BODY) - 1))
+    assert "is larger than 2 MiB" in str(refusal("http://192.0.2.1/large", largest=2 << 20))
 
 
 @pytest.mark.usefixtures("network")
@@ -288,6 +294,16 @@ def test_the_first_address_that_answers_counts(network: Network) -> None:
     network.dead = {"192.0.2.1"}
     assert fetch("http://several.example/") == BODY
     assert network.asked == ["192.0.2.2"]
+
+
+def test_addresses_share_the_time_that_is_left(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    network.names = {"several.example": ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]}
+    network.dead = {"192.0.2.1", "192.0.2.2"}
+    now = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(bounded_fetch.time, "monotonic", lambda: now)
+        assert fetch("http://several.example/", timeout=24) == BODY
+    assert network.timeouts == pytest.approx([6, 8, 12])
 
 
 def test_a_proxy_may_be_here_and_redirects_past_it_may_not_lead_here(
