@@ -311,6 +311,36 @@ def test_extensions_of_an_intermediate_of_the_archive(oid: str, critical: bool, 
         assert "which is not evaluated here" in refusal(alice, ca(ROOT))
 
 
+URI = x509.UniformResourceIdentifier("http://example.org/")
+POLICY = x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)
+
+
+@pytest.mark.parametrize(
+    ("extension", "is_known"),
+    [
+        (x509.SubjectKeyIdentifier(b"key"), True),
+        (x509.SubjectAlternativeName([URI]), True),
+        (x509.IssuerAlternativeName([URI]), True),
+        (x509.CRLDistributionPoints([x509.DistributionPoint([URI], None, None, None)]), True),
+        (x509.CertificatePolicies([POLICY]), True),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.33"), b"\x30\x00"), True),  # policy mappings
+        (x509.AuthorityKeyIdentifier(b"key", None, None), True),
+        (x509.PolicyConstraints(0, None), True),
+        (x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), True),
+        (x509.InhibitAnyPolicy(0), True),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.55"), b"\x30\x00"), False),
+        (x509.FreshestCRL([x509.DistributionPoint([URI], None, None, None)]), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_critical_extensions_of_an_intermediate_of_the_archive(extension: Any, is_known: bool) -> None:
+    alice = pki.issue("Alice", issuer=pki.issue("Middle", authority=True, issuer=ROOT, extensions=(extension,)))
+    if is_known:
+        assert verify(alice, ca(ROOT))
+    else:
+        assert "which is not evaluated here" in refusal(alice, ca(ROOT))
+
+
 def test_a_restriction_that_is_not_evaluated() -> None:
     only = x509.NameConstraints(permitted_subtrees=[x509.DNSName("example.org")], excluded_subtrees=None)
     middle = pki.issue("Narrow", authority=True, issuer=ROOT, extensions=(only,))
@@ -603,6 +633,7 @@ def test_one_that_breaks_the_process_costs_only_itself(monkeypatch: pytest.Monke
     alice, rubbish, mallory = chain.judge(chains, {"cas": [ca(ROOT)], "crls": []})
     assert alice == {"until": times.iso(certificates.expiry(ROOT.certificate))}
     assert (rubbish["error_code"], mallory["error_code"]) == ("internal", "untrusted")
+    assert rubbish["message"].startswith("rubbish: ")
 
 
 @pytest.mark.parametrize("number", [0, 50, 51])
