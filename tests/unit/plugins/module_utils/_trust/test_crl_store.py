@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import os
 import tracemalloc
@@ -390,3 +391,15 @@ def test_a_missing_crl_has_no_facts(store: Path) -> None:
     found = look(store)
     facts = ("file", "sha256", "number", "this_update", "next_update", "hours_left", "msg")
     assert {name: found[name] for name in facts} == dict.fromkeys(facts)
+
+
+@pytest.mark.parametrize(("error", "code"), [(errno.EACCES, "no_access"), (errno.EIO, "os_error")])
+def test_a_directory_that_cannot_be_read(store: Path, monkeypatch: pytest.MonkeyPatch, error: int, code: str) -> None:
+    def scandir(_path: str) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crl_store.os, "scandir", scandir)
+        with pytest.raises(GridSecurityError, match=str(store)) as caught:
+            crl_store.survey(str(store), 24, NOW)
+    assert caught.value.error_code == code

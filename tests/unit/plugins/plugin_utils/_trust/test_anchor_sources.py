@@ -350,6 +350,12 @@ def test_signature_and_keyring_count(tree: Path, name: str) -> None:
     assert source_stamps.take(SimpleNamespace(find=str), [source]).anchors != before.anchors
 
 
+def test_a_link_that_leads_nowhere_has_no_stamp(tree: Path) -> None:
+    before = stamp(tree)
+    (tree / "gone.pem").symlink_to("nowhere")
+    assert stamp(tree) == before
+
+
 def test_sources_that_are_not_there(tree: Path) -> None:
     with pytest.raises(GridSecurityError, match=r"gone\.pem cannot be read: No such file") as caught:
         stamp(tree / "gone.pem")

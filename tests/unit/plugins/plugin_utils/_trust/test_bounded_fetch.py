@@ -6,6 +6,7 @@ Real timeouts, certificates and proxies are tested in tests/functional/test_fetc
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import ssl
@@ -31,7 +32,7 @@ SERVER = pki.issue("localhost", authority=True, host="localhost")
 class Handler(http.server.BaseHTTPRequestHandler):
     """``/to?URL`` is a redirect, ``/status?N`` an empty answer, ``/silence`` none until the client goes.
 
-    ``/large`` has more than two MiB.
+    ``/large`` has more than two MiB. ``/drip`` is good, byte by byte in six seconds.
     """
 
     def do_GET(self) -> None:
@@ -39,6 +40,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         kind, _mark, value = self.path.partition("?")
         if kind == "/silence":
             self.connection.recv(1)
+        elif kind == "/drip":
+            self._drip()
         elif kind.endswith("/to"):
             self._answer(302, Location=urllib.parse.unquote(value))
         elif kind == "/status":
@@ -55,6 +58,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def _drip(self) -> None:
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.0 200 OK\r\n" + b"x" * 300 + b": y\r\n\r\n":
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
 
     def log_message(self, *_arguments: Any) -> None:
         pass
@@ -169,6 +178,11 @@ def test_what_a_server_says_is_printable_and_short() -> None:
 def test_a_silent_server_costs_the_timeout() -> None:
     error = refusal("http://192.0.2.1/silence", timeout=0.3)
     assert (error.error_code, str(error)) == ("not_fetched", "took longer than 0.3 s")
+
+
+@pytest.mark.usefixtures("network")
+def test_headers_that_drip_cost_the_timeout() -> None:
+    assert str(refusal("http://192.0.2.1/drip", timeout=0.3)) == "took longer than 0.3 s"
 
 
 def test_no_time_is_left(network: Network) -> None:

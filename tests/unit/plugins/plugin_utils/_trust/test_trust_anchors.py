@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 from pathlib import Path
@@ -19,6 +20,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_rendering,
     anchor_warnings,
     source_stamps,
+    system_store,
     trust_anchors,
     verified,
 )
@@ -142,6 +144,7 @@ class Site:
         self.source.mkdir()
         self._patch, self._runs, self.rendered = patch, 0, 0
         self.sent: list[tuple[int, int]] = []
+        self.commands: list[list[str]] = []
         render = anchor_rendering.render
 
         def counted(*arguments: Any) -> Any:
@@ -164,8 +167,11 @@ class Site:
 
     def place(self, check_mode: bool = False, **options: Any) -> dict[str, Any]:
         source = {"src": str(self.source), "subjects": SUBJECTS}
-        action: Any = SimpleNamespace(find=str, task_vars={}, check_mode=check_mode, diff=True)
-        self.sent = []
+        facts = {"ansible_facts": {"os_family": "Debian"}}
+        action: Any = SimpleNamespace(
+            find=str, task_vars=facts, check_mode=check_mode, diff=True, execute=self._execute
+        )
+        self.sent, self.commands = [], []
 
         def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
             self.sent.append((len(sets), len(contents)))
@@ -174,6 +180,10 @@ class Site:
         arguments = {"sources": [source], "path": str(self.store), **options}
         told: dict[str, Any] = exchange.hold(trust_anchors.place(action, arguments), send)
         return told
+
+    def _execute(self, _module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.commands.append(arguments["argv"])
+        return {}
 
     def placed(self) -> set[str]:
         return {path.stem for path in self.store.glob("*.pem")}
@@ -307,3 +317,18 @@ def test_a_url_is_fetched_once_per_run(site: Site, monkeypatch: pytest.MonkeyPat
 
 
 CHECKSUM = "sha256:" + hashlib.sha256(ONE.pem).hexdigest()
+
+
+def test_the_system_takes_up_what_changed_in_its_store(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = dataclasses.replace(system_store._PLATFORMS["Debian"], directory=f"{site.root}/system", bundle=None)
+    monkeypatch.setitem(system_store._PLATFORMS, "Debian", platform)
+    site.add(ONE)
+    site.place(check_mode=True, system_store=True)
+    assert site.commands == []
+    (site.root / "system").mkdir()
+    site.place(system_store=True)
+    assert site.commands == [["update-ca-certificates"]]
+    assert (site.root / "system/grid-security-One.crt").read_bytes() == ONE.pem
+    (site.store / "One.pem").unlink()
+    assert site.place(system_store=True)["places"] == ["trust anchors"]
+    assert site.commands == []
