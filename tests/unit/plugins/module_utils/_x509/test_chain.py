@@ -227,6 +227,25 @@ def test_the_message_is_about_the_longest_path() -> None:
         assert f"the CA {DN}Middle above it is not trusted: its issuer {DN}Root is not among" in message
 
 
+@pytest.mark.parametrize("is_unusable", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_paths_the_one_that_was_signed_is_told(is_unusable: bool, is_first: bool) -> None:
+    """The issuer of the other path is missing, or cannot be used."""
+    above = pki.issue("Above", authority=True)
+    expired = pki.issue("Expired", authority=True, issuer=above, start=-100, days=50)
+    lost, signed = (pki.issue("Middle", authority=True, key=MIDDLE.key, issuer=one) for one in (ROOT, expired))
+    middles = (lost.certificate, signed.certificate) if is_first else (signed.certificate, lost.certificate)
+    below = pki.Credential(BELOW.key, BELOW.certificate, (*middles, expired.certificate))
+    cas = [ca(ROOT, problem="it is damaged")] if is_unusable else []
+    assert f"its issuer {DN}Expired expired on" in refusal(below, *cas)
+
+
+def test_a_signing_policy_is_told_before_a_namesake_with_another_key() -> None:
+    cas = (ca(pki.issue("Root", authority=True)), ca(ROOT, patterns=["/O=x/*"]))
+    for order in (cas, cas[::-1]):
+        assert "does not let it issue to" in refusal(ALICE, *order)
+
+
 def key_usage(signs: bool) -> x509.KeyUsage:
     others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
     bits = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
