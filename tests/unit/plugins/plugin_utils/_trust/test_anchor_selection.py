@@ -253,3 +253,11 @@ def test_expired_is_what_has_ended(hours: int, expected: list[str]) -> None:
     found = anchors.Anchor("ca", dataclasses.replace(ROOT.facts, not_after=end), ROOT.pem, {}, set(), "x")
     assert aliases(anchor_selection.select([found], {**FILTERS, "exclude_expired": True})) == expected
     assert aliases(anchor_selection.select([found], FILTERS)) == ["ca"]
+
+
+def test_two_that_cannot_be_used_are_both_told(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.pem").write_bytes(b"<html>")
+    with pytest.raises(GridSecurityError, match=r"(?s)one\.pem is a web page.*two\.pem is a web page") as caught:
+        anchor_selection.refuse(collected(tmp_path).unusable, FILTERS)
+    assert caught.value.error_code == "not_pem"
