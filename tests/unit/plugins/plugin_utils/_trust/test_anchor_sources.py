@@ -356,6 +356,13 @@ def test_a_link_that_leads_nowhere_has_no_stamp(tree: Path) -> None:
     assert stamp(tree) == before
 
 
+def test_pipes_have_no_stamp_in_directories(tree: Path) -> None:
+    before = stamp(tree)
+    os.mkfifo(tree / "pipe.pem")
+    assert stamp(tree) == before
+    assert stamp(tree / "pipe.pem").changed
+
+
 def test_sources_that_are_not_there(tree: Path) -> None:
     with pytest.raises(GridSecurityError, match=r"gone\.pem cannot be read: No such file") as caught:
         stamp(tree / "gone.pem")
