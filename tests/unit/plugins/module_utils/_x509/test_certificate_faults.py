@@ -60,7 +60,11 @@ def test_a_certificate_of_version_1() -> None:
     assert "CN=Alice" in sentence
 
 
-@pytest.mark.parametrize("data", [b"", b"rubbish", DER[:100], der.encode_sequence(der.encode_sequence())])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"rubbish", DER[:100], der.encode_sequence(der.encode_sequence())],
+    ids=["nothing", "rubbish", "truncated", "empty"],
+)
 def test_damaged_ones_have_no_name(data: bytes) -> None:
     sentence = found(data)
     assert "one of its certificates: it is damaged" in sentence
