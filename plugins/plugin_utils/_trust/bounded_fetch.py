@@ -89,6 +89,8 @@ def _read(answer: http.client.HTTPResponse, largest: int, deadline: float) -> by
             raise FetchError(f"is larger than {largest >> 20} MiB", "too_large")
         if time.monotonic() >= deadline:
             raise TimeoutError
+    if time.monotonic() >= deadline:  # the connection was cut, which looks like the end of the answer
+        raise TimeoutError
     return bytes(data)
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import datetime
+import errno
+import hashlib
 import os
 import tracemalloc
 from pathlib import Path
@@ -46,7 +48,7 @@ def look(store: Path, hours: float = 24) -> dict[str, Any]:
 def test_fresh(store: Path) -> None:
     place(store, GOOD)
     found = look(store)
-    assert found.pop("sha256") == look(store, 0)["sha256"]
+    assert found.pop("sha256") == hashlib.sha256(GOOD).hexdigest()
     assert found == {
         "alias": "root",
         "issuer": "/DC=org/DC=example/CN=Root",
@@ -259,3 +261,145 @@ def test_paths_that_no_directory_has(path: str) -> None:
     with pytest.raises(GridSecurityError) as caught:
         crl_store.survey(path, 24, NOW)
     assert caught.value.error_code == "bad_path"
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "state"),
+    [
+        (0, 24, "fresh"),
+        (-1, None, "fresh"),
+        (0.01, 24, "not_yet_valid"),
+        (0.01, None, "not_yet_valid"),
+        (-1, 0, "expired"),
+        (-1, 0.01, "expiring"),
+        (-1, 23.99, "expiring"),
+    ],
+)
+def test_the_state_by_the_times(start: float, end: float | None, state: str) -> None:
+    next_update = None if end is None else NOW + end * HOUR
+    assert crl_store.judge(NOW + start * HOUR, next_update, 24, NOW) == state
+
+
+@pytest.mark.parametrize(("most", "is_read"), [(4, True), (3, False)])
+def test_the_number_of_files_at_the_bound(
+    store: Path, monkeypatch: pytest.MonkeyPatch, most: int, is_read: bool
+) -> None:
+    place(store, GOOD)
+    monkeypatch.setattr(crl_store, "_MOST_FILES", most)
+    if is_read:
+        assert look(store)["state"] == "fresh"
+    else:
+        with pytest.raises(GridSecurityError) as caught:
+            look(store)
+        assert caught.value.error_code == "too_many_files"
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_the_bytes_of_all_files_at_the_bound(store: Path, monkeypatch: pytest.MonkeyPatch, missing: int) -> None:
+    place(store, GOOD)
+    total = sum(path.stat().st_size for path in store.iterdir())
+    monkeypatch.setattr(crl_store, "_MOST_BYTES", total - missing)
+    if missing:
+        with pytest.raises(GridSecurityError) as caught:
+            look(store)
+        assert caught.value.error_code == "too_large"
+    else:
+        assert look(store)["state"] == "fresh"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_the_size_of_a_crl_at_the_bound(store: Path, monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
+    monkeypatch.setattr(crl, "LARGEST", len(GOOD) - extra)
+    place(store, GOOD)
+    assert look(store)["state"] == ("damaged" if extra else "fresh")
+
+
+def test_certificates_under_other_endings(store: Path) -> None:
+    for ending in ("0", "crt"):
+        (store / "root.pem").rename(store / f"other.{ending}")
+        (store / "root.crl_url").rename(store / "other.crl_url")
+        assert look(store)["alias"] == "other"
+        (store / f"other.{ending}").rename(store / "root.pem")
+        (store / "other.crl_url").rename(store / "root.crl_url")
+
+
+def test_an_alias_comes_before_a_hash_with_the_same_certificate(store: Path) -> None:
+    for stem in ("0aaaaaaa", "zz"):
+        (store / f"{stem}.crl_url").write_text("http://example.org/root.crl\n")
+        (store / f"{stem}.0").write_bytes(ROOT.pem)
+    assert look(store)["alias"] == "root"
+
+
+def test_empty_certificates_are_told_each(store: Path) -> None:
+    for name in ("one", "two"):
+        (store / f"{name}.pem").write_bytes(b"")
+        (store / f"{name}.crl_url").write_text("http://example.org/root.crl\n")
+    found = {one["alias"]: one["state"] for one in crl_store.survey(str(store), 24, NOW)}
+    assert found == {"root": "missing", "one": "damaged", "two": "damaged"}
+
+
+def test_a_certificate_of_version_1(store: Path) -> None:
+    (store / "root.pem").write_bytes(pki.version_1(ROOT).pem)
+    place(store, GOOD)
+    assert look(store)["state"] == "fresh"
+
+
+@pytest.mark.parametrize(("end", "hours"), [(90, 1), (59, 0), (-30, -1)])
+def test_hours_that_are_left(store: Path, end: int, hours: int) -> None:
+    place(store, GOOD)
+    now = NOW + 10 * pki.DAY - datetime.timedelta(minutes=end)
+    (found,) = crl_store.survey(str(store), 24, now)
+    assert found["hours_left"] == hours
+    assert found["state"] == ("expiring" if end > 0 else "expired")
+
+
+def test_the_list_that_is_good_for_longer_counts(store: Path) -> None:
+    for numbers in ((0, 1), (1, 0)):
+        place(store, pki.revoke(ROOT, [], number=1, days=50), numbers[0])
+        place(store, pki.revoke(ROOT, [], number=2, days=40), numbers[1])
+        assert look(store)["number"] == 1
+
+
+def test_no_warning_about_what_is_good_or_excluded() -> None:
+    for state in crl_store.STATES:
+        is_told = state not in ("fresh", "expiring")
+        assert bool(crl_store.warnings([{"alias": "a", "state": state, "excluded": False}])) is is_told
+        assert crl_store.warnings([{"alias": "a", "state": state, "excluded": True}]) == []
+
+
+def test_names_that_are_no_crl_are_left_out(store: Path) -> None:
+    for name in (f"{HASHES[0]}.r", f"{HASHES[0]}.r0x", f"x{HASHES[0]}.r0", "abc.r0"):
+        (store / name).write_bytes(GOOD)
+    assert look(store)["state"] == "missing"
+    assert list(crl_store.lists(str(store))) == []
+    (store / f"{HASHES[0]}.r12").write_bytes(GOOD)
+    assert [path for path, _list in crl_store.lists(str(store))] == [f"{store}/{HASHES[0]}.r12"]
+
+
+@pytest.mark.parametrize(("data", "words"), [(GOOD[:-40], "is truncated"), (b"<html>", "is no CRL"), (b"", "is empty")])
+def test_the_damage_is_told(store: Path, data: bytes, words: str) -> None:
+    place(store, data)
+    assert look(store)["msg"].startswith(f"{store}/{HASHES[0]}.r0 {words}")
+
+
+def test_a_missing_crl_has_no_facts(store: Path) -> None:
+    found = look(store)
+    facts = ("file", "sha256", "number", "this_update", "next_update", "hours_left", "msg")
+    assert {name: found[name] for name in facts} == dict.fromkeys(facts)
+
+
+@pytest.mark.parametrize(("error", "code"), [(errno.EACCES, "no_access"), (errno.EIO, "os_error")])
+def test_a_directory_that_cannot_be_read(store: Path, monkeypatch: pytest.MonkeyPatch, error: int, code: str) -> None:
+    def scandir(_path: str) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crl_store.os, "scandir", scandir)
+        with pytest.raises(GridSecurityError, match=str(store)) as caught:
+            crl_store.survey(str(store), 24, NOW)
+    assert caught.value.error_code == code

@@ -95,3 +95,61 @@ def test_a_missing_directory_is_an_error_only_if_something_is_sought(tmp_path: P
     assert revocation.revoked(str(tmp_path / "missing"), []) == []
     with pytest.raises(GridSecurityError):
         revocation.revoked(str(tmp_path / "missing"), [{"issuer_dn": DN, "serial_number": "5"}])
+
+
+@pytest.mark.parametrize("serial", ["1f5", "1F5", "01:F5", "0001f5"])
+def test_forms_of_serial_numbers(tmp_path: Path, serial: str) -> None:
+    store(tmp_path, pki.revoke(CA, [0x1F5]))
+    assert len(revocation.revoked(str(tmp_path), [{"issuer_dn": DN, "serial_number": serial}])) == 1
+
+
+@pytest.mark.parametrize("serial", ["", "x", "0x", "5 6"])
+def test_what_is_no_serial_number(tmp_path: Path, serial: str) -> None:
+    store(tmp_path, pki.revoke(CA, [5]))
+    with pytest.raises(GridSecurityError) as caught:
+        revocation.revoked(str(tmp_path), [{"issuer_dn": DN, "serial_number": serial}])
+    assert caught.value.error_code == "bad_serial_number"
+
+
+def test_a_certificate_is_told_once_and_by_the_first_list(tmp_path: Path) -> None:
+    first = store(tmp_path, pki.revoke(CA, [5]))
+    store(tmp_path, pki.revoke(CA, [5]), number=1)
+    (found,) = revocation.revoked(str(tmp_path), [{"issuer_dn": DN, "serial_number": "5"}] * 2)
+    assert found["file"] == str(first)
+
+
+def entry(before: bytes, serial: bytes, behind: bytes) -> bytes:
+    return b"\xff\xff\xff" + before + serial + behind
+
+
+TIME = b"\x17\x0d" + b"260102030405Z"
+SERIAL = b"\x02\x01\x05"
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "is_found"),
+    [
+        (b"\x30\x12", TIME, True),
+        (b"\x30\x7f", TIME, True),
+        (b"\x30\x80", TIME, False),
+        (b"\x31\x12", TIME, False),
+        (b"\x30\x81\x90", TIME, True),
+        (b"\x30\x82\x90", TIME, False),
+        (b"\x31\x81\x90", TIME, False),
+        (b"\x30\x12", b"\x17\x0d" + b"260102030405X", False),
+        (b"\x30\x12", b"\x04\x0d" + b"260102030405Z", False),
+        (b"\x30\x12", b"", False),
+        (b"\x30\x12", b"\x17\x0d" + b"2601", False),
+    ],
+)
+def test_what_stands_around_the_serial_number_decides(before: bytes, behind: bytes, is_found: bool) -> None:
+    found = revocation.revoked_on(entry(before, SERIAL, behind), 5)
+    expected = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    assert found == (expected if is_found else None)
+
+
+def test_the_serial_number_may_stand_elsewhere_before() -> None:
+    data = entry(b"\x31\x12", SERIAL, TIME) + entry(b"\x30\x12", SERIAL, TIME)
+    assert revocation.revoked_on(data, 5)
+    assert revocation.revoked_on(SERIAL + SERIAL + data, 5)
+    assert revocation.revoked_on(entry(b"\x30\x02", b"\x02\x02\x02\x02", TIME), 0x0202)

@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
-from ansible_collections.grid.security.plugins.module_utils._x509 import certificates, chain, distinguished_name, pem
+from ansible_collections.grid.security.plugins.module_utils._x509 import (
+    certificates,
+    chain,
+    der,
+    distinguished_name,
+    pem,
+)
 from ansible_collections.grid.security.tests.support import pki
 
 ROOT = pki.issue("Root", authority=True, days=1000)
@@ -47,14 +53,18 @@ def crl(authority: pki.Credential, data: bytes, **changes: Any) -> dict[str, Any
     }
 
 
-def verify(one: pki.Credential, *cas: dict[str, Any], crls: tuple[dict[str, Any], ...] = ()) -> datetime.datetime:
+def verify(
+    one: pki.Credential, *cas: dict[str, Any], crls: tuple[dict[str, Any], ...] = (), now: datetime.datetime = NOW
+) -> datetime.datetime:
     trusted = {"cas": list(cas), "crls": list(crls)}
-    return chain.verify("test", [one.certificate, *one.others], trusted, NOW)
+    return chain.verify("test", [one.certificate, *one.others], trusted, now)
 
 
-def refusal(one: pki.Credential, *cas: dict[str, Any], crls: tuple[dict[str, Any], ...] = ()) -> str:
+def refusal(
+    one: pki.Credential, *cas: dict[str, Any], crls: tuple[dict[str, Any], ...] = (), now: datetime.datetime = NOW
+) -> str:
     with pytest.raises(GridSecurityError) as caught:
-        verify(one, *cas, crls=crls)
+        verify(one, *cas, crls=crls, now=now)
     assert caught.value.error_code == "untrusted"
     dn = distinguished_name.one_line(one.certificate.subject)
     assert caught.value.message.startswith(f"test: the certificate of {dn} is not trusted: ")
@@ -83,6 +93,7 @@ def test_a_path_ends_at_a_root() -> None:
 def test_no_ca_of_the_site_issued_it() -> None:
     message = refusal(ALICE, ca(pki.issue("Other", authority=True)))
     assert f"its issuer {DN}Root is not among the CAs of trust_anchors. Ask for" in message
+    assert "above it" not in message
     assert "is not among" in refusal(ALICE)
 
 
@@ -134,6 +145,107 @@ def test_a_ca_that_signed_its_new_key_with_the_old_one() -> None:
     assert verify(alice, ca(ROOT))
 
 
+def test_a_root_itself_needs_no_path() -> None:
+    """The verdict holds for the moment only: no certificate above and no CRL says until when."""
+    assert verify(ROOT, ca(ROOT)) == NOW
+
+
+@pytest.mark.parametrize(("allowed", "number", "is_good"), [(0, 0, True), (1, 1, True), (1, 2, False), (2, 2, True)])
+def test_path_length_counts_the_cas_between(allowed: int, number: int, is_good: bool) -> None:
+    limit = (x509.BasicConstraints(ca=True, path_length=allowed),)
+    root = issuer = pki.issue("Short", authority=True, extensions=limit)
+    for level in range(number):
+        issuer = pki.issue(f"Level {level}", authority=True, issuer=issuer)
+    alice = pki.issue("Alice", issuer=issuer)
+    if is_good:
+        assert verify(alice, ca(root))
+    else:
+        assert f"allows only {allowed} CAs below it, and there are {number}" in refusal(alice, ca(root))
+
+
+def test_path_length_does_not_count_a_ca_that_changed_its_key() -> None:
+    limit = (x509.BasicConstraints(ca=True, path_length=0),)
+    old = pki.issue("Short", authority=True, extensions=limit)
+    new = pki.issue("Short", authority=True, extensions=limit)
+    link = pki.issue("Short", authority=True, key=new.key, issuer=old, extensions=limit)
+    certificate = pki.issue("Alice", issuer=new).certificate
+    assert verify(pki.Credential(ALICE.key, certificate, (link.certificate,)), ca(old))
+
+
+def test_a_link_to_a_new_key_is_a_ca_only_if_it_says_so() -> None:
+    """Only a root of the site may lack basicConstraints."""
+    new = pki.issue("Root", authority=True)
+    link = pki.version_1(pki.issue("Root", key=new.key, issuer=ROOT), ROOT)
+    certificate = pki.issue("Alice", issuer=new).certificate
+    refusal(pki.Credential(ALICE.key, certificate, (link.certificate,)), ca(ROOT))
+
+
+@pytest.mark.parametrize(("number", "is_good"), [(9, True), (10, False)])
+def test_the_length_of_a_path_is_bounded(number: int, is_good: bool) -> None:
+    issuer = ROOT
+    for level in range(number):
+        issuer = pki.issue(f"Level {level}", authority=True, issuer=issuer)
+    alice = pki.issue("Alice", issuer=issuer)
+    if is_good:
+        assert verify(alice, ca(ROOT))
+    else:
+        assert "there are too many certificates on the way" in refusal(alice, ca(ROOT))
+
+
+@pytest.mark.parametrize(("fakes", "is_good"), [(99, True), (100, False)])
+def test_the_number_of_namesakes_is_bounded(fakes: int, is_good: bool) -> None:
+    fake = pki.issue("Root", authority=True)
+    cas = [ca(fake)] * fakes + [ca(ROOT)]
+    if is_good:
+        assert verify(ALICE, *cas)
+    else:
+        refusal(ALICE, *cas)
+
+
+def test_the_message_is_about_the_ca_of_the_site() -> None:
+    """An intermediate of the archive that leads nowhere hides nothing that is wrong with a CA of the site."""
+    old = pki.issue("Root", authority=True, key=ROOT.key, start=-100, days=50)
+    above = pki.issue("Above", authority=True)
+    stray = pki.issue("Root", authority=True, key=ROOT.key, issuer=above)
+    alice = pki.Credential(ALICE.key, ALICE.certificate, (stray.certificate, above.certificate))
+    assert f"its issuer {DN}Root expired on" in refusal(alice, ca(old, "old-root"))
+
+
+def test_the_message_is_about_the_ca_that_signed() -> None:
+    """Of two CAs of one name, the one with another key says less than the one that signed and has expired."""
+    old = pki.issue("Root", authority=True, key=ROOT.key, start=-100, days=50)
+    other = pki.issue("Root", authority=True)
+    for cas in ((ca(old), ca(other)), (ca(other), ca(old))):
+        assert "expired on" in refusal(ALICE, *cas)
+
+
+def test_the_message_is_about_the_longest_path() -> None:
+    fake = pki.issue("Middle", authority=True)
+    others = (fake.certificate, MIDDLE.certificate)
+    for order in (others, others[::-1]):
+        message = refusal(pki.Credential(BELOW.key, BELOW.certificate, order))
+        assert f"the CA {DN}Middle above it is not trusted: its issuer {DN}Root is not among" in message
+
+
+@pytest.mark.parametrize("is_unusable", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_paths_the_one_that_was_signed_is_told(is_unusable: bool, is_first: bool) -> None:
+    """The issuer of the other path is missing, or cannot be used."""
+    above = pki.issue("Above", authority=True)
+    expired = pki.issue("Expired", authority=True, issuer=above, start=-100, days=50)
+    lost, signed = (pki.issue("Middle", authority=True, key=MIDDLE.key, issuer=one) for one in (ROOT, expired))
+    middles = (lost.certificate, signed.certificate) if is_first else (signed.certificate, lost.certificate)
+    below = pki.Credential(BELOW.key, BELOW.certificate, (*middles, expired.certificate))
+    cas = [ca(ROOT, problem="it is damaged")] if is_unusable else []
+    assert f"its issuer {DN}Expired expired on" in refusal(below, *cas)
+
+
+def test_a_signing_policy_is_told_before_a_namesake_with_another_key() -> None:
+    cas = (ca(pki.issue("Root", authority=True)), ca(ROOT, patterns=["/O=x/*"]))
+    for order in (cas, cas[::-1]):
+        assert "does not let it issue to" in refusal(ALICE, *order)
+
+
 def key_usage(signs: bool) -> x509.KeyUsage:
     others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
     bits = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
@@ -163,6 +275,89 @@ def test_proxies() -> None:
     proxy = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14"), b"\x30\x00")
     for made in (pki.issue("1234", issuer=ALICE, extensions=(proxy,)), pki.issue("proxy", issuer=ALICE)):
         assert "it is a proxy certificate" in refusal(made, ca(ROOT))
+
+
+@pytest.mark.parametrize(
+    ("common_names", "is_proxy"),
+    [
+        (["Alice", "proxy"], True),
+        (["Alice", "limited proxy"], True),
+        (["proxy", "Alice"], False),
+        (["Alice proxy"], False),
+        ([], False),
+    ],
+)
+def test_old_proxies_are_known_by_their_last_common_name(common_names: list[str], is_proxy: bool) -> None:
+    name = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Grid"),
+            *(x509.NameAttribute(x509.NameOID.COMMON_NAME, one) for one in common_names),
+        ]
+    )
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(ROOT.certificate.subject)
+    builder = builder.public_key(ALICE.key.public_key()).serial_number(7)
+    builder = builder.not_valid_before(pki.NOW - pki.DAY).not_valid_after(pki.NOW + pki.DAY)
+    made = pki.Credential(ALICE.key, builder.sign(ROOT.key, hashes.SHA256()))
+    if is_proxy:
+        assert "it is a proxy certificate" in refusal(made, ca(ROOT))
+    else:
+        assert verify(made, ca(ROOT))
+
+
+@pytest.mark.parametrize(
+    ("oid", "critical", "is_good"),
+    [
+        ("1.3.6.1.4.1.99999.1", True, False),
+        ("1.3.6.1.4.1.99999.1", False, True),
+        ("2.5.29.54", True, True),  # inhibitAnyPolicy
+        ("2.5.29.30", False, False),  # nameConstraints
+    ],
+)
+def test_extensions_of_an_intermediate_of_the_archive(oid: str, critical: bool, is_good: bool) -> None:
+    contents = {"2.5.29.54": b"\x02\x01\x00", "2.5.29.30": bytes.fromhex("3011a00f300d820b6578616d706c652e6f7267")}
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), contents.get(oid, b"\x05\x00"))
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder().subject_name(pki.distinguished_name("Special"))
+    builder = builder.issuer_name(ROOT.certificate.subject).public_key(key.public_key()).serial_number(7)
+    builder = builder.not_valid_before(pki.NOW - pki.DAY).not_valid_after(pki.NOW + pki.DAY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    special = pki.Credential(key, builder.add_extension(extension, critical).sign(ROOT.key, hashes.SHA256()))
+    alice = pki.issue("Alice", issuer=special)
+    assert verify(alice, ca(ROOT), ca(special))
+    if is_good:
+        assert verify(alice, ca(ROOT))
+    else:
+        assert "which is not evaluated here" in refusal(alice, ca(ROOT))
+
+
+URI = x509.UniformResourceIdentifier("http://example.org/")
+POLICY = x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)
+
+
+@pytest.mark.parametrize(
+    ("extension", "is_known"),
+    [
+        (x509.SubjectKeyIdentifier(b"key"), True),
+        (x509.SubjectAlternativeName([URI]), True),
+        (x509.IssuerAlternativeName([URI]), True),
+        (x509.CRLDistributionPoints([x509.DistributionPoint([URI], None, None, None)]), True),
+        (x509.CertificatePolicies([POLICY]), True),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.33"), b"\x30\x00"), True),  # policy mappings
+        (x509.AuthorityKeyIdentifier(b"key", None, None), True),
+        (x509.PolicyConstraints(0, None), True),
+        (x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), True),
+        (x509.InhibitAnyPolicy(0), True),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.55"), b"\x30\x00"), False),
+        (x509.FreshestCRL([x509.DistributionPoint([URI], None, None, None)]), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_critical_extensions_of_an_intermediate_of_the_archive(extension: Any, is_known: bool) -> None:
+    alice = pki.issue("Alice", issuer=pki.issue("Middle", authority=True, issuer=ROOT, extensions=(extension,)))
+    if is_known:
+        assert verify(alice, ca(ROOT))
+    else:
+        assert "which is not evaluated here" in refusal(alice, ca(ROOT))
 
 
 def test_a_restriction_that_is_not_evaluated() -> None:
@@ -200,11 +395,15 @@ def test_the_number_of_checked_signatures_is_bounded(monkeypatch: pytest.MonkeyP
 # --- signatures -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key_type", pki.KEYS)
+KEYS = {**pki.KEYS, "ed448": ed448.Ed448PrivateKey.generate, "dsa": lambda: dsa.generate_private_key(1024)}
+
+
+@pytest.mark.parametrize("key_type", KEYS)
 def test_keys_of_every_type(key_type: str) -> None:
-    root = pki.issue("Root", authority=True, key=pki.KEYS[key_type]())
+    root, namesake = (pki.issue("Root", authority=True, key=KEYS[key_type]()) for _each in range(2))
     assert verify(pki.issue("Alice", issuer=root), ca(root))
-    assert "is not signed with" in refusal(pki.issue("Alice", issuer=root), ca(ROOT))
+    for other in (ROOT, namesake):
+        assert "is not signed with" in refusal(pki.issue("Alice", issuer=root), ca(other))
 
 
 @pytest.mark.skipif(pki.CRYPTOGRAPHY < 41, reason="cryptography before 41 cannot write RSA-PSS")
@@ -244,6 +443,23 @@ def test_cas_that_are_not_valid_now() -> None:
     assert f"its issuer {DN}Old expired on {end}. Put the CA's present" in refusal(pki.issue("A", issuer=old), ca(old))
     new = pki.issue("New", authority=True, start=10)
     assert f"its issuer {DN}New is not valid before " in refusal(pki.issue("A", issuer=new), ca(new))
+
+
+SECOND = datetime.timedelta(seconds=1)
+
+
+def test_a_ca_is_valid_from_the_first_second_to_the_one_before_its_end() -> None:
+    first, end = certificates.start(ROOT.certificate), certificates.expiry(ROOT.certificate)
+    for good in (first, end - SECOND):
+        assert verify(ALICE, ca(ROOT), now=good) == end
+    assert "is not valid before" in refusal(ALICE, ca(ROOT), now=first - SECOND)
+    assert "expired on" in refusal(ALICE, ca(ROOT), now=end)
+
+
+def test_an_intermediate_of_the_archive_is_valid_now_too() -> None:
+    end = certificates.expiry(MIDDLE.certificate)
+    assert verify(BELOW, ca(ROOT), now=end - SECOND) == end
+    assert f"its issuer {DN}Middle expired on" in refusal(BELOW, ca(ROOT), now=end)
 
 
 def test_a_renewed_ca_counts_instead_of_the_expired_one() -> None:
@@ -324,6 +540,63 @@ def test_crls_that_do_not_hold_now() -> None:
     assert verify(ALICE, ca(ROOT), crls=(expired, crl(ROOT, pki.revoke(ROOT, []))))
 
 
+def test_a_crl_holds_from_its_first_second_to_the_one_before_the_next() -> None:
+    this_update, next_update = ((pki.NOW + days * pki.DAY).replace(tzinfo=datetime.timezone.utc) for days in (-1, 4))
+    found = (crl(ROOT, pki.revoke(ROOT, [], days=5)),)
+    for good in (this_update, next_update - SECOND):
+        assert verify(ALICE, ca(ROOT), crls=found, now=good) == next_update
+    assert "is not valid before" in refusal(ALICE, ca(ROOT), crls=found, now=this_update - SECOND)
+    assert "expired on" in refusal(ALICE, ca(ROOT), crls=found, now=next_update)
+
+
+def test_the_newest_crl_says_when_to_look_again() -> None:
+    """In whatever order they come, and also if the older one holds for longer."""
+    new, old = (crl(ROOT, pki.revoke(ROOT, [], start=start, days=days)) for start, days in ((-1, 5), (-2, 90)))
+    for found in ((new, old), (old, new)):
+        until = verify(ALICE, ca(ROOT), crls=found)
+        assert until == (pki.NOW + 4 * pki.DAY).replace(tzinfo=datetime.timezone.utc)
+
+
+def test_an_older_part_of_a_crl_counts_until_its_end() -> None:
+    serials = [ALICE.certificate.serial_number]
+    found = (crl(ROOT, pki.revoke(ROOT, serials, start=-9, days=10)), crl(ROOT, pki.revoke(ROOT, [])))
+    end = (pki.NOW + pki.DAY).replace(tzinfo=datetime.timezone.utc)
+    assert "it was revoked by" in refusal(ALICE, ca(ROOT), crls=found, now=end - SECOND)
+    assert verify(ALICE, ca(ROOT), crls=found, now=end)
+
+
+def unusual_crl(*, delta: bool = False, ends: bool = True) -> dict[str, Any]:
+    """A CRL of the root that revokes Alice. :param ends: whether it says when the next one is due."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ROOT.certificate.subject)
+    builder = builder.last_update(pki.NOW - pki.DAY).next_update(pki.NOW + pki.DAY)
+    entry = x509.RevokedCertificateBuilder().serial_number(ALICE.certificate.serial_number)
+    builder = builder.add_revoked_certificate(entry.revocation_date(pki.NOW - pki.DAY).build())
+    if delta:
+        builder = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True)
+    data = builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    if not ends:
+        signed, algorithm, _signature = der.read(data).children
+        fields = [one.encoded() for one in signed.children]
+        body = der.encode_sequence(*fields[:4], *fields[5:])
+        signature = b"\0" + ROOT.key.sign(body, ec.ECDSA(hashes.SHA256()))
+        data = der.encode_sequence(body, algorithm.encoded(), der.encode(der.BIT_STRING, signature))
+    return crl(ROOT, pem.encode("X509 CRL", data))
+
+
+def test_delta_crls_are_left_out() -> None:
+    assert verify(ALICE, ca(ROOT), crls=(unusual_crl(delta=True),)) == certificates.expiry(ROOT.certificate)
+
+
+def test_a_crl_without_an_end() -> None:
+    endless = unusual_crl(ends=False)
+    assert "it was revoked by" in refusal(ALICE, ca(ROOT), crls=(endless,))
+    other = pki.issue("Bob", issuer=ROOT)
+    end = certificates.expiry(ROOT.certificate)
+    assert verify(other, ca(ROOT), crls=(endless,)) == end
+    newer = crl(ROOT, pki.revoke(ROOT, [], start=0))
+    assert "it was revoked by" in refusal(ALICE, ca(ROOT), crls=(endless, newer))
+
+
 def test_a_crl_in_parts() -> None:
     parts = [pki.revoke(ROOT, [ALICE.certificate.serial_number], start=-2), pki.revoke(ROOT, [7])]
     assert "it was revoked by" in refusal(ALICE, ca(ROOT), crls=tuple(crl(ROOT, one) for one in parts))
@@ -379,3 +652,12 @@ def test_one_that_breaks_the_process_costs_only_itself(monkeypatch: pytest.Monke
     alice, rubbish, mallory = chain.judge(chains, {"cas": [ca(ROOT)], "crls": []})
     assert alice == {"until": times.iso(certificates.expiry(ROOT.certificate))}
     assert (rubbish["error_code"], mallory["error_code"]) == ("internal", "untrusted")
+    assert rubbish["message"].startswith("rubbish: ")
+
+
+@pytest.mark.parametrize("number", [0, 50, 51])
+def test_verdicts_are_in_the_order_of_the_chains(number: int) -> None:
+    good, bad = ("good", encoded(ALICE)), ("bad", encoded(pki.issue("Mallory")))
+    chains = ([good] * number)[:-1] + [bad] if number else []
+    verdicts = chain.judge(chains, {"cas": [ca(ROOT)], "crls": []})
+    assert ["until" in one for one in verdicts] == [name == "good" for name, _chain in chains]

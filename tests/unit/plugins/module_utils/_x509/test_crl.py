@@ -151,3 +151,73 @@ def test_no_ca_has_such_a_name() -> None:
     part = der.encode(0x31, der.encode_sequence(der.encode_oid("2.5.4.3"), der.encode(0x0C, b"x" * 5000)))
     with pytest.raises(crl.CrlError, match="issuer of more than"):
         crl.read(version_1(der.encode(0x17, b"991231235959Z"), name=der.encode_sequence(part)))
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(4096, True), (4097, False)])
+def test_the_size_of_a_name_is_limited_to_the_byte(size: int, is_read: bool) -> None:
+    part = der.encode(0x31, der.encode_sequence(der.encode_oid("2.5.4.3"), der.encode(0x0C, b"x" * (size - 17))))
+    assert len(part) == size
+    data = version_1(der.encode(0x17, b"991231235959Z"), name=der.encode_sequence(part))
+    if is_read:
+        assert crl.read(data).number is None
+    else:
+        with pytest.raises(crl.CrlError, match="issuer of more than"):
+            crl.read(data)
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "expected"),
+    [
+        (der.UTC_TIME, b"491231235958Z", "2049-12-31T23:59:58Z"),
+        (der.UTC_TIME, b"500102030405Z", "1950-01-02T03:04:05Z"),
+        (der.UTC_TIME, b"000101000000Z", "2000-01-01T00:00:00Z"),
+        (der.GENERALIZED_TIME, b"20500102030405Z", "2050-01-02T03:04:05Z"),
+    ],
+)
+def test_times(tag: int, text: bytes, expected: str) -> None:
+    assert times.iso(crl.time_of(der.Element(tag, text))) == expected
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        (der.UTC_TIME, b"20500102030405Z"),
+        (der.GENERALIZED_TIME, b"491231235958Z"),
+        (der.OCTET_STRING, b"491231235958Z"),
+        (der.UTC_TIME, b"491231235958X"),
+        (der.UTC_TIME, b"49123123595Z8"),
+        (der.UTC_TIME, b"49123123595xZ"),
+        (der.UTC_TIME, b"491231235960Z"),
+        (der.GENERALIZED_TIME, b"00000102030405Z"),
+    ],
+)
+def test_what_is_no_time(tag: int, text: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        crl.time_of(der.Element(tag, text))
+
+
+def test_a_list_of_version_1_may_say_when_the_next_is_due() -> None:
+    both = (der.encode(0x17, b"991231235959Z"), der.encode(0x17, b"000102030405Z"))
+    found = crl.read(version_1(*both))
+    assert [times.iso(one) for one in (found.this_update, found.next_update) if one] == [
+        "1999-12-31T23:59:59Z",
+        "2000-01-02T03:04:05Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b" \n", "empty"),
+        (b"\n <HTML>", "a web page"),
+        (b"text <html>", "something else"),
+        (b"-----BEGIN X509 CRL-----\n", "is truncated"),
+        (b"-----BEGIN X509 CRL-----\nA\n-----END X509 CRL-----\n", "no Base64"),
+    ],
+)
+def test_what_it_is_instead(data: bytes, words: str) -> None:
+    with pytest.raises(crl.CrlError, match=words):
+        crl.decode(data)

@@ -163,7 +163,47 @@ def test_hosts_of_a_certificate(common_name: str, host: str | None, expected: li
         ("*.example.org", "a.b.example.org", False),
         ("*.example.org", "example.org", False),
         ("se.example.org", "wn.example.org", False),
+        ("SE.example.org.", "se.example.org", True),
+        ("*.Example.org.", "se.example.ORG", True),
+        ("*", "se", False),
+        ("*se.example.org", "se.example.org", False),
     ],
 )
 def test_names_that_cover_a_host(pattern: str, host: str, expected: bool) -> None:
     assert host_names.covers(pattern, host) is expected
+
+
+def test_all_hosts_of_a_certificate() -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName("a.example.org"), x509.DNSName("b.example.org")])
+    certificate = pki.issue("c.example.org", extensions=(names,)).certificate
+    assert host_names.dns_names(certificate) == ["a.example.org", "b.example.org"]
+    only_address = x509.SubjectAlternativeName([x509.RFC822Name("a@example.org")])
+    assert host_names.dns_names(pki.issue("c.example.org", extensions=(only_address,)).certificate) == ["c.example.org"]
+
+
+@pytest.mark.parametrize("tag", [0x0C, 0x13, 0x14, 0x16, 0x1A])
+def test_names_that_clients_take_for_the_same(tag: int) -> None:
+    one = distinguished_name.canonical(name_of(("2.5.4.3", tag, b"  A  B ")))
+    assert one == distinguished_name.canonical(name_of(("2.5.4.3", 0x0C, b"a b")))
+    assert one != distinguished_name.canonical(name_of(("2.5.4.3", 0x0C, b"ab")))
+    assert one != distinguished_name.canonical(name_of(("2.5.4.10", 0x0C, b"a b")))
+
+
+def test_values_of_other_types_are_compared_by_their_bytes() -> None:
+    values = [distinguished_name.canonical(name_of(("2.5.4.45", 0x03, value))) for value in (b"\0A", b"\0a")]
+    assert values[0] != values[1]
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        der.encode_sequence(der.encode(0x31, der.encode_sequence(der.encode_oid("2.5.4.3")))),
+        der.encode_sequence(der.encode(0x31, der.encode_sequence(der.ENCODED_NULL, der.encode(0x0C, b"x")))),
+        der.encode_sequence(der.encode(0x31, der.encode_sequence(der.encode(6, b"\x81"), der.encode(0x0C, b"x")))),
+        name_of(("2.5.4.3", 0x0C, b"\xff")),
+        name_of(("2.5.4.3", 0x1E, b"abc")),
+    ],
+)
+def test_what_is_no_name(encoded: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        distinguished_name.canonical(encoded)

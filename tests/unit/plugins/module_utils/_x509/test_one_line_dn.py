@@ -11,7 +11,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.grid.security.plugins.module_utils._x509 import distinguished_name, one_line_dn
+from ansible_collections.grid.security.plugins.module_utils._x509 import (
+    attribute_names,
+    der,
+    distinguished_name,
+    one_line_dn,
+)
 from ansible_collections.grid.security.tests.support import pki
 
 NEWER = "utf8,sep_comma_plus_space"  # the default of OpenSSL 3.2 and later
@@ -135,3 +140,97 @@ def test_names_are_compared_as_globus_compares_them() -> None:
     assert one_line_dn.is_same("/O=A/Email=b/USERID=c", "/o=a/E=B/UID=C")
     assert one_line_dn.is_same(r"/CN=host\/a", "/CN=host/a")
     assert not one_line_dn.is_same("/CN=É", "/CN=é")
+
+
+# --- names of attributes ----------------------------------------------------------------------------------------------
+
+COMMON = {
+    "C": "2.5.4.6",
+    "CN": "2.5.4.3",
+    "DC": "0.9.2342.19200300.100.1.25",
+    "GN": "2.5.4.42",
+    "L": "2.5.4.7",
+    "O": "2.5.4.10",
+    "OU": "2.5.4.11",
+    "SN": "2.5.4.4",
+    "ST": "2.5.4.8",
+    "UID": "0.9.2342.19200300.100.1.1",
+    "dnQualifier": "2.5.4.46",
+    "emailAddress": "1.2.840.113549.1.9.1",
+    "postalCode": "2.5.4.17",
+    "serialNumber": "2.5.4.5",
+    "street": "2.5.4.9",
+    "title": "2.5.4.12",
+}
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_common_attributes(name: str) -> None:
+    pair = der.encode_sequence(der.encode_oid(COMMON[name]), der.encode(0x0C, b"x"))
+    assert distinguished_name.der_one_line(der.encode_sequence(der.encode(0x31, pair))) == f"/{name}=x"
+    for written in (name, name.lower(), name.upper(), COMMON[name], f"OID.{COMMON[name]}"):
+        assert one_line_dn.read(f"{written} = x") == f"/{name}=x"
+
+
+@pytest.mark.parametrize("name", sorted(set(attribute_names.SHORT_NAMES.values()) - {"uid"}))
+def test_every_short_name_is_read_and_separates_values(name: str) -> None:
+    assert one_line_dn.read(f"C = CH, {name} = x") == f"/C=CH/{name}=x"
+    assert one_line_dn.spellings(f"/C=CH/{name}=x") == [f"/C=CH/{name}=x"]
+    assert one_line_dn.plain(f"/C=CH+{name}=x") == f"/C=CH/{name}=x"
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [("E", "emailAddress"), ("Email", "emailAddress"), ("USERID", "UID"), ("surname", "SN"), ("givenName", "GN")]
+    + [("S", "ST"), ("uid", "UID")],
+)
+def test_names_of_other_programs(alias: str, name: str) -> None:
+    assert one_line_dn.read(f"{alias} = x, C = CH") == f"/{name}=x/C=CH"
+
+
+@pytest.mark.parametrize("name", ["XY", "1x", "O U"])
+def test_a_plus_and_a_slash_before_what_is_no_attribute_belong_to_the_value(name: str) -> None:
+    assert one_line_dn.plain(f"/CN=a+{name}=x") == f"/CN=a+{name}=x"
+    assert one_line_dn.spellings(f"/CN=a/{name}=x")[1] == rf"/CN=a\/{name}=x"
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(4096, True), (4097, False)])
+def test_the_length_is_limited(size: int, is_read: bool) -> None:
+    text = "CN=" + "a" * (size - 3)
+    if is_read:
+        assert one_line_dn.read(text) == f"/{text}"
+    else:
+        with pytest.raises(one_line_dn.DnError) as caught:
+            one_line_dn.read(text)
+        assert len(str(caught.value)) < 4500
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [(b" ", " "), (b"~", "~"), (b"\x1f", r"\x1F"), (b"\x7f", r"\x7F"), (b"\xc3\xa9", r"\xC3\xA9"), (b"\0", r"\x00")],
+)
+def test_bytes_that_are_not_printable(value: bytes, printed: str) -> None:
+    assert one_line_dn.printable(value) == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CN=a, DC=b", "/DC=b/CN=a"),
+        ("DC=b, CN=a", "/DC=b/CN=a"),
+        ("CN = a, DC = b", "/CN=a/DC=b"),  # OpenSSL keeps the order of the name
+        ("CN=a,DC=b", "/DC=b/CN=a"),
+        ("C=b, DC=c, CN=a", "/C=b/DC=c/CN=a"),
+        ('C = b, CN = "x, y"', "/C=b/CN=x, y"),
+    ],
+)
+def test_the_order_of_each_form(text: str, expected: str) -> None:
+    assert one_line_dn.read(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["DC=b,CN=a", "C=b, CN=a, DC=c", r"C=b, CN=a\, c", 'C=b, CN="a"', "CN=a, O = b", "CN=a+UID=b, C=c"]
+)
+def test_orders_that_nobody_can_tell(text: str) -> None:
+    with pytest.raises(one_line_dn.DnError):
+        one_line_dn.read(text)

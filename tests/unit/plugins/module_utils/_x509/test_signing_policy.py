@@ -106,6 +106,85 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
         signing_policy.check(text.encode(), "/CN=A")
 
 
+FIRST = f"access_id_CA X509 '/CN=A'\n{RIGHTS}'\"/O=A/*\"'\n"
+SECOND = [
+    "access_id_CA",
+    "X509",
+    "'/CN=B'",
+    "pos_rights",
+    "globus",
+    "CA:sign",
+    "cond_subjects",
+    "globus",
+    "'\"/O=B/*\"'",
+]
+
+
+@pytest.mark.parametrize("number", range(1, len(SECOND)))
+def test_a_policy_that_is_cut_off_in_a_later_block(number: int) -> None:
+    """Globus reads a right without conditions as one to sign everything."""
+    text = FIRST + " ".join(SECOND[:number]) + "\n"
+    if SECOND[number - 1] == "CA:sign":
+        assert signing_policy.parse(text) == {"/CN=A": ["/O=A/*"], "/CN=B": ["*"]}
+    else:
+        with pytest.raises(signing_policy.PolicyError, match="it ends before"):
+            signing_policy.check(text.encode(), "/CN=A")
+
+
+@pytest.mark.parametrize("cut", [-1, -2, -5])
+def test_a_policy_that_is_cut_off_in_a_pattern_of_a_later_block(cut: int) -> None:
+    text = (FIRST + " ".join(SECOND))[:cut]
+    with pytest.raises(signing_policy.PolicyError, match="line 4 has a quotation mark"):
+        signing_policy.check(text.encode(), "/CN=A")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("access_id_USER X509 /CN=A", {"access_id_USER X509 /CN=A": ["/*"]}),
+        ("access_id_CA KERBEROS /CN=A", {"access_id_CA KERBEROS /CN=A": ["/*"]}),
+    ],
+)
+def test_rights_of_others_are_not_those_of_the_ca(text: str, expected: dict[str, list[str]]) -> None:
+    assert signing_policy.parse(f"{text} {RIGHTS}/*\n") == expected
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        "neg_rights globus CA:sign cond_subjects globus /*",
+        "pos_rights other CA:sign cond_subjects globus /*",
+        "pos_rights globus CA:other cond_subjects globus /*",
+        "pos_rights globus CA:sign cond_subjects other /*",
+        "pos_rights globus CA:sign cond_other globus /*",
+        "pos_rights globus CA:sign cond_subjects globus /* cond_other globus /*",
+    ],
+)
+def test_only_the_right_to_sign_subjects_counts(rights: str) -> None:
+    assert signing_policy.parse(f"access_id_CA X509 /CN=A {rights}\n") == {"/CN=A": []}
+
+
+def test_conditions_belong_to_the_first_of_several_rights() -> None:
+    text = "access_id_CA X509 /CN=A pos_rights globus CA:sign pos_rights globus CA:sign cond_subjects globus /O=A/*\n"
+    assert signing_policy.parse(text) == {"/CN=A": ["/O=A/*", "*"]}
+    assert signing_policy.parse(text.replace("pos_rights", "neg_rights", 1)) == {"/CN=A": ["*"]}
+
+
+def test_the_same_condition_twice_is_one() -> None:
+    text = f"access_id_CA X509 /CN=A {RIGHTS}/O=A/* cond_subjects globus /O=A/*\n"
+    assert signing_policy.parse(text) == {"/CN=A": ["/O=A/*"]}
+
+
+def test_the_line_of_a_mistake_and_the_start_of_a_long_pattern_are_told() -> None:
+    with pytest.raises(signing_policy.PolicyError, match="line 3 should be"):
+        signing_policy.parse(f"access_id_CA X509 /CN=A\n{RIGHTS.splitlines()[0]}\nrubbish\n")
+    pattern = "/O=" + "a" * 300 + "\\\\x"
+    with pytest.raises(signing_policy.PolicyError, match="takes any subject") as caught:
+        signing_policy.parse(f"access_id_CA X509 /CN=A\n{RIGHTS}'\"{pattern}\"'\n")
+    assert "a" * 197 in str(caught.value)
+    assert "a" * 198 not in str(caught.value)
+
+
 @pytest.mark.parametrize("pattern", ["O=example/*", "/O=two\nlines", "no slash"])
 def test_what_the_format_cannot_say_is_refused(pattern: str) -> None:
     with pytest.raises(signing_policy.PolicyError):

@@ -264,3 +264,127 @@ def test_directory_has_no_checksum(release: Path) -> None:
 def test_only_https_is_fetched() -> None:
     with pytest.raises(GridSecurityError, match="is not https"):
         verified.fetch("http://example.org/ca.pem")
+
+
+# --- what belongs to a file -------------------------------------------------------------------------------------------
+
+
+def group(files: dict[str, bytes], **options: Any) -> anchors.Found:
+    return anchor_reading.collect([anchor_sources.Group("/release", "classic", files, **options)])
+
+
+INFO = b"alias = stated\nstatus = accredited:mics , experimental\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [(ROOT.pem, {"ca", "stated"}), (b"rubbish", {"ca", "stated"}), (ROOT.pem + OLD.pem, {"ca", "stated"})],
+)
+def test_a_file_with_a_private_key_is_known_by_its_names(content: bytes, names: set[str]) -> None:
+    key = ROOT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    found = group({"ca.pem": content + key, "ca.info": INFO})
+    assert found.anchors == []
+    assert [one.error.error_code for one in found.unusable] == ["private_key"] * max(1, content.count(b"BEGIN"))
+    assert {frozenset(one.names) for one in found.unusable} == {frozenset(names)}
+    data = ROOT.certificate.public_bytes(Encoding.DER)
+    assert found.unusable[0].data == (content + key if content == b"rubbish" else data)
+
+
+def test_a_file_beside_a_private_key_of_its_name_is_left_out() -> None:
+    key = ROOT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    found = group({"ca.pem": ROOT.pem, "ca.info": key, "other.pem": OLD.pem})
+    assert aliases(found.anchors) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("info", "profiles"),
+    [
+        (b"", set()),
+        (b"alias = a\n", {"classic"}),
+        (INFO, {"classic", "mics", "experimental"}),
+        (b"status = ,\n", {"classic"}),
+    ],
+)
+def test_profiles(info: bytes, profiles: set[str]) -> None:
+    """The name of the directory counts only in a release, which has .info files."""
+    found = group({"ca.pem": ROOT.pem, "ca.info": info} if info else {"ca.pem": ROOT.pem})
+    assert found.anchors[0].profiles == profiles
+
+
+def test_certificates_of_a_bundle_get_only_the_profiles_of_its_info() -> None:
+    files = {"ca.pem": ROOT.pem + OLD.pem, "ca.info": INFO, "ca.crl_url": b"http://example.org/\n"}
+    for one in group(files).anchors:
+        assert (one.files, one.is_named, one.profiles) == ({}, False, {"classic", "mics", "experimental"})
+    (one,) = group({**files, "ca.pem": ROOT.pem}).anchors
+    assert (one.alias, set(one.files), one.is_named) == ("stated", {"info", "crl_url"}, True)
+
+
+@pytest.mark.parametrize(("size", "code"), [(1 << 20, None), ((1 << 20) + 1, "too_large")])
+def test_the_size_of_the_files_of_a_ca_is_limited_to_the_byte(size: int, code: str | None) -> None:
+    for files in (
+        {"ca.pem": ROOT.pem, "ca.crl_url": b"#" * size},
+        {"ca.pem": ROOT.pem + b"#" * (size - len(ROOT.pem))},
+    ):
+        found = group(files)
+        assert [one.error.error_code for one in found.unusable] == ([code] if code else [])
+        assert len(found.anchors) == (0 if code else 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("A.b_c-9", "A.b_c-9"),
+        ("a / b", "a-b"),
+        ("-.a.-", "a"),
+        ("é", "ca"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200),
+    ],
+)
+def test_aliases_are_names_of_files(name: str, alias: str) -> None:
+    (found,) = read(ROOT.pem, name=name)
+    assert found.alias == alias
+
+
+def test_long_aliases_are_cut_before_a_fingerprint() -> None:
+    found = group({"ca.pem": b"".join(one.pem for one in twins(2))}).anchors
+    assert [len(one.alias) for one in found] == [4, 13]
+    long = [pki.issue("y" * 64, authority=True) for _each in range(2)]
+    groups = [anchor_sources.Group("/r", "", {f"{n}.pem": one.pem}, alias="x" * 150) for n, one in enumerate(long)]
+    assert sorted(len(one.alias) for one in anchor_reading.collect(groups).anchors) == [129, 150]
+
+
+@pytest.mark.parametrize(("most", "is_read"), [(2, True), (1, False)])
+def test_the_number_of_cas_at_the_bound(monkeypatch: pytest.MonkeyPatch, most: int, is_read: bool) -> None:
+    """What cannot be used counts, and a copy does not."""
+    monkeypatch.setattr(anchor_reading, "_MOST", most)
+    files = {"a.pem": ROOT.pem, "b.pem": ROOT.pem, "c.pem": b"rubbish"}
+    if is_read:
+        assert aliases(group(files).anchors) == ["a"]
+    else:
+        with pytest.raises(GridSecurityError) as caught:
+            group(files)
+        assert caught.value.error_code == "too_many"
+
+
+def test_an_orphan_is_known_by_its_names() -> None:
+    (orphan,) = group({"gone.info": INFO}).orphans
+    assert (orphan.names, orphan.error.error_code) == ({"gone", "stated"}, "no_certificate")
+
+
+def test_a_policy_of_the_source_does_not_replace_that_of_the_file() -> None:
+    policy = signing_policy.compose("/DC=org/DC=example/CN=Root", ["/O=A/*"]).encode()
+    files = {"ca.pem": ROOT.pem, "ca.signing_policy": policy, "ca.crl_url": b"http://a/\n"}
+    (found,) = group(files, subjects=["/O=B/*"], crl_urls=["http://b/"]).anchors
+    assert (found.files["signing_policy"], found.files["crl_url"]) == (policy, b"http://a/\n")
+    assert group({"ca.pem": ROOT.pem}).anchors[0].files == {}
+
+
+def test_an_alias_that_is_longer_each_time() -> None:
+    """Other CAs may be called by what would make it distinct."""
+    first, second = sorted(twins(2), key=lambda one: one.facts.not_before)
+    digits = second.facts.fingerprint.replace(":", "")
+    stated = {f"Twin-{digits[:8]}": ROOT, f"Twin-{digits}": OLD, f"Twin-{digits}-3": MIDDLE}
+    groups = [anchor_sources.Group("/r", "", {"ca.pem": one.pem}, alias=alias) for alias, one in stated.items()]
+    groups.append(anchor_sources.Group("/r", "", {"ca.pem": first.pem + second.pem}))
+    assert set(aliases(anchor_reading.collect(groups).anchors)) == {*stated, "Twin", f"Twin-{digits}-2"}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import hashlib
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._x509 import pem
 from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_selection, anchors, trust_store
@@ -206,3 +209,55 @@ def test_incomplete_chains_are_left_out_if_what_they_need_is() -> None:
 def test_names_may_hold_brackets() -> None:
     (found,) = read(pki.issue("CA [one]", authority=True).pem)
     assert anchor_selection.select([found], {**FILTERS, "exclude": [found.subject_dn]}) == []
+
+
+def test_a_certificate_that_cannot_be_used_twice_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "page.pem").write_bytes(b"<html>")
+    found = collected(tmp_path).unusable
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_selection.refuse(found * 2, FILTERS)
+    assert len(caught.value.message.splitlines()) == 2
+    assert caught.value.error_code == "not_pem"
+
+
+def test_conflicts_are_left_out_only_if_that_is_asked_for() -> None:
+    found = read(ROOT.pem + OLD.pem)
+    found[0].conflicts.append("two policies")
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_selection.check(found)
+    assert caught.value.error_code == "two_policies"
+    chosen, (warning,) = anchor_selection.keep_complete(found, [])
+    assert chosen == found[1:]
+    assert "two policies" in warning
+
+
+def test_nothing_is_warned_of_if_all_is_whole(release: Path) -> None:
+    found = collected(release)
+    for choice in ("fail", "skip"):
+        chosen, warnings = anchor_selection.choose(found, {**FILTERS, "on_unreadable": choice})
+        assert (aliases(chosen), warnings) == (["middle", "old", "root"], [])
+
+
+@pytest.mark.parametrize("option", [{"exclude": ["root"]}, {"exclude": ["/DC=org/*Root"]}])
+def test_an_excluded_issuer_is_not_brought_back(release: Path, option: dict[str, Any]) -> None:
+    chosen = anchor_selection.select(read(release), {**FILTERS, "include": ["middle"], **option})
+    assert aliases(chosen) == ["middle"]
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_selection.check(chosen)
+    assert caught.value.error_code == "missing_issuer"
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(-1, []), (1, ["ca"])])
+def test_expired_is_what_has_ended(hours: int, expected: list[str]) -> None:
+    end = times.now() + datetime.timedelta(hours=hours)
+    found = anchors.Anchor("ca", dataclasses.replace(ROOT.facts, not_after=end), ROOT.pem, {}, set(), "x")
+    assert aliases(anchor_selection.select([found], {**FILTERS, "exclude_expired": True})) == expected
+    assert aliases(anchor_selection.select([found], FILTERS)) == ["ca"]
+
+
+def test_two_that_cannot_be_used_are_both_told(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.pem").write_bytes(b"<html>")
+    with pytest.raises(GridSecurityError, match=r"(?s)one\.pem is a web page.*two\.pem is a web page") as caught:
+        anchor_selection.refuse(collected(tmp_path).unusable, FILTERS)
+    assert caught.value.error_code == "not_pem"

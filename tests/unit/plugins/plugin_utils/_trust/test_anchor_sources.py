@@ -217,3 +217,189 @@ def test_a_file_that_is_too_large_costs_only_itself(tmp_path: Path, form: str) -
         ]
         options = {name: spec.get("default") for name, spec in trust_anchors.OPTIONS.items()}
         assert anchor_selection.refuse(found.unusable, {**options, "exclude": ["huge", "two"]}) == []
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("most", "is_read"), [(6, True), (5, False)])
+def test_the_size_of_a_directory_is_limited_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, is_read: bool
+) -> None:
+    """CRLs count by themselves, and only if they are read."""
+    for name in ("a.pem", "b.pem", "a.crl", "b.crl"):
+        (tmp_path / name).write_bytes(b"123")
+    for limit in ("_LARGEST_SOURCE", "_MOST_CRLS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(anchor_sources, limit, most)
+            assert is_read or kind(tmp_path) == "too_large"
+            if is_read:
+                assert len(found(tmp_path)) == 4
+    monkeypatch.setattr(anchor_sources, "_MOST_CRLS", 0)
+    assert [list(one.files) for one in read(tmp_path, crls=False)] == [["a.pem", "b.pem"]]
+
+
+def test_what_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pem").write_bytes(b"123")
+    (tmp_path / "a.crl").write_bytes(b"123")
+    for limit, words in (("_LARGEST_SOURCE", "its files have"), ("_MOST_CRLS", "its CRLs have")):
+        with monkeypatch.context() as patch:
+            patch.setattr(anchor_sources, limit, 2)
+            with pytest.raises(GridSecurityError, match=words):
+                read(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(100, True), (101, False)])
+def test_the_size_of_a_single_file_is_limited_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, is_read: bool
+) -> None:
+    monkeypatch.setattr(anchor_sources.tarballs, "LARGEST", 100)
+    (tmp_path / "a.pem").write_bytes(bytes(size))
+    if is_read:
+        assert list(found(tmp_path / "a.pem").values()) == [bytes(size)]
+    else:
+        assert kind(tmp_path / "a.pem") == "too_large"
+
+
+def test_the_limit_of_a_single_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchor_sources.tarballs, "LARGEST", 3 << 20)
+    (tmp_path / "a.pem").write_bytes(bytes((3 << 20) + 1))
+    with pytest.raises(GridSecurityError, match="larger than 3 MiB"):
+        read(tmp_path / "a.pem")
+
+
+@pytest.mark.parametrize("is_tarball", [True, False])
+def test_large_files_are_cut_off_one_byte_above_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_tarball: bool
+) -> None:
+    """So that they are known to be too large."""
+    monkeypatch.setattr(source_files, "LARGEST", 10)
+    monkeypatch.setattr(anchor_sources.crl, "LARGEST", 20)
+    (tmp_path / "in").mkdir()
+    for name in ("a.pem", "a.crl"):
+        (tmp_path / "in" / name).write_bytes(bytes(99))
+    with tarfile.open(tmp_path / "in.tar", "w") as archive:
+        archive.add(tmp_path / "in", "in")
+    path = tmp_path / ("in.tar" if is_tarball else "in")
+    sizes = {name: len(data) for name, data in found(path).items()}
+    assert sizes == ({"in/a.pem": 21, "in/a.crl": 21} if is_tarball else {"in/a.pem": 11, "in/a.crl": 20})
+    (without,) = read(path, crls=False)
+    assert ({name: len(data) for name, data in without.files.items()}, without.crls) == ({"a.pem": 11}, {})
+
+
+def test_a_single_file_has_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "README").write_bytes(ONE.pem)
+    (group,) = read(tmp_path / "README")
+    assert (group.files, group.is_directory) == ({"README.pem": ONE.pem}, False)
+    assert group.path("README.pem") == str(tmp_path / "README")
+    (tmp_path / "a.pem").write_bytes(ONE.pem)
+    (group,) = read(tmp_path)
+    assert group.path("a.pem") == f"{tmp_path}/a.pem"
+    assert anchor_sources.Group("x.tar:", "", {}).path("a.pem") == "x.tar:a.pem"
+
+
+@pytest.mark.parametrize("option", ["checksum", "signature"])
+def test_a_directory_has_neither_checksum_nor_signature(tmp_path: Path, option: str) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_sources.read({**SOURCE, "src": str(tmp_path), option: "x"}, str, verified.fetch)
+    assert caught.value.error_code == "directory"
+
+
+def test_what_is_fetched_or_inline_is_checked_too() -> None:
+    source = {**SOURCE, "url": "https://example.org/ca.pem", "checksum": f"sha256:{'0' * 64}"}
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_sources.read(source, str, lambda _url: ONE.pem)
+    assert caught.value.error_code == "bad_checksum"
+    source = {**SOURCE, "content": ONE.pem.decode(), "checksum": f"sha256:{'0' * 64}"}
+    with pytest.raises(GridSecurityError) as caught:
+        anchor_sources.read(source, str, lambda _url: b"")
+    assert caught.value.error_code == "bad_checksum"
+
+
+# --- stamps -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age", "is_fresh"), [(0, True), (1_999_999_999, True), (2_000_000_000, False)])
+def test_a_change_within_two_seconds_is_fresh(monkeypatch: pytest.MonkeyPatch, age: int, is_fresh: bool) -> None:
+    monkeypatch.setattr(source_stamps.time, "time_ns", lambda: 10**18 + age)
+    assert source_stamps.Stamp("", "", 10**18).is_fresh is is_fresh
+
+
+def test_crls_have_a_digest_of_their_own(tree: Path) -> None:
+    before = stamp(tree)
+    (tree / "a/b/c/d/deep.crl").write_bytes(b"another")
+    after = stamp(tree)
+    assert (after.anchors, after.crls != before.crls) == (before.anchors, True)
+    (tree / "top.pem").write_bytes(b"another")
+    assert (stamp(tree).anchors != after.anchors, stamp(tree).crls) == (True, after.crls)
+
+
+def test_a_stamp_is_taken_once_per_task_and_set_of_sources(tree: Path) -> None:
+    action = SimpleNamespace(find=str)
+    first = source_stamps.take(action, [{**SOURCE, "src": str(tree)}])
+    (tree / "top.pem").write_bytes(b"another")
+    assert source_stamps.take(action, [{**SOURCE, "src": str(tree)}]) == first
+    assert source_stamps.take(action, [{**SOURCE, "src": str(tree / "a")}]) != first
+    assert stamp(tree) != first
+
+
+@pytest.mark.parametrize("name", ["signature", "keyring"])
+def test_signature_and_keyring_count(tree: Path, name: str) -> None:
+    source = {**SOURCE, "src": str(tree / "top.pem"), name: str(tree / "a/one.crt")}
+    before = source_stamps.take(SimpleNamespace(find=str), [source])
+    (tree / "a/one.crt").write_bytes(b"another")
+    assert source_stamps.take(SimpleNamespace(find=str), [source]).anchors != before.anchors
+
+
+def test_a_link_that_leads_nowhere_has_no_stamp(tree: Path) -> None:
+    before = stamp(tree)
+    (tree / "gone.pem").symlink_to("nowhere")
+    assert stamp(tree) == before
+
+
+def test_pipes_have_no_stamp_in_directories(tree: Path) -> None:
+    before = stamp(tree)
+    os.mkfifo(tree / "pipe.pem")
+    assert stamp(tree) == before
+    assert stamp(tree / "pipe.pem").changed
+
+
+def test_sources_that_are_not_there(tree: Path) -> None:
+    with pytest.raises(GridSecurityError, match=r"gone\.pem cannot be read: No such file") as caught:
+        stamp(tree / "gone.pem")
+    assert caught.value.error_code == "no_source"
+    assert source_stamps.take(SimpleNamespace(find=str), [{**SOURCE, "content": "x"}]).changed == 0
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "is_wanted"),
+    [
+        ("a.pem", "", True),
+        ("A.PEM", "", True),
+        ("a.p7c", "", True),
+        ("a.txt", "", False),
+        (".a.pem", "", False),
+        ("a.info", "", True),
+        ("a.crl_url", "", True),
+        ("a.namespaces", "", True),
+        ("a.signing_policy", "", True),
+        ("a.INFO", "", False),
+        ("a.r0", "", True),
+        ("a.r10", "", False),
+        ("a.crl", "", True),
+        ("01234abc.0", "", True),
+        ("01234ABC.10", "", True),
+        ("01234abcd.0", "", False),
+        ("01234ab.0", "", False),
+        ("a.0", "", False),
+        ("a.0", "a.info", True),
+        ("a.0", "a.signing_policy", True),
+        ("a.0", "a.crl_url", False),
+        ("a.x0", "a.info", False),
+    ],
+)
+def test_names_of_interest(name: str, beside: str, is_wanted: bool) -> None:
+    assert (name in source_files.of_interest([name, beside])) is is_wanted

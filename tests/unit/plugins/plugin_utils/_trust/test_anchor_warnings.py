@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem
-from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_reading, anchor_warnings
+from ansible_collections.grid.security.plugins.plugin_utils._trust import anchor_reading, anchor_warnings, anchors
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchor_sources import Group
 from ansible_collections.grid.security.tests.support import ca_sources, pki
 from ansible_collections.grid.security.tests.support.ca_sources import FILTERS, MIDDLE, ROOT, read
@@ -89,3 +92,72 @@ def test_companions_that_filters_leave_out_are_not_told(filters: dict[str, Any])
     files = {"root.pem": ROOT.pem, "gone.info": info.encode(), "gone.namespaces": b"", "gone.signing_policy": b""}
     assert orphans(files, include=["gone"])
     assert orphans(files, **filters) == []
+
+
+# --- bounds, and warnings that must not appear ------------------------------------------------------------------------
+
+
+def lines(*found: pki.Credential, **changes: Any) -> list[str]:
+    """The warnings about CAs with a signing policy. :param changes: to all facts about the certificates."""
+    made = [
+        anchors.Anchor(
+            f"ca{number}", dataclasses.replace(one.facts, **changes), one.pem, {"signing_policy": b""}, set(), "x"
+        )
+        for number, one in enumerate(found)
+    ]
+    return anchor_warnings.lines(made)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(-1, "expired"), (1, "expire within 30 days"), (30 * 24 - 1, "expire within 30 days"), (30 * 24 + 1, "")],
+)
+def test_the_end_of_a_ca_is_announced(hours: int, words: str) -> None:
+    end = times.now() + datetime.timedelta(hours=hours)
+    assert lines(ROOT, not_after=end) == ([f"trust anchors, {words}: ca0"] if words else [])
+
+
+@pytest.mark.parametrize(("bits", "is_weak"), [(1024, True), (2047, True), (2048, False), (None, False)])
+def test_short_rsa_keys(bits: int | None, is_weak: bool) -> None:
+    assert bool(lines(ROOT, rsa_bits=bits)) is is_weak
+    assert not is_weak or "fewer than 2048 bits: ca0" in lines(ROOT, rsa_bits=bits)[0]
+
+
+@pytest.mark.parametrize("digest", ["SHA-1", "MD5"])
+def test_signatures_of_roots_do_not_matter(digest: str) -> None:
+    assert lines(ROOT, weak_digest=digest) == []
+    assert len(lines(MIDDLE, weak_digest=digest)) == 1
+
+
+def test_no_warning_about_a_good_ca() -> None:
+    assert lines(ROOT, MIDDLE) == []
+    assert anchor_warnings.lines([]) == []
+
+
+@pytest.mark.parametrize("days", [-1, 10, 100])
+def test_when_the_warnings_change_next(days: int) -> None:
+    """By the end of a CA, or by the thirty days before it."""
+    end = times.now() + datetime.timedelta(days=days)
+    found = [
+        anchors.Anchor("ca", dataclasses.replace(ROOT.facts, not_after=moment), ROOT.pem, {}, set(), "x")
+        for moment in (end, times.now() + datetime.timedelta(days=5000))
+    ]
+    far = times.iso(found[1].certificate.not_after - datetime.timedelta(days=30))
+    expected = {-1: far, 10: times.iso(end), 100: times.iso(end - datetime.timedelta(days=30))}
+    assert anchor_warnings.next_change(found) == expected[days]
+    assert anchor_warnings.next_change([]) is None
+    assert anchor_warnings.next_change(found[:1]) == (None if days < 0 else expected[days])
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+@pytest.mark.parametrize("separator", ["", ":"])
+@pytest.mark.parametrize("is_stated_in_capitals", [True, False])
+def test_fingerprints_that_a_release_states_are_excluded_in_either_case(
+    spelling: Any, separator: str, is_stated_in_capitals: bool
+) -> None:
+    stated = separator.join(["ab"] * 20)
+    info = f"alias = gone\nsha1fp.0 = {stated.upper() if is_stated_in_capitals else stated}\n"
+    files = {"gone.info": info.encode()}
+    assert orphans(files, exclude=[spelling(":".join(["ab"] * 20)), "x"]) == []
+    assert orphans(files, exclude=[spelling("ab" * 20)]) == []
+    assert orphans(files, exclude=[spelling("ac" * 20)])

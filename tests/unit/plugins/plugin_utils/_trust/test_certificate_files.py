@@ -271,3 +271,10 @@ def test_messages(thing: str) -> None:
         certificate_files.read(data)
     assert caught.value.error_code == "not_pem"
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(("number", "is_page"), [(195, True), (196, False)])
+def test_a_web_page_is_known_by_its_first_characters(number: int, is_page: bool) -> None:
+    with pytest.raises(GridSecurityError) as caught:
+        certificate_files.read(b" " * number + b"<html>")
+    assert caught.value.message.startswith("is a web page") is is_page

@@ -246,3 +246,105 @@ def test_no_gpg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GridSecurityError) as caught:
         verified.check_signature(b"", f"{tmp_path}/file", f"{tmp_path}/file", "release.tar.gz")
     assert caught.value.error_code == "no_gpg"
+
+
+# --- what gpg says ----------------------------------------------------------------------------------------------------
+
+KEY = "0123456789ABCDEF"
+FAILING = 'case "$*" in *--import*) echo of the import >&2; exit {0};; *) echo of the check >&2; exit {1};; esac'
+
+
+@pytest.mark.parametrize(
+    ("import_status", "status", "words"), [(0, 2, "of the check"), (2, 0, "of the import"), (2, 2, "of the import")]
+)
+def test_the_words_of_the_run_that_failed_are_quoted(fake: Any, import_status: int, status: int, words: str) -> None:
+    file = fake(FAILING.format(import_status, status))
+    assert refused(file, file).endswith(f"gpg says: {words}")
+
+
+@pytest.mark.parametrize(
+    ("rest", "import_status", "words", "is_import_quoted"),
+    [
+        (f"{KEY} 22 8 00 5 9", 0, f"by the key {KEY}, which is not in", False),
+        (f"{KEY} 22 8 00 5 9 FINGERPRINT", 2, f"by the key {KEY}, which is not in", True),
+        (f"{KEY} 22 8 00 5 4 FINGERPRINT", 2, f"by the key {KEY} cannot be checked", False),
+        (f"{KEY} 22 8 00 5", 0, f"by the key {KEY} cannot be checked", False),
+        ("", 0, "by the key ? cannot be checked", False),
+    ],
+)
+def test_keys_that_are_missing_and_signatures_that_gpg_cannot_check(
+    fake: Any, rest: str, import_status: int, words: str, is_import_quoted: bool
+) -> None:
+    import_fails = f'case "$*" in *--import*) echo of the import >&2; exit {import_status};; esac'
+    file = fake(f"{import_fails}; echo '[GNUPG:] ERRSIG {rest}'; exit 2")
+    message = refused(file, file)
+    assert words in message
+    assert message.endswith("gpg says: of the import") is is_import_quoted
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"),
+    [
+        ("REVKEYSIG", "by the revoked key"),
+        ("EXPKEYSIG", "which has expired"),
+        ("EXPSIG", "has expired"),
+        ("BADSIG", "does not fit"),
+        ("ERRSIG", "cannot be checked"),
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, "?"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_one_bad_signature_outweighs_good_ones(fake: Any, keyword: str, words: str, key: str, is_first: bool) -> None:
+    bad, good = [f"{keyword} {KEY} a" if key == KEY else keyword], ["GOODSIG 0 b", "VALIDSIG 0"]
+    lines = bad + good if is_first else good + bad
+    file = fake("printf '[GNUPG:] %s\\n' " + " ".join(f"'{line}'" for line in lines))
+    message = refused(file, file)
+    assert words in message
+    assert f"key {key}" in message
+
+
+def test_two_good_signatures(fake: Any) -> None:
+    file = fake("printf '[GNUPG:] %s\\n' 'GOODSIG 0 a' 'VALIDSIG 0' '' 'GOODSIG 1 b' 'VALIDSIG 1'")
+    verified.check_signature(b"", str(file), str(file), "release.tar.gz")
+
+
+def test_the_end_of_a_long_message_is_quoted(fake: Any) -> None:
+    file = fake("printf '%0100d' 0 >&2; printf '%0500d\\n' 1 | tr 0 x >&2; exit 2")
+    assert refused(file, file).endswith(f"gpg says: {'x' * 499}1")
+
+
+def test_gpg_sees_the_data_and_no_keys_of_the_user(fake: Any, tmp_path: Path) -> None:
+    """Both runs have one home directory of their own, and messages in English."""
+    file = fake(f'printf "%s\\n" "$LC_ALL $LANGUAGE" "$@" >>{tmp_path}/seen; for last; do :; done; cat "$last"')
+    assert "is not good" in refused(file, file, b"[GNUPG:] GOODSIG 0 a\n")
+    seen = (tmp_path / "seen").read_text().splitlines()
+    homes = {seen[number + 1] for number, word in enumerate(seen) if word == "--homedir"}
+    assert len(homes) == 1
+    assert not Path(homes.pop()).exists()
+    assert seen.count("C.UTF-8 C") == 2
+    assert {"--import", "--verify", "--no-options", "--no-auto-key-retrieve"} <= set(seen)
+
+
+def test_sizes_at_the_limit(fake: Any, tmp_path: Path) -> None:
+    fake("printf '[GNUPG:] %s\\n' 'GOODSIG 0 a' 'VALIDSIG 0'")
+    for name, size in (("signature", 1 << 20), ("keyring", 64 << 20)):
+        with (tmp_path / name).open("wb") as stream:
+            stream.truncate(size)
+    verified.check_signature(b"", f"{tmp_path}/signature", f"{tmp_path}/keyring", "release.tar.gz")
+
+
+@pytest.mark.parametrize("too_much", [0, 1])
+def test_output_at_the_limit(fake: Any, monkeypatch: pytest.MonkeyPatch, too_much: int) -> None:
+    """What is written to both outputs counts."""
+    status = "[GNUPG:] GOODSIG 0 a\n[GNUPG:] VALIDSIG 0\n"
+    monkeypatch.setattr(gpg, "_MOST_OUTPUT", len(status) + 7 - too_much)
+    file = fake("printf '[GNUPG:] %s\\n' 'GOODSIG 0 a' 'VALIDSIG 0'; echo warned >&2")
+    if too_much:
+        assert "has gpg say more than" in refused(file, file)
+    else:
+        verified.check_signature(b"", str(file), str(file), "release.tar.gz")
+
+
+def test_gpg_may_end_later_than_its_output(fake: Any) -> None:
+    file = fake("printf '[GNUPG:] %s\\n' 'GOODSIG 0 a' 'VALIDSIG 0'; exec >&- 2>&-; sleep 0.2; exit 0")
+    verified.check_signature(b"", str(file), str(file), "release.tar.gz")

@@ -173,3 +173,107 @@ def test_traps(trap: str) -> None:
 )
 def test_members_that_leave(leaving: bytes) -> None:
     assert outcome(leaving) == "unsafe_tarball"
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "expected"),
+    [
+        ("../one.pem", tarfile.SYMTYPE, None),
+        ("../../one.pem", tarfile.SYMTYPE, "unsafe_tarball"),
+        ("/etc/ssl/cert.pem", tarfile.SYMTYPE, "unsafe_tarball"),
+        ("../../etc/ssl/cert.pem", tarfile.SYMTYPE, "unsafe_tarball"),
+        ("certs/../one.pem", tarfile.LNKTYPE, None),  # a hard link is relative to the archive, not to its directory
+        ("../one.pem", tarfile.LNKTYPE, "unsafe_tarball"),
+        ("/etc/ssl/cert.pem", tarfile.LNKTYPE, "unsafe_tarball"),
+        ("..one.pem", tarfile.LNKTYPE, {"one.pem": b"1"}),
+    ],
+)
+def test_links_stay_in_the_archive(target: str, kind: bytes, expected: str | dict[str, bytes] | None) -> None:
+    found = outcome(member("one.pem", b"1") + link("certs/link.pem", target, kind) + END)
+    assert found == (expected or {"one.pem": b"1", "certs/link.pem": b"1"})
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize(("number", "is_read"), [(7, True), (8, False)])
+def test_links_to_links_are_followed_a_few_times(kind: bytes, number: int, is_read: bool) -> None:
+    names = [f"{level}.pem" for level in range(number)]
+    links = [link(name, target, kind) for name, target in zip(names, [*names[1:], "one.pem"])]
+    assert ("0.pem" in read(member("one.pem", b"1") + b"".join(links) + END)) is is_read
+
+
+def test_directories_and_links_to_them_are_no_files() -> None:
+    directory = member("certs.pem", kind=tarfile.DIRTYPE)
+    assert read(directory + link("link.pem", "certs.pem") + member("pipe.pem", kind=tarfile.FIFOTYPE) + ONE + END) == {
+        "certs/one.pem": b"one"
+    }
+
+
+def test_files_come_before_links_in_the_order_of_the_archive() -> None:
+    data = link("a.pem", "c.pem") + member("d.pem", b"d") + member("c.pem", b"c") + link("b.pem", "d.pem") + END
+    assert list(read(data)) == ["d.pem", "c.pem", "a.pem", "b.pem"]
+
+
+HEADERS = {
+    "attributes": tarfile.XHDTYPE,
+    "attributes of all": tarfile.XGLTYPE,
+    "attributes of Solaris": tarfile.SOLARIS_XHDTYPE,
+    "long name": tarfile.GNUTYPE_LONGNAME,
+    "long link": tarfile.GNUTYPE_LONGLINK,
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS.values(), ids=HEADERS)
+def test_large_headers_are_refused(kind: bytes) -> None:
+    assert outcome(member("x", bytes((64 << 10) + 1), kind) + ONE + END) == "no_source"
+
+
+def test_a_name_of_64_kib_is_read() -> None:
+    path = "d/" * 32764 + "one.pem"
+    data = path.encode() + b"\0"
+    assert len(data) == 64 << 10
+    assert read(member("x", data, tarfile.GNUTYPE_LONGNAME) + ONE + END) == {path: b"one"}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize(("largest", "is_read"), [(2048, True), (2047, False)])
+def test_the_size_of_the_archive_is_limited_to_the_byte(
+    monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes], largest: int, is_read: bool
+) -> None:
+    """Unpacked, if it is packed; or else the files in it."""
+    monkeypatch.setattr(tarballs, "LARGEST", largest)
+    data = member("one.pem", bytes(2048)) if pack is bytes else ONE + END
+    assert len(data) == 2560 if pack is bytes else 2048
+    assert (outcome(pack(data)) != "too_large") is is_read
+
+
+@pytest.mark.parametrize(("most", "is_read"), [(2, True), (1, False)])
+def test_the_number_of_members_is_limited(monkeypatch: pytest.MonkeyPatch, most: int, is_read: bool) -> None:
+    monkeypatch.setattr(source_files, "MOST_FILES", most)
+    data = b"".join(member(f"{number}.pem") for number in range(3)) + END
+    assert (outcome(data) != "too_large") is is_read
+
+
+@pytest.mark.parametrize(("most", "is_read"), [(3, True), (2, False)])
+def test_the_number_of_streams_is_limited(monkeypatch: pytest.MonkeyPatch, most: int, is_read: bool) -> None:
+    monkeypatch.setattr(tarballs, "_MOST_STREAMS", most)
+    data = ONE + END
+    assert (
+        outcome(b"".join(gzip.compress(one) for one in (data[:512], data[512:700], data[700:]))) != "too_large"
+    ) is (is_read)
+
+
+@pytest.mark.parametrize(("largest", "expected"), [(2, b"one"), (1, b"on")])
+def test_files_are_cut_off_one_byte_above_the_limit(largest: int, expected: bytes) -> None:
+    found = dict(tarballs.files(ONE + link("certs/two.pem", "one.pem") + END, "x", source_files.of_interest, largest))
+    assert found == {"certs/one.pem": expected, "certs/two.pem": expected}
+
+
+def test_the_cause_is_told() -> None:
+    with pytest.raises(GridSecurityError, match=r"^x cannot be read: [a-z ]+\. Fetch"):
+        list(tarballs.files(b"rubbish" * 100, "x", source_files.of_interest))

@@ -148,6 +148,26 @@ def test_removal_takes_revocation_lists_and_leaves_the_rest(store: Path) -> None
     assert not left & {f"{gone}.r0", f"{gone}.0", "bob.pem"}
 
 
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_of_several_cas_of_one_name_one_goes_and_the_crls_stay(store: Path, gone: int) -> None:
+    converge(store, trust_store.layout(TWINS))
+    crls = {f"{digest}.r{number}" for digest in TWINS[0].certificate.hashes for number in (0, 1, 9)}
+    for name in crls:
+        (store / name).write_text("CRL")
+    converge(store, trust_store.layout([one for one in TWINS if one is not TWINS[gone]]))
+    assert crls <= {path.name for path in store.iterdir()}
+    converge(store, trust_store.layout([ALICE]))
+    assert not crls & {path.name for path in store.iterdir()}
+
+
+def test_a_crl_goes_only_with_a_certificate_of_its_hash() -> None:
+    """Files that are called by an alias say nothing about CRLs."""
+    old, new = trust_store.layout([ALICE, BOB]), trust_store.layout([ALICE])
+    entries, _contents = trust_store.difference(new, old)
+    removed = sorted(one["path"] for one in entries if ".r" in one["path"])
+    assert removed == sorted(f"{digest}.r{number}" for digest in BOB.certificate.hashes for number in range(10))
+
+
 def test_collisions_are_numbered_and_share_a_policy(store: Path) -> None:
     converge(store, trust_store.layout(TWINS))
     new, _old = TWINS[0].certificate.hashes
@@ -177,6 +197,46 @@ def test_gutting_is_refused() -> None:
     for wanted in (few, {}):
         with pytest.raises(GridSecurityError, match="allow_shrink"):
             trust_store.refuse_shrinking(wanted, full)
+
+
+def by_hash(*numbers: int, kind: str = "file") -> dict[str, Any]:
+    return {f"0000000{number}.0": {"kind": kind} for number in numbers}
+
+
+def by_alias(*numbers: int, kind: str = "file") -> dict[str, Any]:
+    return {f"ca{number}.pem": {"kind": kind} for number in numbers}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "is_refused"),
+    [
+        (by_alias(1, 2), by_alias(1, 2, 3, 4), False),  # exactly half
+        (by_alias(1), by_alias(1, 2, 3), True),
+        (by_alias(1, 2), by_alias(1, 2, 3, 4, 5), True),
+        (by_alias(1, 2), by_alias(1, 2, 3), False),
+        (by_alias(1), by_alias(1, 2, kind="link"), False),  # as packages have it: an alias may be a link
+        (by_alias(1), by_alias(1, 2, 3, kind="link"), True),
+        (by_alias(1), by_hash(1), True),  # a store of files that are called by their hashes
+        (by_alias(1), {**by_alias(1), **by_hash(1)}, False),
+        (by_alias(1), {**by_alias(1), **by_hash(1, 2)}, True),
+        (by_alias(1), {**by_alias(1), **by_hash(1, 2, 3, kind="link")}, False),  # links show the same CAs again
+        (by_alias(1), {**by_alias(1), "a.info": {"kind": "file"}, "b.info": {"kind": "file"}}, False),
+        ({"a.info": {"kind": "file"}}, {}, True),  # no CA at all
+        ({}, {}, True),
+    ],
+)
+def test_more_than_half_of_the_cas_in_place_may_not_go(wanted: Any, found: Any, is_refused: bool) -> None:
+    if is_refused:
+        with pytest.raises(GridSecurityError) as caught:
+            trust_store.refuse_shrinking(wanted, found)
+        assert caught.value.error_code == "shrink"
+    else:
+        trust_store.refuse_shrinking(wanted, found)
+
+
+def test_the_message_about_shrinking_has_the_numbers() -> None:
+    with pytest.raises(GridSecurityError, match=r"\b3 of the 4 .* leaving 2\b"):
+        trust_store.refuse_shrinking(by_alias(1, 9), by_alias(1, 2, 3, 4))
 
 
 def test_description(store: Path) -> None:
@@ -268,6 +328,25 @@ def test_links_are_seen_and_directories_stay(store: Path) -> None:
     (store / "directory.pem").mkdir()
     assert [entry["path"] for entry in converge(store, {})] == ["pipe.pem"]
     assert [path.name for path in store.iterdir()] == ["directory.pem"]
+
+
+def test_without_purge_only_leftovers_and_nothing_else_goes(store: Path) -> None:
+    store.mkdir(parents=True)
+    (store / "gone.pem").write_bytes(BOB.pem)
+    (store / ".grid-security-0123.tmp").write_text("half")
+    (store / ".grid-security-4567.tmp").mkdir()
+    place = directory(store, {})
+    update = trust_store.Update(place, compare(place), purge=False)
+    assert [entry["path"] for entry in update.entries] == [".grid-security-0123.tmp"]
+    assert update.left == []
+
+
+def test_the_request_places_what_the_comparison_found_missing(store: Path) -> None:
+    place = directory(store, trust_store.layout([ALICE]))
+    update = trust_store.Update(place, compare(place))
+    (applied,) = engine.converge([update.request], update.contents, False, False)
+    assert applied["changed"]
+    assert (store / "alice.pem").read_bytes() == ALICE.pem
 
 
 def test_what_the_system_has_not_taken_up_is_missing(store: Path) -> None:
