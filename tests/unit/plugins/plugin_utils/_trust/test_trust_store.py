@@ -343,8 +343,8 @@ def test_without_purge_only_leftovers_and_nothing_else_goes(store: Path) -> None
 
 def test_the_request_places_what_the_comparison_found_missing(store: Path) -> None:
     place = directory(store, trust_store.layout([ALICE]))
-    update = trust_store.Update(place, compare(place))
-    (applied,) = engine.converge([update.request], update.contents, False, False)
+    update = trust_store.update(place, compare(place))
+    (applied,) = inspectors.converge([update.request], update.contents, False, False)
     assert applied["changed"]
     assert (store / "alice.pem").read_bytes() == ALICE.pem
 
