@@ -376,9 +376,9 @@ def test_names_that_are_no_crl_are_left_out(store: Path) -> None:
     for name in (f"{HASHES[0]}.r", f"{HASHES[0]}.r0x", f"x{HASHES[0]}.r0", "abc.r0"):
         (store / name).write_bytes(GOOD)
     assert look(store)["state"] == "missing"
-    assert list(crl_store.lists(str(store))) == []
+    assert list(crl_store.crls(str(store))) == []
     (store / f"{HASHES[0]}.r12").write_bytes(GOOD)
-    assert [path for path, _list in crl_store.lists(str(store))] == [f"{store}/{HASHES[0]}.r12"]
+    assert [path for path, _crl in crl_store.crls(str(store))] == [f"{store}/{HASHES[0]}.r12"]
 
 
 @pytest.mark.parametrize(("data", "words"), [(GOOD[:-40], "is truncated"), (b"<html>", "is no CRL"), (b"", "is empty")])

@@ -226,7 +226,7 @@ def test_conflicts_are_left_out_only_if_that_is_asked_for() -> None:
     with pytest.raises(GridSecurityError) as caught:
         anchor_selection.check(found)
     assert caught.value.error_code == "two_policies"
-    chosen, (warning,) = anchor_selection.keep_complete(found, [])
+    chosen, (warning,) = anchor_selection._keep_complete(found, [])
     assert chosen == found[1:]
     assert "two policies" in warning
 

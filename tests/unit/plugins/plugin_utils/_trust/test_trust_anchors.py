@@ -15,10 +15,13 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.grid.security.plugins.module_utils._common import times
-from ansible_collections.grid.security.plugins.module_utils._files import engine, exchange
+from ansible_collections.grid.security.plugins.module_utils._credential import inspectors
+from ansible_collections.grid.security.plugins.module_utils._files import exchange
 from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     anchor_rendering,
     anchor_warnings,
+    source_groups,
+    source_options,
     source_stamps,
     system_store,
     trust_anchors,
@@ -61,9 +64,9 @@ def test_places_that_would_be_in_each_others_way(paths: dict[str, str]) -> None:
 
 
 def test_texts_are_sources_too() -> None:
-    read = trust_anchors.read_source("-----BEGIN CERTIFICATE-----", "")
+    read = source_options.read_source("-----BEGIN CERTIFICATE-----", "")
     assert (read["content"], read["src"]) == ("-----BEGIN CERTIFICATE-----", None)
-    read = trust_anchors.read_source("/etc/ca.pem", "")
+    read = source_options.read_source("/etc/ca.pem", "")
     assert (read["content"], read["src"]) == (None, "/etc/ca.pem")
     assert (read["prefer"], read["subjects"], read["crl_urls"]) == (False, [], [])
 
@@ -78,7 +81,7 @@ def test_texts_are_sources_too() -> None:
     ],
 )
 def test_sources_that_say_enough(source: dict[str, Any]) -> None:
-    read = trust_anchors.read_source(source, "")
+    read = source_options.read_source(source, "")
     assert {name: read[name] for name in source} == source
 
 
@@ -97,7 +100,7 @@ def test_sources_that_say_enough(source: dict[str, Any]) -> None:
 )
 def test_sources_that_contradict_themselves(source: Any) -> None:
     with pytest.raises(AnsibleActionFail, match=r"^sources\[0\]: |it must be"):
-        trust_anchors.read_source(source, "sources[0]: ")
+        source_options.read_source(source, "sources[0]: ")
 
 
 def test_defaults_of_the_options() -> None:
@@ -175,10 +178,10 @@ class Site:
 
         def send(sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
             self.sent.append((len(sets), len(contents)))
-            return engine.converge(sets, contents, False, False)
+            return inspectors.converge(sets, contents, False, False)
 
         arguments = {"sources": [source], "path": str(self.store), **options}
-        told: dict[str, Any] = exchange.hold(trust_anchors.place(action, arguments), send)
+        told: dict[str, Any] = exchange.run(trust_anchors.place(action, arguments), send)
         return told
 
     def _execute(self, _module: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -305,14 +308,14 @@ def test_a_diff_names_some_of_many_files(site: Site, number: int, lines: int) ->
 def test_a_url_is_fetched_once_per_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
     monkeypatch.setattr(verified, "fetch", lambda url: (fetched.append(url), ONE.pem)[1])
-    source = trust_anchors.read_source({"url": "https://example.org/ca.pem", "checksum": CHECKSUM}, "")
+    source = source_options.read_source({"url": "https://example.org/ca.pem", "checksum": CHECKSUM}, "")
     action: Any = SimpleNamespace(find=str)
-    first, second = (trust_anchors.read_groups(action, [source]) for _time in range(2))
+    first, second = (source_groups.read(action, [source]) for _time in range(2))
     assert first == second
     assert fetched == ["https://example.org/ca.pem"]
-    assert trust_anchors.key_parts(first) == [b"https://example.org/ca.pem", b"ca.pem", ONE.pem]
+    assert source_groups.key_parts(first) == [b"https://example.org/ca.pem", b"ca.pem", ONE.pem]
     site.begin_run()
-    trust_anchors.read_groups(action, [source])
+    source_groups.read(action, [source])
     assert len(fetched) == 2
 
 

@@ -336,7 +336,7 @@ def test_without_purge_only_leftovers_and_nothing_else_goes(store: Path) -> None
     (store / ".grid-security-0123.tmp").write_text("half")
     (store / ".grid-security-4567.tmp").mkdir()
     place = directory(store, {})
-    update = trust_store.Update(place, compare(place), purge=False)
+    update = trust_store.update(place, compare(place), purge=False)
     assert [entry["path"] for entry in update.entries] == [".grid-security-0123.tmp"]
     assert update.left == []
 
@@ -344,7 +344,7 @@ def test_without_purge_only_leftovers_and_nothing_else_goes(store: Path) -> None
 def test_the_request_places_what_the_comparison_found_missing(store: Path) -> None:
     place = directory(store, trust_store.layout([ALICE]))
     update = trust_store.update(place, compare(place))
-    (applied,) = inspectors.converge([update.request], update.contents, False, False)
+    (applied,) = inspectors.converge([update.file_set], update.contents, False, False)
     assert applied["changed"]
     assert (store / "alice.pem").read_bytes() == ALICE.pem
 
