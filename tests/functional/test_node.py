@@ -86,6 +86,14 @@ def test_only_what_variables_ask_for(site: Any, variables: dict[str, Any]) -> No
     assert "nothing to do: none of trust_anchors_sources" in output.stderr
 
 
+def test_variables_may_stand_beside_the_role(site: Any, variables: dict[str, Any]) -> None:
+    """Ansible refuses such variables if the role has an argument specification without them."""
+    mapfile = {name: value for name, value in variables.items() if name.startswith("grid_mapfile")}
+    output = site.run_play({"roles": [{"role": "grid.security.node", **mapfile}]})
+    assert output.returncode == 0, output.stdout
+    assert (site.root / "node/grid-mapfile").exists()
+
+
 def test_a_part_that_fails_does_not_stop_the_others(site: Any, variables: dict[str, Any]) -> None:
     (site.root / "node").mkdir()
     output = site.run_play({"roles": ["grid.security.node"], "vars": {**variables, "host_credential_passphrase": "x"}})
