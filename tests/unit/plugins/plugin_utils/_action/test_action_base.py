@@ -64,7 +64,7 @@ def test_a_file_that_is_not_found_is_one_line(tmp_path: Path) -> None:
         """An action that finds no file, in the words of ansible."""
 
         def _find_needle(self, dirname: str, needle: str) -> str:
-            collection = os.path.dirname(os.path.dirname(os.path.dirname(node.__file__)))
+            collection = Path(node.__file__).parents[3]
             loader = DataLoader()
             loader.set_basedir("/here")
             return str(loader.path_dwim_relative_stack([f"{collection}/roles/node", "/play"], dirname, needle))
