@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,10 @@ __all__ = ["kinds"]
 _RAISES = re.compile(r":raises GridSecurityError:(.*?)(?=:raises |:param |:returns:|\Z)", re.DOTALL)
 _KIND = re.compile(r"``(\w+)``")
 _REFERENCE = re.compile(r":(?:func|mod):`([\w.]+)`")
-_PLACES = ("plugins.plugin_utils", "plugins.module_utils")
+_ROOT = Path(__file__).parents[2]
+_PLACES = [
+    ".".join(path.relative_to(_ROOT).parts) for path in sorted(_ROOT.glob("plugins/*_utils/_*")) if path.is_dir()
+]
 _COLLECTION = "ansible_collections.grid.security"
 
 
