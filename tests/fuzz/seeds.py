@@ -17,8 +17,8 @@ from ansible_collections.grid.security.plugins.module_utils._credential import p
 from ansible_collections.grid.security.plugins.module_utils._x509 import der, pem, signing_policy
 from ansible_collections.grid.security.plugins.plugin_utils._credential import placed_record
 from ansible_collections.grid.security.tests.fuzz import mutations
+from ansible_collections.grid.security.tests.support import conversions, pki
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
-from ansible_collections.grid.security.tests.support import pki
 
 __all__ = [
     "ALICE",
@@ -167,8 +167,10 @@ def stored_keys() -> Iterator[bytes]:
 
 def records() -> Iterator[bytes]:
     """Make records of placed credentials."""
-    options = {"directory": "", "cert_path": "c.pem", "privatekey_path": "k.pem", "other_certs_path": None}
-    placements = [placed_record.Placement.of({**options, "owner": owner}) for owner in ("alice", "bob")]
+    options = [
+        conversions.options(owner=owner, cert_path="c.pem", privatekey_path="k.pem") for owner in ("alice", "bob")
+    ]
+    placements = list(map(placed_record.Placement.of, options))
     yield placed_record.encode({})
     yield placed_record.encode({placement: ["0" * 64, "f" * 64] for placement in placements})
 

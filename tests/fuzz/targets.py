@@ -176,7 +176,7 @@ def _certificate_in_place(data: bytes) -> Iterator[str]:
     """Read a certificate file in a home. No content may disturb the run."""
     before = certificates.present(data)
     yield reasons.of_certificate(_FACTS, before, check=True)
-    policy.review(_FACTS, before, _OPTIONS, "alice.p12")
+    policy.review(_FACTS, before, conversions.options(**_OPTIONS))
 
 
 def _file_in_place(data: bytes) -> Iterator[str]:

@@ -29,9 +29,9 @@ class Register:
 
     def __init__(self, owners: dict[str, list[str]] | None = None, here: Any = (), elsewhere: Any = ()) -> None:
         self.owners = owners or {}
-        self.refused_here = {(owner, fingerprint) for owner, fingerprint in here}
+        self.refused_here = set(map(tuple, here))
         self.unreviewed = 0  # lists of credentials in this task whose review has not ended
-        self._refused_elsewhere = {(owner, fingerprint) for owner, fingerprint in elsewhere}
+        self._refused_elsewhere = set(map(tuple, elsewhere))
 
     def add(self, options: CredentialOptions, subject_dn: str) -> None:
         """Note the owner of a credential, unless it has none, or its subject may be shared."""

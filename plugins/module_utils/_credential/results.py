@@ -78,31 +78,30 @@ def _of_file(path: str, change: str, check: bool) -> _Change:
 
 def _explain(credential: Credential, paths: dict[str, str], path: str, change: str, check: bool) -> _Change | None:
     """Return the change of a certificate or of a private key; None if it is explained like that of any file."""
-    if credential.summary is None or change not in ("created", "content replaced"):
+    summary = credential.summary
+    if summary is None or change not in ("created", "content replaced"):
         return None
     if path == paths["cert_path"]:
-        reason = _of_certificate(credential, change, check)
+        reason = _of_certificate(credential, summary, change, check)
     elif path == paths["privatekey_path"]:
-        reason = _of_privatekey(credential, paths, change, check)
+        reason = _of_privatekey(credential, summary, paths, change, check)
     else:
         return None
     return _Change(reason, f"{path}: {reason}")
 
 
-def _of_certificate(credential: Credential, change: str, check: bool) -> str:
-    assert credential.summary is not None
+def _of_certificate(credential: Credential, summary: Summary, change: str, check: bool) -> str:
     if change == "created" and check:
         return "certificate missing"
-    return reasons.of_certificate(credential.summary.facts, credential.before, check)
+    return reasons.of_certificate(summary.facts, credential.before, check)
 
 
-def _of_privatekey(credential: Credential, paths: dict[str, str], change: str, check: bool) -> str:
-    assert credential.summary is not None
+def _of_privatekey(credential: Credential, summary: Summary, paths: dict[str, str], change: str, check: bool) -> str:
     if change == "created":
         return "private key missing" if check else "private key installed"
     found = credential.outcome.key_files.get(paths["privatekey_path"])
     is_same = _is_certificate_in_place(credential, paths["cert_path"])
-    return reasons.of_privatekey(credential.summary.key, found, is_same, check)
+    return reasons.of_privatekey(summary.key, found, is_same, check)
 
 
 def _is_certificate_in_place(credential: Credential, path: str) -> bool:

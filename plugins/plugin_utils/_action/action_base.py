@@ -32,7 +32,7 @@ __all__ = ["GridAction", "Options", "plain", "validated"]
 
 _SHOW_ALL = 3  # -vvv
 _ENGINE = "grid.security.file_set"
-_COLLECTION = str(Path(__file__).absolute().parents[3])
+_COLLECTION = str(Path(__file__).resolve().parents[3])
 _ANSIBLES_END = " on the Ansible Controller."  # of a list of paths
 _MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
 

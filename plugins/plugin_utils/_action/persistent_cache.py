@@ -22,6 +22,7 @@ import functools
 import hashlib
 import hmac
 import json
+import operator
 import os
 import stat
 import tempfile
@@ -70,8 +71,10 @@ def entries(subjects: list[Subject]) -> list[Entry]:
     """Return an entry for each subject. The derivations run on all processors: hashlib releases the interpreter."""
     if not subjects:
         return []
+    found = list(map(Entry, subjects))
     with ThreadPoolExecutor(sandbox.processors()) as pool:
-        return list(pool.map(Entry.derived, map(Entry, subjects)))
+        list(pool.map(operator.attrgetter("_keys"), found))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +90,6 @@ class Entry:
         # One SHA-256 and no more: each further block costs us as many iterations again, but not somebody who guesses.
         derived = hashlib.pbkdf2_hmac("sha256", self.subject.secret, salt, self.subject.iterations)
         return hmac.digest(derived, b"name", "sha256"), hmac.digest(derived, b"key", "sha256")
-
-    def derived(self) -> Entry:
-        """Return the entry after its keys are derived."""
-        assert self._keys
-        return self
 
     def memoize(self, produce: Callable[[], Any]) -> Any:
         """Return the cached value. If there is none, cache the value of ``produce`` and return it."""

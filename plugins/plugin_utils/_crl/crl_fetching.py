@@ -76,7 +76,7 @@ def _summary(point: DistributionPoint, options: dict[str, Any]) -> dict[str, Any
 
 
 def _read(summary: dict[str, Any]) -> FetchedCrl:
-    causes = [(url, words) for url, words in summary["causes"]]
+    causes = list(map(tuple, summary["causes"]))
     return FetchedCrl(DistributionPoint(**summary["point"]), summary["facts"], summary["url"], causes)
 
 

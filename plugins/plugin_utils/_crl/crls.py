@@ -69,7 +69,9 @@ class _Crls(Exchange):
             return Request([])
         written = [decision.fetched for decision, file in changed if file.after]
         contents = {fetched.sha256: crl_fetching.content(fetched, self._options) for fetched in written}
-        return Request([managed_directory.update_set(self._directory, [file.entry for _, file in changed])], contents)
+        return Request(
+            [managed_directory.update_set(self._directory, [file.entry for _decision, file in changed])], contents
+        )
 
     def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
         managed_directory.raise_failure(outcomes)

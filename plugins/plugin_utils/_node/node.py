@@ -122,7 +122,7 @@ class _PartExchange(Exchange):
 
     def __init__(self, action: GridAction, part: Part, verify: bool) -> None:
         self._action, self._part, self._verify = action, part, verify
-        self._exchange: Exchange | None = None
+        self._exchange = Exchange()  # until the variables of the part are read
 
     def request(self) -> Request:
         with self._explained():
@@ -132,18 +132,15 @@ class _PartExchange(Exchange):
             return self._exchange.request()
 
     def supply(self, outcomes: Outcomes) -> Request:
-        assert self._exchange is not None
         with self._explained():
             return self._exchange.supply(outcomes)
 
     def result(self, outcomes: Outcomes, send: Send) -> dict[str, Any]:
-        assert self._exchange is not None
         with self._explained():
             return option_names.translated(self._part.role, self._exchange.result(outcomes, send))
 
     def close(self) -> None:
-        if self._exchange is not None:
-            self._exchange.close()
+        self._exchange.close()
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

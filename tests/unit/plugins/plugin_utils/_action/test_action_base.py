@@ -138,7 +138,7 @@ def documentation(module: str) -> dict[str, Any]:
 
 def of_fragment(name: str) -> set[str]:
     """The options of a doc fragment, such as ``grid.security.cas.issuers``."""
-    file, _, variable = name.removeprefix("grid.security.").partition(".")
+    file, _dot, variable = name.removeprefix("grid.security.").partition(".")
     fragment = importlib.import_module(f"ansible_collections.grid.security.plugins.doc_fragments.{file}")
     return set(yaml.safe_load(getattr(fragment.ModuleDocFragment, variable.upper() or "DOCUMENTATION"))["options"])
 
