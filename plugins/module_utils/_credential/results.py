@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._credential import policy, reasons
+from ansible_collections.grid.security.plugins.module_utils._credential.converter import Summary
 from ansible_collections.grid.security.plugins.module_utils._credential.credential import Credential
 
 __all__ = ["of"]
