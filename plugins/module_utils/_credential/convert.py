@@ -190,14 +190,14 @@ def _pem(certificates: Any) -> str:
 
 
 def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
-    """The certificates that lead from ``leaf`` upwards, in that order: clients fail on any other."""
+    """Return the issuers of ``leaf``, each after the certificate that it issued: clients fail on another order."""
     chain: list[x509.Certificate] = []
     current = leaf
     while current.issuer != current.subject:
-        following = [other for other in others if other.subject == current.issuer and other not in chain]
-        if not following:
+        issuers = [found for found in others if found.subject == current.issuer and found not in chain]
+        if not issuers:
             break
-        current = following[0]
+        current = issuers[0]
         chain.append(current)
     return chain
 

@@ -198,7 +198,10 @@ def _after(credential: Credential, step: Callable[[Credential], Credential]) -> 
 
 
 def _check_paths(credential: Credential) -> Credential:
-    """:raises GridSecurityError: ``bad_path``: no file can have one of the paths."""
+    """Refuse paths that no file can have.
+
+    :raises GridSecurityError: ``bad_path``.
+    """
     for name in ("directory", *PATHS):
         option_paths.check(getattr(credential.options, name) or "", f"{credential.options.label}: {name}")
     return credential
@@ -209,7 +212,7 @@ def _files(options: CredentialOptions) -> Files:
 
 
 def _check_first(credential: Credential, first: dict[Files, CredentialOptions]) -> Credential:
-    """:param first: the first credential for the same files."""
+    """Refuse a credential that is not the first for its files. :param first: the first credential by files."""
     if first[_files(credential.options)] is credential.options:
         return credential
     raise GridSecurityError(
