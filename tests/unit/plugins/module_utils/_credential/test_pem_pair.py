@@ -56,7 +56,7 @@ def encrypted(data: bytes) -> bytes:
 
 
 def with_cut_iv(key: bytes) -> bytes:
-    """What is left of a header that somebody broke when copying: cryptography panics at it."""
+    """Return the key with a header cut short, as by careless copying: cryptography panics at it."""
     return re.sub(rb"(DEK-Info: AES-256-CBC,\w{20})\w+", rb"\1", key)
 
 

@@ -227,7 +227,7 @@ def bag(number: int, value: bytes) -> bytes:
 
 
 def plain_archive(*bags: bytes) -> bytes:
-    """An archive without encryption and without integrity check."""
+    """Return an archive without encryption and without integrity check."""
 
     def info(content: bytes) -> bytes:
         data = der.encode(der.CONTEXT_0, der.encode_octet_string(content))

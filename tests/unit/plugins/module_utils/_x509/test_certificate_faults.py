@@ -14,7 +14,7 @@ START, END = der.encode(der.UTC_TIME, b"200101000000Z"), der.encode(der.UTC_TIME
 
 
 def found(data: bytes) -> str:
-    """The sentence about a certificate that is refused."""
+    """Return the message about a refused certificate."""
     fault = certificate_faults.find(data)
     assert fault
     assert fault[0] == "malformed"

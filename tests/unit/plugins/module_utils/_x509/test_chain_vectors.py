@@ -41,7 +41,7 @@ def load(path: Path) -> x509.Certificate | None:
 
 
 def material() -> tuple[dict[str, Any], tuple[x509.Certificate, ...]]:
-    """The root and all CRLs, and the CAs that archives would have."""
+    """Return the root with all CRLs, and the CAs that archives may hold."""
     cas = {path.stem: load(path) for path in (ROOT / "certs").glob("*.crt") if not path.stem.endswith("EE")}
     root = cas["TrustAnchorRootCertificate"]
     assert root is not None

@@ -13,7 +13,7 @@ EC = "1.2.840.10045.2.1"
 
 
 def info(*algorithm: bytes, key: bytes = b"damaged") -> bytes:
-    """A PrivateKeyInfo."""
+    """Return a PrivateKeyInfo."""
     return der.encode_sequence(der.encode_integer(0), der.encode_sequence(*algorithm), der.encode_octet_string(key))
 
 

@@ -44,7 +44,7 @@ def test_what_was_written_is_read(directory: Path) -> None:
 
 
 def derived(iterations: int) -> bytes:
-    """What a guess at the passphrases has to compute."""
+    """Derive the key that a guess at the passphrases has to derive."""
     salt = hashlib.sha256(persistent_cache._code() + SUBJECT.known).digest()
     return hashlib.pbkdf2_hmac("sha256", SUBJECT.secret, salt, iterations)
 

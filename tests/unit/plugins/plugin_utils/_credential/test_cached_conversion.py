@@ -70,7 +70,7 @@ class Controller:
         return [Source(one, self.archives[one.src or ""]) for one in options]
 
     def find(self, options: list[CredentialOptions], meanwhile: Callable[[], None] = lambda: None) -> list[Any]:
-        """The summaries of some credentials, on another host."""
+        """Return the summaries of some credentials, as on another host."""
         sources = self.sources(options)
         found = CachedConverter(meanwhile=meanwhile).summaries(sources)
         return [found[source] for source in sources]
@@ -249,7 +249,7 @@ def test_iterations_that_no_key_may_have_are_an_error_and_no_page(controller: Co
 
 @pytest.fixture(name="derived")
 def _derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The iterations of all derivations over a secret."""
+    """Record the iterations of all derivations over a secret."""
     found: list[int] = []
     derive = hashlib.pbkdf2_hmac
 
