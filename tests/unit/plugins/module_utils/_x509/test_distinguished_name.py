@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names in slash form and as hashes, with openssl as the oracle."""
+"""Test OpenSSL one-line DNs and hashes of names, by comparison with openssl."""
 
 from __future__ import annotations
 
