@@ -33,8 +33,8 @@ __all__ = ["GridAction", "Options", "plain", "validated"]
 _SHOW_ALL = 3  # -vvv
 _ENGINE = "grid.security.file_set"
 _COLLECTION = str(Path(__file__).resolve().parents[3])
-_ANSIBLES_END = " on the Ansible Controller."  # of a list of paths
-_MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
+_ANSIBLES_END = " on the Ansible Controller."  # the end of a list of paths
+_MOST_AT_ONCE = 1 << 20  # characters of contents: a node holds several copies of them in memory
 
 
 class Options:
@@ -128,7 +128,7 @@ def _not_found(src: str, searched: Iterable[str]) -> str:
     if os.path.isabs(src) or src.startswith("~"):
         return f"{src} does not exist on the controller. Correct its path."
     paths = [os.path.normpath(path.removesuffix(_ANSIBLES_END)) for path in searched]
-    # Nobody puts files into an installed collection.
+    # Users put no files into an installed collection.
     places = dict.fromkeys(path.removesuffix(src) for path in paths if not path.startswith(f"{_COLLECTION}{os.sep}"))
     directories = ", ".join(place.rstrip("/") or "/" for place in places)
     return f"{src} was not found on the controller in {directories}. Put it into one of these, or correct its path."

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare a directory with its wanted files by a single digest, and change only what differs."""
+"""Compare a directory with its wanted files by a single digest, and change only the files that differ."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["role_of", "translated", "translated_errors"]
 _COLLECTION = "grid.security."
 _ITEM = re.compile(r"^credentials\[(\d+)\]((?: for \S+)?: .*)")
 _MARK = "- "  # of a line in a list
-# What our messages have before and after an option. Names without an underscore are everyday words as well, so they
+# The words before and after an option in our messages. Options without an underscore are also ordinary words, so they
 # need words on both sides.
 _VERB = r"\b(?:[Gg]ive|[Ss]et|[Cc]heck|[Cc]orrect|[Uu]se|[Ll]eave|[Nn]ame|raise|say|in|as|or|and|of) "
 _DISTINCTIVE = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of placed credentials, and what becomes of users who leave the list; here all homes are this user's."""
+"""Test the record of placed credentials, and the removal of credentials. All homes belong to the user of the test."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ def test_item_without_owner_might_be_anybody(node: Node) -> None:
     node.run("alice", "bob", "carol", **PURGE)
     result = node.run("alice", "bob", items=[node.item(None, state="absent", src=None)], **PURGE)
     assert result["failed"]
-    assert "an item of the list has no owner that could be read" in result["msg"]
+    assert "an item of the list has no readable owner" in result["msg"]
     assert len(node.names("carol")) == 2
 
 
