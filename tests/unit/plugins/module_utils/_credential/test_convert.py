@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What archives become."""
+"""Test the conversion of archives and key pairs to files of a credential."""
 
 from __future__ import annotations
 

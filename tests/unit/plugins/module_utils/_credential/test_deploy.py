@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials from options to results; the engine works below a temporary directory."""
+"""Test the steps from options to results. The engine works below a temporary directory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a key file says without its passphrase, and what it must not be taken for."""
+"""Test the public facts of private key files, which are read without the passphrase."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials that are PEM already, and everything that can be wrong with them."""
+"""Test credentials in PEM, and the errors of unusable ones."""
 
 from __future__ import annotations
 

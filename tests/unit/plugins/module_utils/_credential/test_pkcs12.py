@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening archives, and saying what is wrong with the others."""
+"""Test opening archives, and the errors of archives that do not open."""
 
 from __future__ import annotations
 

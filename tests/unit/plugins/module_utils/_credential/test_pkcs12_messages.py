@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of each archive that does not open: one table."""
+"""Test the message of each archive that does not open."""
 
 from __future__ import annotations
 

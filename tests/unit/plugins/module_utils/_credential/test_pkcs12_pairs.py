@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives with several private keys, and archives without a pair."""
+"""Test archives with several private keys, and archives without a pair."""
 
 from __future__ import annotations
 

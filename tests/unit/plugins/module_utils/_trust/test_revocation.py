@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates looked for in CRLs: the oracle is cryptography, which wrote them."""
+"""Test the search for certificates in CRLs. cryptography writes the CRLs and is the oracle."""
 
 from __future__ import annotations
 

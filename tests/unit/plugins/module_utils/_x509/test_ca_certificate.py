@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CAs' certificates as the standard library reads them, with cryptography and openssl as oracles."""
+"""Test the reader of CA certificates, by comparison with cryptography and openssl."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said about certificates that cryptography does not read."""
+"""Test the messages about certificates that cryptography does not read."""
 
 from __future__ import annotations
 

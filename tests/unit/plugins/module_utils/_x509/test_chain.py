@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which certificates lead to a trusted CA, and what is said about those that do not."""
+"""Test which certificates lead to a trusted CA, and the messages about the others."""
 
 from __future__ import annotations
 

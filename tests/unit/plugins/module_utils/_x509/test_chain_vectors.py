@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NIST's Public Key Interoperability Test Suite, as far as it is about what is checked here: sections 4.1 to 4.7."""
+"""Test chains with sections 4.1 to 4.7 of NIST's Public Key Interoperability Test Suite."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reader of CRLs, with cryptography as the oracle, on what CAs publish and what nobody should."""
+"""Test the reader of CRLs by comparison with cryptography, with published and with malformed CRLs."""
 
 from __future__ import annotations
 

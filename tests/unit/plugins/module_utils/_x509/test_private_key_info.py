@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placed pairs load in TLS libraries: a private key has the algorithm of its certificate."""
+"""Test that TLS libraries load placed pairs: a private key has the algorithm of its certificate."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all actions have in common."""
+"""Test the base class of all actions."""
 
 from __future__ import annotations
 

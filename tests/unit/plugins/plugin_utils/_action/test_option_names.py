@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages call options as the user wrote them."""
+"""Test the names of options in messages."""
 
 from __future__ import annotations
 

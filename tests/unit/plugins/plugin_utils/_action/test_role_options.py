@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of options and variables says the same as the roles' tasks, defaults and argument specs."""
+"""Compare the table of options and variables with the roles' tasks, defaults and argument specs."""
 
 from __future__ import annotations
 

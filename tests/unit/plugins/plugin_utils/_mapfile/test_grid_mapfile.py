@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grid-mapfile of a node: who is mapped, and who keeps what is in place."""
+"""Test the grid-mapfile of a node: new mappings, and mappings that stay."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOs that no source names any more: which are removed, and which are left."""
+"""Test the removal of VOs that no source names."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOMS configuration on a node: placed, compared, and told apart from that of others."""
+"""Test the VOMS configuration on a node: placing it, comparing it, and keeping files of other origin."""
 
 from __future__ import annotations
 
