@@ -212,8 +212,8 @@ options:
       - The subject that the certificate must have, as an OpenSSL one-line DN such as C(/DC=org/DC=example/CN=Alice), or a list of
         subjects that it may have. Case, and the spelling of C(emailAddress), do not count.
         RFC 4514 and the other forms that C(openssl x509 -subject) prints are understood, too.
-      - Without it, two owners whose certificates have the same subject in one run are refused, because one of the archives is
-        probably saved under a wrong name.
+      - Without it, two owners whose certificates have the same subject in one run are refused, because one of the archives
+        probably has a wrong name.
     type: raw
   allow_shared_subject:
     description:

@@ -32,7 +32,7 @@ from ansible_collections.grid.security.plugins.module_utils._x509 import (
 try:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
-except ImportError:  # reported by key_pair.check_cryptography, which comes first
+except ImportError:  # key_pair.check_cryptography reports it before this code runs
     pass
 
 __all__ = ["convert", "job"]
@@ -40,8 +40,8 @@ __all__ = ["convert", "job"]
 _FEWEST_ITERATIONS = 1000  # RFC 8018 section 4.2
 _FEW_ITERATIONS = 100_000  # fewer iterations lead to a warning
 _MOST_ISSUERS = 16  # taken from an archive to search for a chain to a CA
-_SECONDS = 10  # of processor time to open an archive that asks for hardly any iterations
-_ITERATIONS_PER_SECOND = 100_000  # of slow machines, by a wide margin: each candidate of a passphrase is tried
+_SECONDS = 10  # of processor time to open an archive with few iterations
+_ITERATIONS_PER_SECOND = 100_000  # of very slow machines: several forms of a passphrase are tried
 
 
 def job(source: Source) -> sandbox.Job:
@@ -100,7 +100,8 @@ def _check_host(certificate: x509.Certificate, options: CredentialOptions) -> No
         known = host_names.dns_names(certificate)
     except safe_x509.CertificateError as error:
         raise GridSecurityError(
-            "malformed", f"{name}: the names of hosts in its certificate are damaged ({error}). Ask for another."
+            "malformed",
+            f"{name}: the names of hosts in its certificate are damaged ({error}). Ask the CA for another certificate.",
         ) from None
     if not any(host_names.covers(pattern, dns_name) for pattern in known):
         raise GridSecurityError(
@@ -169,7 +170,7 @@ def _traditional(pair: key_pair.KeyPair, name: str) -> bytes:
 
 
 def _check_private_key(written: bytes, certificate: x509.Certificate, options: CredentialOptions) -> None:
-    """Open the converted private key as a client would, by code that did not write it."""
+    """Open the converted private key as a client would, with other code than the code that wrote it."""
     passphrase = (options.privatekey_passphrase or "").encode() if options.encrypt_privatekey else None
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
@@ -190,14 +191,14 @@ def _pem(certificates: Any) -> str:
 
 
 def _chain(leaf: x509.Certificate, others: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
-    """The certificates that lead from ``leaf`` upwards, in that order: clients fail on any other."""
+    """Return the issuers of ``leaf``, each after the certificate that it issued: clients fail on another order."""
     chain: list[x509.Certificate] = []
     current = leaf
     while current.issuer != current.subject:
-        following = [other for other in others if other.subject == current.issuer and other not in chain]
-        if not following:
+        issuers = [found for found in others if found.subject == current.issuer and found not in chain]
+        if not issuers:
             break
-        current = following[0]
+        current = issuers[0]
         chain.append(current)
     return chain
 

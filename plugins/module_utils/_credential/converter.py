@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Convert sources of credentials, each of them once."""
+"""Convert the sources of credentials. Each source is converted once."""
 
 from __future__ import annotations
 

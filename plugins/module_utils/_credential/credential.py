@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A credential on its way from its options to its result."""
+"""Hold the state of a credential, from its options to its result."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Credential:
     :ivar outcome: the last answer of the engine.
     :ivar before: the facts of the certificate in place that is to be replaced, after it is reviewed.
     :ivar contents: the contents that the node lacks, after they are converted.
-    :ivar error: what went wrong. It ends the way of the credential.
+    :ivar error: the failure. After it, the credential takes no further step.
     """
 
     options: CredentialOptions

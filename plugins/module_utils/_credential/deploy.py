@@ -1,10 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way of credentials: read, summarise, compare, review, convert, apply, report.
+"""Deploy credentials in steps: read, summarise, compare, review, convert, apply, report.
 
-The controller takes this way, and so does a node with archives of its own. One credential that fails does not stop the
-others.
+The steps run on the controller, or on a node that has the archives. A credential that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class CredentialExchange(Exchange):
     # --- the steps ----------------------------------------------------------------------------------------------------
 
     def summarise(self) -> list[Credential]:
-        """Read the sources of the credentials, and find out what the files will be and whose they are."""
+        """Read and summarise the sources of the credentials, and check trust and owners."""
         self._credentials = [Credential(options, error=options.error) for options in self.options]
         self._each(self._read)
         sources = [credential.source for credential in self._credentials if credential.source]
@@ -198,7 +197,10 @@ def _after(credential: Credential, step: Callable[[Credential], Credential]) -> 
 
 
 def _check_paths(credential: Credential) -> Credential:
-    """:raises GridSecurityError: ``bad_path``: no file can have one of the paths."""
+    """Refuse paths that no file can have.
+
+    :raises GridSecurityError: ``bad_path``.
+    """
     for name in ("directory", *PATHS):
         option_paths.check(getattr(credential.options, name) or "", f"{credential.options.label}: {name}")
     return credential
@@ -209,7 +211,7 @@ def _files(options: CredentialOptions) -> Files:
 
 
 def _check_first(credential: Credential, first: dict[Files, CredentialOptions]) -> Credential:
-    """:param first: the first credential for the same files."""
+    """Refuse a credential that is not the first for its files. :param first: the first credential by files."""
     if first[_files(credential.options)] is credential.options:
         return credential
     raise GridSecurityError(

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check that a certificate belongs to its owner, by ``subject_dn`` and by comparing the subjects of all owners.
 
-An archive does not name the account that it is for. Bob's archive, saved by mistake as ``dave.p12``, would give Dave
-the identity of Bob.
+An archive does not name its account. If Bob's archive is saved by mistake as ``dave.p12``, Dave would get the identity
+of Bob.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Register", "check_shared", "refusals"]
 
 
 class Register:
-    """What a run knows about the owners of credentials.
+    """The owners of credentials, and the refused certificates, as known to a run.
 
     :ivar owners: the owners of each subject, by :func:`one_line_dn.comparable` DN.
     :ivar refused_here: owner and SHA-256 fingerprint of each certificate that was not allowed to replace another one on
@@ -113,6 +113,6 @@ def check_shared(options: CredentialOptions, subject_dn: str, register: Register
         raise GridSecurityError(
             "shared_subject",
             f"{options.label}: {options.owner} and {listed(others)} would have the same subject, {subject_dn}. One of"
-            " the archives is probably saved under a wrong name. Set subject_dn to say whose it is, or, if they share"
-            " it, allow_shared_subject: true.",
+            " the archives probably has a wrong name. Set subject_dn for the right owner. If the owners share the"
+            " subject, set allow_shared_subject: true.",
         )

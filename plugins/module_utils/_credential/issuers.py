@@ -17,7 +17,7 @@ Verdict = dict[str, Any]  # as of chain.judge
 
 def verdicts(summaries: dict[Source, Summary], trusted: dict[str, Any]) -> dict[Source, Verdict]:
     """Return the verdict on each certificate. :param trusted: the CAs and CRLs, as :mod:`chain` takes them."""
-    # Most runs check nothing.
+    # Most runs check no chain.
     # pylint: disable-next=import-outside-toplevel
     from ansible_collections.grid.security.plugins.module_utils._x509 import chain
 
@@ -26,7 +26,7 @@ def verdicts(summaries: dict[Source, Summary], trusted: dict[str, Any]) -> dict[
 
 
 class SentCas:
-    """The check on a node. :param cas: the CAs that the controller sent, by the key in ``trust_anchors``."""
+    """The CAs that the controller sent to a node. :param cas: by the key in ``trust_anchors``."""
 
     def __init__(self, cas: dict[str, Any]) -> None:
         self._cas = cas

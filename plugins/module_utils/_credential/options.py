@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a credential: their specification for Ansible, and their values."""
+"""Define the options of a credential: the specification for Ansible, and the values."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 PATHS = ("cert_path", "privatekey_path", "other_certs_path")
 
-# The options beside ``credentials``: they are for the list as a whole.
+# The options of the list as a whole. They are beside ``credentials``.
 LIST_OPTIONS: dict[str, dict[str, Any]] = {
     "record": {"type": "str", "default": ""},
     "purge": {"type": "bool", "default": False},
@@ -129,7 +129,7 @@ class CredentialOptions:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> CredentialOptions:
-        """Return the options. :param values: of all options, and of others, which are left out."""
+        """Return the options. :param values: of all options. Other values are ignored."""
         return cls(**{name: values[name] for name in OPTIONS})
 
     @classmethod

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules for putting a certificate in the place of another one."""
+"""Decide whether a certificate is valid, and whether it may replace the certificate in place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def review(facts: dict[str, str], before: dict[str, str] | None, options: Creden
         raise GridSecurityError(
             "older",
             f"{options.label}: it is older (issued {facts['not_before'][:10]}) than the certificate in place"
-            f" ({before['not_before'][:10]}). To go back to it, set allow_older: true.",
+            f" ({before['not_before'][:10]}). To place it anyway, set allow_older: true.",
         )
 
 

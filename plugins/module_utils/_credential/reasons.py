@@ -54,7 +54,7 @@ def of_privatekey(wanted: dict[str, Any], found: Any, same_certificate: bool, ch
     """Return the reason for a private key whose file differs.
 
     :param wanted: :func:`key_files.describe` of the file that the run places, with ``algorithm`` of the certificate.
-    :param found: the same of the file in place. It comes from the node, so it may be anything.
+    :param found: the same of the file in place. The node sent it, so it may have any form.
     :param same_certificate: whether the certificate in place is the one that the key belongs to.
     """
     found = found if isinstance(found, dict) else {}
@@ -93,6 +93,6 @@ def _of_protection(wanted: dict[str, Any], found: dict[str, Any], check: bool) -
     if not isinstance(before, int) or isinstance(before, bool) or not 0 < before < key_files.MOST_ITERATIONS:
         return f"private key {'is' if check else 'was'} encrypted in another form"
     how = "other salt" if before == after else f"{before} → {after} iterations"
-    if before == after and _is_pss(wanted):  # release 0.1.0 stored ordinary RSA keys, which shows in the salt only
+    if before == after and _is_pss(wanted):  # release 0.1.0 stored ordinary RSA keys. Only the salt shows it
         how += ", or no RSA-PSS key" if check else ", now as an RSA-PSS key"
     return f"protection {'differs' if check else 'renewed'} ({how})"

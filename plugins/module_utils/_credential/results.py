@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The result of a credential, as the user sees it."""
+"""Make the result of a credential, as the user sees it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def of(credential: Credential, check: bool) -> dict[str, Any]:
 
 
 def _changed(credential: Credential, check: bool) -> dict[str, Any]:
-    """Return what the engine changed, and why."""
+    """Return the changes and their reasons."""
     changes = _changes(credential, check)
     owner = f"{credential.options.owner}: " if credential.options.owner else ""
     result: dict[str, Any] = {
@@ -53,7 +53,7 @@ def _paths(credential: Credential) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Change:
-    """The reason for a change, and the same as a line with the path of the file."""
+    """The reason for a change. The line has the reason with the path of the file."""
 
     reason: str
     line: str

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a credential as a file set for the engine."""
+"""Make the file set of a credential for the engine."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _file(options: CredentialOptions, path: str, summary: Summary, name: str) ->
 
 
 def _directories(options: CredentialOptions) -> list[Entry]:
-    """Return the directories. Another directory than ``~/.globus`` keeps its mode: it may be /etc/grid-security."""
+    """Return the directories. The directory keeps its mode unless it is ``~/.globus``: it may be /etc/grid-security."""
     mode = options.directory_mode
     if not options.directory:
         return [{"path": ".", "state": "directory", "mode": mode or "0700"}]

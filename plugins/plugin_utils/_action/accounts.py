@@ -20,7 +20,7 @@ def is_missing(options: CredentialOptions, result: dict[str, Any]) -> bool:
 
 
 def create(action: GridAction, options: CredentialOptions) -> str | None:
-    """Create the account of one credential. In check mode, find out whether that would succeed.
+    """Create the account of one credential. In check mode, find out whether the account can be created.
 
     :returns: the cause of a failure, or None.
     """

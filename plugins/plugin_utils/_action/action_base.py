@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the actions of this collection have in common: their talk with the node, and what they need of ansible."""
+"""Provide the base class of all actions: run modules on the node, read files of the controller, check options."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ __all__ = ["GridAction", "Options", "plain", "validated"]
 _SHOW_ALL = 3  # -vvv
 _ENGINE = "grid.security.file_set"
 _COLLECTION = str(Path(__file__).resolve().parents[3])
-_ANSIBLES_END = " on the Ansible Controller."  # of a list of paths
-_MOST_AT_ONCE = 1 << 20  # characters of contents: a node has them in memory several times over
+_ANSIBLES_END = " on the Ansible Controller."  # the end of a list of paths
+_MOST_AT_ONCE = 1 << 20  # characters of contents: a node holds several copies of them in memory
 
 
 class Options:
     """The options of a task, or of the items of a list, checked by ansible against a specification.
 
-    Items of a long list differ in texts that any specification takes as they are. Those that are alike in all else are
-    checked once, as ansible's check takes longer than all that is done with them when there is nothing to do.
+    Ansible's check of an item takes longer than all other work on an item that does not change. The check takes many
+    texts as they are. So items that differ only in such texts are checked once.
 
     :param module: the module of this collection that has these options; empty for the items of its lists.
     :param rules: as of ansible's ``ArgumentSpecValidator``.
@@ -54,9 +54,9 @@ class Options:
         self._known: dict[str, dict[str, Any]] = {}
 
     def complete(self, arguments: dict[str, Any], where: str = "", others: Iterable[str] = ()) -> dict[str, Any]:
-        """All options, with defaults for those not given.
+        """Return all options, with the defaults of the options that are not given.
 
-        :param where: what messages start with. :param others: options that are supported here and checked elsewhere.
+        :param where: the start of messages. :param others: supported options that other code checks.
         :raises AnsibleActionFail: an option is unknown, of the wrong type or missing.
         """
         given = plain(arguments)
@@ -74,7 +74,7 @@ class Options:
 
     def _validated(self, given: dict[str, Any], where: str, others: Iterable[str]) -> dict[str, Any]:
         result = self._validator.validate(given)
-        if result.error_messages:  # which may quote a passphrase that stands in the wrong place as well
+        if result.error_messages:  # they may quote a passphrase that is in the wrong place
             messages = [error.msg for error in result.errors.errors if not isinstance(error, UnsupportedError)]
             text = where + "; ".join([*messages, *self._unsupported(result, others)])
             secrets = ansible_internals.secret_values(result)
@@ -84,9 +84,9 @@ class Options:
         return options
 
     def _unsupported(self, result: ValidationResult, others: Iterable[str]) -> list[str]:
-        """Unknown options and the known options, in the words of ansible's own modules.
+        """Return messages about unknown options, in the words of ansible's own modules.
 
-        Ansible names the known options of one level only, which may not be the level of the unknown option.
+        Ansible names the supported options of one level only. It may be another level than that of the unknown option.
         """
         levels: dict[tuple[str, ...], list[str]] = {}
         for unknown in result.unsupported_parameters:
@@ -109,33 +109,33 @@ class Options:
 def validated(
     specification: dict[str, Any], arguments: dict[str, Any], where: str = "", module: str = "", **rules: Any
 ) -> dict[str, Any]:
-    """The complete options of a single task or item; see :class:`Options`."""
+    """Return the complete options of a single task or item; see :class:`Options`."""
     return Options(specification, module, **rules).complete(arguments, where)
 
 
 def plain(value: Any) -> Any:
-    """The same without ansible's tags, which say where each string comes from and take long to copy."""
+    """Return the value without ansible's tags. They name the origin of each string, and copying them is slow."""
     if isinstance(value, dict):
-        return {plain(key): plain(one) for key, one in value.items()}
+        return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     # Inline vault strings of ansible-core before 2.19 have __ENCRYPTED__, and are decrypted by str().
     return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
 
 
 def _not_found(src: str, searched: Iterable[str]) -> str:
-    """What to say about a file that is not found. :param searched: the paths where it may be."""
+    """Return the message about a file that is not found. :param searched: the paths where it may be."""
     if os.path.isabs(src) or src.startswith("~"):
         return f"{src} does not exist on the controller. Correct its path."
     paths = [os.path.normpath(path.removesuffix(_ANSIBLES_END)) for path in searched]
-    # Nobody puts files into an installed collection.
+    # Users put no files into an installed collection.
     places = dict.fromkeys(path.removesuffix(src) for path in paths if not path.startswith(f"{_COLLECTION}{os.sep}"))
     directories = ", ".join(place.rstrip("/") or "/" for place in places)
     return f"{src} was not found on the controller in {directories}. Put it into one of these, or correct its path."
 
 
 def _printable(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with warnings and message as they may be printed, whatever files of others they quote."""
+    """Make the message and the warnings printable: they may quote files that other people wrote."""
     if "warnings" in result:
         result["warnings"] = [readable(warning) for warning in result["warnings"]]
     if "msg" in result:
@@ -144,29 +144,29 @@ def _printable(result: dict[str, Any]) -> dict[str, Any]:
 
 
 class GridAction(ActionBase):
-    """Holds one conversation with the engine, turns errors into results, and leaves nothing on the node."""
+    """The base class of all actions. It runs one exchange with the node, and returns errors as the task's result."""
 
     TRANSFERS_FILES = False
-    engine_options: dict[str, Any] = {}  # of the module file_set, beside sets and contents
+    engine_options: dict[str, Any] = {}  # further options of the module file_set
     _is_prepared = False
-    filled_variables: dict[str, Any] = {}  # in place of those of the inventory; see templates.fill_lists
+    filled_variables: dict[str, Any] = {}  # they replace variables of the inventory; see templates.fill_lists
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the task's result; see :meth:`perform`."""
         super().run(tmp, task_vars)
-        process.hide_memory()  # of ansible's worker, which ends with the task
+        process.hide_memory()  # of ansible's worker process, which ends with the task
         self.task_vars: dict[str, Any] = task_vars or {}
-        if self._is_mitogen:  # it executes many modules in one process, where their secrets would stay
+        if self._is_mitogen:  # it executes many modules in one process, and their secrets would stay in its memory
             self.task_vars = {**self.task_vars, "mitogen_task_isolation": "fork"}
         return self._translated(self._run())
 
     @property
     def _is_mitogen(self) -> bool:
-        """Whether Mitogen executes the modules. It mixes a class of its own into each action."""
-        return any(one.__module__.startswith("ansible_mitogen.") for one in type(self).__mro__)
+        """Return whether Mitogen executes the modules. Mitogen adds a base class to each action."""
+        return any(base.__module__.startswith("ansible_mitogen.") for base in type(self).__mro__)
 
     def _translated(self, result: dict[str, Any]) -> dict[str, Any]:
-        """The result with options in messages as the user wrote them: in a role, as its variables."""
+        """Return the result. In a role, its messages name variables of the role in place of options."""
         told = any(result.get(name) for name in ("msg", "warnings", "crls"))
         if not told or not getattr(self._task, "_role", None):
             return result
@@ -182,16 +182,16 @@ class GridAction(ActionBase):
         except GridSecurityError as error:
             return exchange.failure(error)
         except AnsibleConnectionFailure:
-            raise  # ansible tells it as unreachable, and leaves the host out from then on
+            raise  # ansible reports the host as unreachable, and skips it in later tasks
         except AnsibleActionFail as error:
             return {**error.result, "failed": True, "msg": str(error)}
         except AnsibleError as error:
             return {"failed": True, "msg": str(error)}
 
     def _shortened(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Make -v show only the summary of the result: with hundreds of users, the whole result is very long."""
+        """Let -v show only the summary of the result: with hundreds of users, the whole result is very long."""
         if "summary" in result and not result.get("failed") and self._display.verbosity < _SHOW_ALL:
-            result["_ansible_verbose_override"] = True  # as ansible does for facts, which are long, too
+            result["_ansible_verbose_override"] = True  # ansible does the same for facts
             for line in result["summary"]:
                 self._display.v(line, host=self.host)
         return result
@@ -210,13 +210,13 @@ class GridAction(ActionBase):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The task's options as the user wrote them."""
+        """Return the task's options as the user wrote them."""
         arguments: dict[str, Any] = self._task.args
         return arguments
 
     @property
     def host(self) -> str:
-        """The node's name in the inventory."""
+        """Return the node's name in the inventory."""
         return str(self.task_vars["inventory_hostname"])
 
     @functools.cached_property
@@ -234,14 +234,14 @@ class GridAction(ActionBase):
 
     def change_nothing(self) -> None:
         """Continue in check mode, whether or not the task is in check mode."""
-        self._task.check_mode = True  # which the modules on the node are told
+        self._task.check_mode = True  # ansible passes it to the modules on the node
 
     @property
     def diff(self) -> bool:
         return bool(self._task.diff)
 
     def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The result of a module on the node, as ansible has it, failed or not.
+        """Execute a module on the node and return ansible's result of it, also if the module failed.
 
         :raises AnsibleActionFail: the Python of the node is too old.
         """
@@ -254,9 +254,9 @@ class GridAction(ActionBase):
         return result
 
     def prepare(self) -> None:
-        """Make the temporary directory and build the engine's module, once. The first execution of it uses both.
+        """Make the temporary directory and build the engine's module, once. Its first execution uses both.
 
-        Call this while another processor derives a key. Mitogen needs neither.
+        Call this while another processor derives a key. Mitogen needs neither the directory nor the built module.
         """
         if self._is_prepared or self._is_mitogen:
             return
@@ -265,9 +265,9 @@ class GridAction(ActionBase):
         ansible_internals.build_module(self, _ENGINE, self.task_vars)
 
     def send(self, sets: list[dict[str, Any]], contents: dict[str, str]) -> list[dict[str, Any]]:
-        """The engine on the node, in one execution of ``grid.security.file_set`` for each MiB of contents.
+        """Run the engine on the node and return the outcome of each set. Each execution takes one MiB of contents.
 
-        :raises AnsibleActionFail: the module did not come as far as the sets (no Python, no sudo, ...).
+        :raises AnsibleActionFail: the engine did not start (no Python, no sudo, ...).
         """
         parts = exchange.Request(sets, contents).in_parts(_MOST_AT_ONCE)
         return [outcome for part in parts for outcome in self._converge(part)]
@@ -281,24 +281,25 @@ class GridAction(ActionBase):
         return outcomes
 
     def template(self, value: Any, defaults: dict[str, Any] | None = None) -> Any:
-        """A value with its templates filled, and without the keys of a dictionary that are omitted.
+        """Return a value with its templates filled. Omitted keys of a dictionary are left out.
 
-        :param defaults: of variables that may not be set.
+        :param defaults: the values of variables that are not set.
         """
         variables = {**(defaults or {}), **self.task_vars, **self.filled_variables}
         templar = self._templar.copy_with_new_env(available_variables=variables)
         filled = templar.template(value)
-        if isinstance(filled, dict):  # ansible-core 2.19 and newer leave omitted keys out themselves
+        if isinstance(filled, dict):  # ansible-core before 2.19 leaves omitted keys in the dictionary
             omit = self.task_vars.get("omit")
-            return {key: one for key, one in filled.items() if omit is None or one != omit}
+            return {key: item for key, item in filled.items() if omit is None or item != omit}
         return filled
 
     def find(self, src: str) -> str:
-        """The path of a file or directory of the controller, looked for where ``copy`` looks, and beside the inventory.
+        """Return the path of a file or directory of the controller.
 
-        The latter is for the playbooks of this collection, beside which nobody puts anything.
+        Search the directories that ``copy`` searches, then those beside the inventory. Users of the playbooks of this
+        collection put files there.
 
-        :raises AnsibleError: it is not found. :raises GridSecurityError: ``bad_path``.
+        :raises AnsibleError: the file is not found. :raises GridSecurityError: ``bad_path``.
         """
         option_paths.check(src, "src", errors="surrogateescape")
         try:
@@ -310,13 +311,13 @@ class GridAction(ActionBase):
         for path in map(os.path.normpath, beside):
             if os.path.exists(path):
                 return path
-        # Not raised from the error of ansible, whose many lines ansible-core 2.19 and newer would append.
+        # Raised without the error of ansible as its cause: ansible-core 2.19 and newer would append many lines.
         raise AnsibleActionFail(_not_found(src, [*searched, *beside]))
 
     def read(self, src: str) -> bytes:
-        """A file of the controller; a vaulted one is decrypted in memory only.
+        """Return the content of a file of the controller. A vaulted file is decrypted in memory only.
 
-        :raises AnsibleError: it is not found, not readable, or its vault does not open.
+        :raises AnsibleError: the file is not found or not readable, or no vault secret of the run opens it.
         """
         path = self.find(src)
         try:

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Converge the file sets of a task: digests are compared first, and contents are sent only for what differs."""
+"""Converge the file sets of a task. Digests are compared first. Contents are sent only for files that differ."""
 
 from __future__ import annotations
 

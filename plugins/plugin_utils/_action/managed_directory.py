@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare a directory with its wanted files by a single digest, and change only what differs."""
+"""Compare a directory with its wanted files by a single digest, and change only the files that differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Compared", "ManagedDirectory", "raise_failure", "update_set"]
 class ManagedDirectory:
     """A directory of a node, and the wanted files among the names that match one of ``patterns``.
 
-    Files with other names are left alone.
+    Files with other names are not touched.
 
     :param created: directories, relative to this one and outermost first, that are created if they are missing.
     :param bundle: a file of the node that must hold all certificates of the directory. The system's own command adds
@@ -37,7 +37,7 @@ class ManagedDirectory:
 
     @property
     def compare_set(self) -> dict[str, Any]:
-        """The file set that compares the directory by one digest."""
+        """Return the file set that compares the directory by one digest."""
         expected = {
             "patterns": self.patterns,
             "sha256": manifest.digest(self.wanted),
@@ -56,13 +56,13 @@ class Compared:
 
     @property
     def found(self) -> Facts:
-        """The files of the node whose names match the patterns."""
+        """Return the files of the node whose names match the patterns."""
         found: Facts = self.outcome.get("found", self.directory.wanted)
         return found
 
     @property
     def preconditions(self) -> dict[str, Any]:
-        """The compared state. The engine changes nothing if the directory has another state by then."""
+        """Return the compared state. The engine changes nothing if the directory has another state then."""
         return {"directory": self.directory.path, "patterns": self.directory.patterns, "sha256": self.outcome["seen"]}
 
 
@@ -80,7 +80,10 @@ def update_set(
 
 
 def raise_failure(outcomes: list[dict[str, Any]]) -> None:
-    """:raises GridSecurityError: with the messages of all failed sets, and the error code of the first of them."""
+    """Raise an error if a set failed.
+
+    :raises GridSecurityError: with the messages of all failed sets, and the error code of the first of them.
+    """
     failed = [outcome for outcome in outcomes if outcome.get("failed")]
     if failed:
         messages = [f"{outcome['name']}: {outcome['msg']}" for outcome in failed]

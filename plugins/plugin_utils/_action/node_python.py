@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Explain why a module failed, if the Python of the node is too old.
 
-The module cannot say so itself: ansible-core stops some old versions of Python before any code of a module runs, others
-end in a traceback. So the controller asks the interpreter for its version, after a failure only.
+The module cannot report this itself. With some old versions of Python, ansible-core stops before it runs code of the
+module. With others, the module ends in a traceback. So the controller asks the interpreter for its version, but only
+after a failure.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _TOO_OLD = (
 
 
 def complaint(action: ActionBase, result: dict[str, Any], variables: dict[str, Any]) -> str | None:
-    """Return what to say instead of the result of a module; None if the Python of the node is not the cause.
+    """Return the message that replaces the result of a module; None if the Python of the node is not the cause.
 
     :param variables: of the task.
     """
@@ -44,7 +45,7 @@ def complaint(action: ActionBase, result: dict[str, Any], variables: dict[str, A
 
 
 def _interpreter(action: ActionBase, variables: dict[str, Any]) -> str | None:
-    """Return what ansible ran the module with. Mitogen does not tell that, so this looks at the variables, too."""
+    """Return the interpreter of the module. With Mitogen only the variables name it."""
     used = ansible_internals.used_interpreter(action) or variables.get("ansible_python_interpreter")
     if not used or str(used).startswith("auto"):
         used = variables.get("ansible_facts", {}).get("discovered_interpreter_python")

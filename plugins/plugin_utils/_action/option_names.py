@@ -1,12 +1,12 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Name options in messages as the user wrote them: as an option of a task, or as a variable of a role.
+"""Replace options by the variables of a role in messages.
 
-Messages use the names of the modules' options. In a role of this collection the user sets variables, so each message is
-translated once, at the end. The table of ``role_options`` says which variable sets which option.
-Options are recognized by the words of our messages around them. Everything else stays: file names, DNs, and other text
-that a message quotes.
+Messages use the names of the modules' options. The user of a role sets variables instead, so each message is translated
+once, at the end. The table of ``role_options`` says which variable sets which option.
+Options are recognized by the words of our messages around them. All other text stays, such as file names and DNs that a
+message quotes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["role_of", "translated", "translated_errors"]
 _COLLECTION = "grid.security."
 _ITEM = re.compile(r"^credentials\[(\d+)\]((?: for \S+)?: .*)")
 _MARK = "- "  # of a line in a list
-# What our messages have before and after an option. Names without an underscore are everyday words as well, so they
+# The words before and after an option in our messages. Options without an underscore are also ordinary words, so they
 # need words on both sides.
 _VERB = r"\b(?:[Gg]ive|[Ss]et|[Cc]heck|[Cc]orrect|[Uu]se|[Ll]eave|[Nn]ame|raise|say|in|as|or|and|of) "
 _DISTINCTIVE = (
@@ -38,21 +38,21 @@ _EVERYDAY = (
     # "path: x must be an absolute path", "vos[1] (atlas): ", "sources is empty"
     (r"^", r"(?:\[\d+\](?: for \S+| \([\w.-]+\))?)?: | is | must "),
     (_VERB, r"[.,;]|$| (?:or|has|to the one|and content)\b"),  # "Check src.", "Give credentials or entries"
-    (r"(?:argument|option|by) '", r"'"),  # ansible's own, as the next one
+    (r"(?:argument|option|by) '", r"'"),  # in messages of ansible, as is the next pattern
     (r"value of ", r" must"),
 )
 _LISTS = re.compile(r"(required (?:together|arguments|by '\w+'): )([\w, ]+)")
 
 
 def role_of(task: Any) -> str | None:
-    """The role of this collection that a task stands in."""
+    """Return the role of this collection that a task belongs to; None if there is none."""
     role = getattr(task, "_role", None)
     name = str(role.get_name()) if role else ""
     return name[len(_COLLECTION) :] if name.startswith(_COLLECTION) else None
 
 
 def translated(role: str | None, result: dict[str, Any]) -> dict[str, Any]:
-    """The result of a task of ``role``, with the role's variables in messages and warnings."""
+    """Return the result of a task of ``role``, with the role's variables in messages and warnings."""
     if role is None:
         return result
     for told in _with_messages(result):
@@ -74,9 +74,9 @@ def translated_errors(role: str) -> Iterator[None]:
 
 
 def _with_messages(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The result and the items in it that have a message."""
-    items = [one for name in ("credentials", "crls", "not_mapped", "services") for one in result.get(name) or []]
-    return (one for one in [result, *items] if isinstance(one, dict) and isinstance(one.get("msg"), str))
+    """Return the result and its items, if they have a message."""
+    items = [item for name in ("credentials", "crls", "not_mapped", "services") for item in result.get(name) or []]
+    return (item for item in [result, *items] if isinstance(item, dict) and isinstance(item.get("msg"), str))
 
 
 def _translate(role: str, text: str) -> str:
@@ -89,7 +89,7 @@ def _translate_line(role: str, line: str) -> str:
     item = _ITEM.match(line)
     if not item:
         return _translate_options(role, line)
-    number = int(item[1]) - (role == "host_credential")  # whose own credential comes before the copies
+    number = int(item[1]) - (role == "host_credential")  # its list starts with the host's credential, then the copies
     if number < 0:
         return _translate_options(role, item[2].removeprefix(": "))
     # An item of a list has options, not variables.
@@ -106,6 +106,6 @@ def _translate_options(role: str, line: str) -> str:
 @functools.cache
 def _patterns(role: str) -> list[re.Pattern[str]]:
     names = sorted(variables(role), key=len, reverse=True)
-    distinctive = [one for one in names if "_" in one]
+    distinctive = [name for name in names if "_" in name]
     forms = [*((form, distinctive) for form in _DISTINCTIVE), *((form, names) for form in _EVERYDAY)]
     return [re.compile(rf"({form[0]})({'|'.join(chosen)})(?={form[1]})") for form, chosen in forms if chosen]

@@ -39,12 +39,12 @@ from ansible_collections.grid.security.plugins.plugin_utils._action import run_c
 
 try:
     from cryptography import __version__ as _CRYPTOGRAPHY
-except ImportError:  # ansible-core brings it; ansible-test imports this file without
+except ImportError:  # ansible-core installs it, but ansible-test imports this file without it
     _CRYPTOGRAPHY = ""
 
 __all__ = ["Entry", "Subject", "entries", "remove_superseded"]
 
-_BEGAN = time.time()  # of this run: ansible's main process imports this file, then forks
+_BEGAN = time.time()  # the start of this run: ansible's main process imports this file, then forks
 _DAY = 86400  # seconds
 _UNUSED = 30 * _DAY  # after which an entry is removed
 _MAC_BYTES = 32
@@ -87,7 +87,7 @@ class Entry:
     def _keys(self) -> tuple[bytes, bytes]:
         """Return the name of the entry, and the key of its MAC."""
         salt = hashlib.sha256(_code() + self.subject.known).digest()
-        # One SHA-256 and no more: each further block costs us as many iterations again, but not somebody who guesses.
+        # One block of SHA-256 only: each further block takes all iterations again for us, but not for a guess.
         derived = hashlib.pbkdf2_hmac("sha256", self.subject.secret, salt, self.subject.iterations)
         return hmac.digest(derived, b"name", "sha256"), hmac.digest(derived, b"key", "sha256")
 
@@ -115,7 +115,7 @@ class Entry:
         return json.loads(rest[_CODE_BYTES:])["value"] if hmac.compare_digest(mac, self._mac(rest)) else None
 
     def write(self, value: Any) -> None:
-        """Cache a value that is serializable as JSON. Without room or right nothing is cached."""
+        """Cache a value that is serializable as JSON. If the directory is not writable, nothing is cached."""
         directory = _directory()
         if directory is None:
             return

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restart the services that still use a credential which has been replaced.
+"""Restart the services that still use a replaced credential.
 
 The engine says which services need a restart (``module_utils/_files/services.py``), in the same call that compares the
 files. A task restarts services last, even if something else failed. If a restart fails, the next run tries it again.

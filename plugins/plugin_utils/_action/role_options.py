@@ -64,7 +64,7 @@ def _optional(name: str) -> Variable:
     return Variable(name, f"{{{{ {name} or omit }}}}")
 
 
-# What three other roles read of the role trust_anchors.
+# The variables of the role trust_anchors that three other roles use.
 _TRUST_ANCHORS = {
     "trust_anchors": Variable("trust_anchors_sources"),
     **{

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cache results for one run, in which many hosts need the same.
+"""Cache results for one run: many hosts need the same results.
 
 Results are in the run's private temporary directory (ansible's local tmp: 0700, removed at exit). Their names are an
 HMAC. Its key exists only in the memory of ansible's main process, where the strategy loads the action plugin, and of
@@ -29,7 +29,7 @@ Problem = TypeVar("Problem", bound=Exception)
 Result = dict[str, Any]
 
 _RUN_KEY = os.urandom(32)
-_MOST_LOCKED = 64  # files at a time: each of them is open
+_MOST_LOCKED = 64  # files at a time: each locked file is open
 
 
 def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def memoize(parts: list[bytes], produce: Callable[[], dict[str, Any]]) -> dict[s
     """
     try:
         stream = _open(parts)
-    except OSError:  # no room, or no right: then every worker computes for itself
+    except OSError:  # the file cannot be written: each worker computes the result
         return produce()
     with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)  # a second worker waits here until the first has written
@@ -63,7 +63,7 @@ def memoize_all(
     by_name: dict[str, list[Key]] = {}
     for key, parts in wanted.items():
         by_name.setdefault(_name(parts), []).append(key)
-    names = sorted(by_name)  # all workers lock in this order: none waits for another one that waits for it
+    names = sorted(by_name)  # all workers lock in this order, so there is no deadlock
     for start in range(0, len(names), _MOST_LOCKED):
         first = {name: by_name[name][0] for name in names[start : start + _MOST_LOCKED]}
         results = _memoize_some(first, produce)
@@ -89,7 +89,7 @@ def _memoize_some(
 
 
 def _read_or_lock(name: str, stack: contextlib.ExitStack) -> Result | io.FileIO | None:
-    """Return the cached result, or the locked file of a missing one. None: there is no room or no right for it.
+    """Return the cached result, or the locked file of a missing one. None: the file cannot be written.
 
     :param stack: closes the locked file.
     """
@@ -99,7 +99,7 @@ def _read_or_lock(name: str, stack: contextlib.ExitStack) -> Result | io.FileIO 
         if known is None:
             fcntl.flock(stream, fcntl.LOCK_EX)  # a second worker waits here until the first has written
             known = _read(stream)
-    except OSError:  # then every worker computes for itself
+    except OSError:  # the file cannot be written: each worker computes the result
         return None
     if known is None:
         return stack.enter_context(stream)

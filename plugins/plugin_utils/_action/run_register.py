@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep facts about the owners of credentials for the other tasks of the run.
 
-Another task may have Bob's archive under Dave's name. The task that refuses an archive and the task that writes a
-grid-mapfile may be different tasks, on different nodes.
+Another task may have Bob's archive under Dave's name. One task may refuse an archive, and another task on another node
+may write the grid-mapfile.
 """
 
 from __future__ import annotations

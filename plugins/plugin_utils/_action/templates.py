@@ -24,7 +24,7 @@ _EXPRESSION = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
 _REFERENCE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _MOST_REFERENCES = 8
 _PATHS = ("directory", "cert_path", "privatekey_path", "other_certs_path")
-# The fields that are filled one by one if an item cannot be filled as a whole.
+# The fields that are filled separately if an item cannot be filled as a whole.
 _KEPT = ("owner", "account", "name", "state", *_PATHS)
 
 Fill = Callable[[Any], Any]
@@ -129,5 +129,5 @@ def _field(item: Any, name: str) -> Any:
 def _cause(error: AnsibleError) -> str:
     """Return the first line of the error. The other lines quote the inventory."""
     first = str(error).strip().splitlines()[0].rstrip(".")
-    cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 repeats itself
+    cause = ". ".join(dict.fromkeys(first.split(". ")))  # ansible-core 2.16 repeats sentences
     return f"a template in it cannot be filled: {cause}. Define what is missing, or correct the name."

@@ -6,8 +6,8 @@
 - A run with nothing to do finds all summaries in the persistent cache, and opens no archive.
 - A list of credentials has one entry there. Shorter pieces of the list have entries of their own, so that a renewed
   credential among hundreds costs a few conversions.
-- An entry costs a guess at its passphrases as much as the most expensive of the files that it describes. So finding an
-  entry takes as long as opening such a file. Meanwhile the caller does something else.
+- With an entry, a guess at passphrases costs as much as with the most expensive file that the entry describes. So
+  finding an entry takes as long as opening this file. The caller does other work in this time.
 - The run cache has summaries and conversions for all hosts that need the same.
 - A conversion with an unencrypted private key is cached nowhere. Each host converts it again.
 """
@@ -36,7 +36,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._action import persi
 __all__ = ["CachedConverter"]
 
 _SECRET = ("passphrase", "privatekey_passphrase")
-# The other options that decide on the contents of the files. All further options decide on their places.
+# The other options that the contents of the files depend on. All further options decide where the files are placed.
 _DECISIVE = (
     "friendly_name",
     "encrypt_privatekey",
@@ -53,7 +53,7 @@ _PIECE = 8  # credentials, on average
 _LONGEST_PIECE = 4 * _PIECE
 
 _Known = dict[Source, Summary]
-_Packed = list[Any]  # of each credential its summary as a dictionary; None if it is not known
+_Packed = list[Any]  # the summary of each credential as a dictionary; None if it is not known
 
 
 @dataclass
@@ -86,14 +86,14 @@ class CachedConverter(Converter):
     def _look_up(self, stored: _StoredSummaries) -> _Known | None:
         """Return the summaries in the entry of the whole list; None if there is no entry."""
         key = _key(b"stored summaries", stored.sources)
-        with ThreadPoolExecutor(1) as pool:  # the search starts no process: a thread must not
+        with ThreadPoolExecutor(1) as pool:  # the search starts no process: that is unsafe in a thread
             search = pool.submit(run_cache.memoize, key, lambda: {"found": stored.of_list()})
             self.meanwhile()
             found = search.result()["found"]
         return None if found is None else stored.unpacked(found)
 
     def _complete(self, stored: _StoredSummaries, in_list: _Known | None) -> Summaries:
-        """Convert the sources without a stored summary, store their summaries, and return those of all sources."""
+        """Convert the sources without a stored summary, store their summaries, and return all summaries."""
         known = stored.of_pieces() if in_list is None else in_list
         missing = [source for source in stored.sources if source not in known]
         found = {source: summary_of(answer) for source, answer in self.answers(missing).items()}

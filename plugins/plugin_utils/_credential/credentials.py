@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the credentials of a task: place them, keep the record of them, and report."""
+"""Place the credentials of a task, keep the record of them, and report."""
 
 from __future__ import annotations
 

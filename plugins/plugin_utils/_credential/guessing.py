@@ -13,7 +13,7 @@ from ansible_collections.grid.security.plugins.module_utils._x509 import der, ke
 
 __all__ = ["iterations"]
 
-# An iteration of these costs no more than one of PBKDF2-HMAC-SHA256. Those of scrypt and SHA-512 may cost more.
+# Algorithms whose iteration costs at most an iteration of PBKDF2-HMAC-SHA256. scrypt and SHA-512 may cost more.
 _COMPARABLE = {
     "1.2.840.113549.1.5.12",  # PBKDF2
     "1.2.840.113549.1.5.13",  # PBES2

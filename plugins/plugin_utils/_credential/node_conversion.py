@@ -24,11 +24,11 @@ def place(action: GridAction, options: list[CredentialOptions], chain_check: Cha
     for given, result in found.items():
         if "subject_dn" in result and not result.get("failed"):
             action.register.add(given, result["subject_dn"])
-    for given, result in found.items():  # only now all owners are known
+    for given, result in found.items():  # all owners are known now
         try:
             identity.check_shared(given, result.get("subject_dn", ""), action.register)
         except GridSecurityError as error:
-            message = f"{error.message} It is placed already; look at it."
+            message = f"{error.message} The credential is already on the node. Check it there."
             result.update(failed=True, error_code=error.error_code, msg=message)
     return found
 
@@ -56,7 +56,7 @@ def _failed(options: CredentialOptions, error: GridSecurityError) -> dict[str, A
 
 
 def _no_result(options: CredentialOptions, answer: dict[str, Any]) -> GridSecurityError:
-    said = str(answer.get("module_stderr", "")).strip().splitlines()  # the last line tells a crash or an exception
+    said = str(answer.get("module_stderr", "")).strip().splitlines()  # the last line names the crash or the exception
     cause = ": ".join(text.strip().rstrip(".") for text in (str(answer.get("msg", "no result")), *said[-1:]))
     message = f"{options.label}: the module pkcs12_pem gave no result on the node: {cause}. Fix this, then run again."
     return GridSecurityError("not_converted", message)

@@ -1,9 +1,9 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of placed credentials: a file of root on the node with the placed credentials and their owners.
+"""Read and write the record of placed credentials: a file of root on the node that lists them with their owners.
 
-A run finds the credentials of users who have left the list in the record. The node is not trusted: a record without the
+A run finds credentials of users who left the list in this record. The node is not trusted: a record without the
 expected form counts as damaged, and a record leads to removals on its own node only.
 """
 
@@ -24,12 +24,12 @@ _VERSION = 1
 _OWNER = "root"
 _MOST = 20_000  # placements
 _LONGEST_TEXT = 4096  # characters of a path
-_MOST_FINGERPRINTS = 16  # of one placement: what is in place, and what runs tried to place since
+_MOST_FINGERPRINTS = 16  # of one placement: the certificate in place, and those that later runs tried to place
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Placement(NamedTuple):
-    """Where a credential is placed. Paths are as the options have them; the node expands ``~``."""
+    """The place of a credential. Paths are as in the options; the node expands ``~``."""
 
     owner: str
     directory: str

@@ -88,7 +88,7 @@ class _Call:
 
 
 class RecordedExchange(Exchange):
-    """The exchange of one list of credentials, with the record of those that are placed.
+    """The exchange of one list of credentials, with the record of placed credentials.
 
     :param placing: places the credentials.
     :param options: of all credentials of the list.
@@ -106,7 +106,7 @@ class RecordedExchange(Exchange):
         self._noted: Record = {}  # the credentials that this run is about to place
         self._recorded: Record = {}  # the record before the run
         self._stored: Record = {}  # the record now
-        self._has_all = False  # whether it has all credentials that this run is about to place
+        self._has_all = False  # whether the record now has all credentials that this run is about to place
         self._was_damaged = self._is_damaged = False
         self._problem: GridSecurityError | None = None  # the cause if there is no record
         self._removals: list[_Removal] = []
@@ -168,7 +168,7 @@ class RecordedExchange(Exchange):
         return self._call.request
 
     def _take(self, outcomes: Outcomes) -> Outcomes:
-        """Note the outcomes of record and removals of the last call, and return those of credentials."""
+        """Note the outcomes of the record and of removals. Return the outcomes of credentials."""
         remaining = iter(outcomes)
         for writing in self._call.before:
             self._note_writing(writing, next(remaining))
@@ -180,7 +180,7 @@ class RecordedExchange(Exchange):
         return found
 
     def _writing(self, record: Record, stored: Record, is_damaged: bool = False) -> list[_Writing]:
-        """Return what changes the record from ``stored`` to ``record``. A damaged record is kept as a backup."""
+        """Return the writing of a changed record. A damaged record is kept as a backup."""
         if self._problem or (record == stored and not is_damaged):
             return []
         return [_Writing(record, *placed_record.file_set(self._path, placed_record.encode(record), is_damaged))]
@@ -218,7 +218,7 @@ class RecordedExchange(Exchange):
 
     @property
     def _wanted(self) -> Record:
-        """Return the recorded credentials, and those that are about to be placed."""
+        """Return the recorded credentials, and the credentials that are about to be placed."""
         present = [given for given in self._options if given.state == "present" and _can_be_recorded(given)]
         on_node: Record = {Placement.of(given): [] for given in present if given.remote_src}
         return placed_record.merged(placed_record.merged(self._recorded, on_node), self._noted)
@@ -260,7 +260,7 @@ class RecordedExchange(Exchange):
     def _cause_to_refuse(self, leavers: set[str]) -> str | None:
         """Return why nothing is purged. A mistake in an inventory must not remove everybody's credentials."""
         if not all(given.owner for given in self._options):
-            return "an item of the list has no owner that could be read, and might be for one of them. Give its owner."
+            return "an item of the list has no readable owner, so it may belong to one of these users. Set its owner."
         users = len({placement.owner for placement in self._recorded})
         if 2 * len(leavers) > users and not self._allow_shrink:
             return f"that is more than half of the {users} users on record. If it is intended, {_ALLOW}."
@@ -309,7 +309,7 @@ class RecordedExchange(Exchange):
         if self._was_damaged:
             told.append(
                 f"{self._path} is no record of placed credentials that can be read. It is kept as a backup, and a new"
-                " record is started. Credentials of users who left the list before this run are not in it."
+                " record is started. It lacks the credentials of users who left the list before this run."
             )
         if self._problem and not self._purge and self._problem.error_code != "not_root":
             told.append(f"there is no record of placed credentials: {self._problem.message}")
@@ -318,7 +318,7 @@ class RecordedExchange(Exchange):
 
 def _check_options(path: str, purge: bool) -> None:
     if purge and not path:
-        raise AnsibleActionFail("purge needs record: the path of the file that says what was placed.")
+        raise AnsibleActionFail("purge needs record: the path of the record of placed credentials.")
     if not os.path.isabs(path) or os.path.normpath(path) != path:
         raise AnsibleActionFail(f"record: {path} must be an absolute path of the node without . and .. in it.")
 

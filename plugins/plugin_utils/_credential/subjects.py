@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell whom the credentials of a task are for. The grid-mapfile maps these subjects."""
+"""Find the subjects of the credentials of a task. The grid-mapfile maps these subjects."""
 
 from __future__ import annotations
 
@@ -41,5 +41,7 @@ def subject(options: CredentialOptions, found: Identity, register: identity.Regi
     if isinstance(found, GridSecurityError):
         raise found
     if register.is_refused(options, found.facts):
-        raise GridSecurityError("refused", f"{options.label}: it was refused where it was to be placed.")
+        raise GridSecurityError(
+            "refused", f"{options.label}: the task that places it refused it. See the message of that task."
+        )
     return found.facts["subject_dn"]

@@ -1,7 +1,7 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All parts of a node in one call: what the roles would do one after the other.
+"""Place all parts of a node in one call. The roles place one part each.
 
 The table of ``role_options`` says which variable sets which option, and the defaults.
 """
@@ -53,10 +53,10 @@ _LISTS = (
 
 @dataclass(frozen=True)
 class Part:
-    """What one role does.
+    """The work of one role.
 
-    :param variables: the part is done on a node for which one of these is set.
-    :param purge: if this variable is true, the part is done for an empty list in the first variable, too.
+    :param variables: the part is placed if one of these variables is set.
+    :param purge: if this variable is true, the part is placed for an empty list in the first variable, too.
     """
 
     role: str
@@ -65,7 +65,7 @@ class Part:
     purge: str = ""
 
 
-_STRICTER = {"user_credentials": {"check_privatekey": True}}  # options of a part when it is verified
+_STRICTER = {"user_credentials": {"check_privatekey": True}}  # further options of a part in a verification
 _WITH_DAYS = ("host_credential", "user_credentials")
 
 # The mapfile comes last: it maps the credentials that the parts before it did not refuse.
@@ -85,22 +85,22 @@ def place(action: GridAction) -> dict[str, Any]:
         action.change_nothing()
     chosen = [part for part in PARTS if _is_wanted(action, part)]
     results = run_batched([_PartExchange(action, part, options["verify"]) for part in chosen], action.send)
-    results = [restarts.carry_out(action, result) for result in results]  # when all files of all parts are in place
+    results = [restarts.carry_out(action, result) for result in results]  # after all files of all parts are in place
     parts = {part.role: result for part, result in zip(chosen, results)}
     result = _verified(action, parts) if options["verify"] else _combined(parts, action.diff)
     if not chosen:
-        variables = ", ".join(one for part in PARTS for one in part.variables)
+        variables = ", ".join(variable for part in PARTS for variable in part.variables)
         result["warnings"] = [f"nothing to do: none of {variables} is set."]
     return result
 
 
 def _is_wanted(action: GridAction, part: Part) -> bool:
     purges = bool(part.purge) and part.variables[0] in action.task_vars and _is_set(action, part.purge, _truth)
-    return purges or any(_is_set(action, one) for one in part.variables)
+    return purges or any(_is_set(action, variable) for variable in part.variables)
 
 
 def _is_set(action: GridAction, variable: str, truth: Callable[[Any], bool] = bool) -> bool:
-    """Whether a variable asks for a part. A variable that cannot be filled does: its part then fails with the cause."""
+    """Return whether a variable asks for a part. It does if it cannot be filled: the part then fails with the cause."""
     value = action.task_vars.get(variable)
     if isinstance(value, list):
         return bool(value)
@@ -185,10 +185,10 @@ def _variable(action: GridAction, role: str, name: str) -> Any:
 
 
 def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What is not as it should be, by the parts and by the node's CRLs."""
+    """Return the result of a verification: all problems of the parts, and problems that the node's CRLs show."""
     problems: list[str] = []
     days = {}
-    for role in [one for one in _WITH_DAYS if one in parts]:
+    for role in [role for role in _WITH_DAYS if role in parts]:
         try:
             days[role] = _days(action, role)
         except AnsibleError as error:
@@ -200,7 +200,7 @@ def _verified(action: GridAction, parts: dict[str, dict[str, Any]]) -> dict[str,
         raise
     except AnsibleError as error:
         problems.append(f"CRLs: {error}")
-    warnings = [warning for one in parts.values() for warning in one.get("warnings", [])]
+    warnings = [warning for part in parts.values() for warning in part.get("warnings", [])]
     return node_verification.result(problems, warnings)
 
 
@@ -231,28 +231,32 @@ def _problems_of_crls(action: GridAction, parts: dict[str, dict[str, Any]]) -> I
 
 
 def _combined(parts: dict[str, dict[str, Any]], diff: bool) -> dict[str, Any]:
-    failed = {role: one for role, one in parts.items() if one.get("failed")}
+    failed = {role: part for role, part in parts.items() if part.get("failed")}
     result: dict[str, Any] = {
-        "changed": any(one["changed"] for one in parts.values()),
-        "warnings": [warning for one in parts.values() for warning in one.pop("warnings", [])],
-        "summary": [f"{role}: {line}" for role, one in parts.items() for line in one.pop("summary", ["failed"])],
+        "changed": any(part["changed"] for part in parts.values()),
+        "warnings": [warning for part in parts.values() for warning in part.pop("warnings", [])],
+        "summary": [f"{role}: {line}" for role, part in parts.items() for line in part.pop("summary", ["failed"])],
         "parts": parts,
     }
-    differences = [part for one in parts.values() for part in one.pop("diff", [])]
+    differences = [difference for part in parts.values() for difference in part.pop("diff", [])]
     if diff and differences:
         result["diff"] = differences
-    if failed:  # of which ansible shows the whole result
+    if failed:  # ansible shows the whole result of a failed task
         result.update(failed=True, msg="\n".join(_messages(failed)), parts=failed)
         del result["summary"]
-        for one in failed.values():
-            del credential_report.shortened(one)["msg"]
+        for part in failed.values():
+            del credential_report.shortened(part)["msg"]
     return result
 
 
 def _messages(failed: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """What went wrong, by role. Who has no credential because of a mistake has no new mapping for the same reason."""
+    """Yield the message of each failed role, without lines about a mistake that an earlier role reports.
+
+    A mistake in a credential also prevents the mapping of its owner.
+    """
     told: set[str] = set()
     for role, result in failed.items():
         lines = [line for line in result["msg"].splitlines() if node_verification.mistake(line) not in told]
-        told.update(node_verification.mistake(one["msg"]) for one in result.get("credentials", []) if one.get("failed"))
+        credentials = result.get("credentials", [])
+        told.update(node_verification.mistake(found["msg"]) for found in credentials if found.get("failed"))
         yield f"{role}: " + "\n".join(lines)

@@ -73,7 +73,10 @@ def _check_size(path: str, largest: int, option: str) -> None:
 
 
 def _judge(verified: _Gpg, imported: _Gpg, keyring: str) -> None:
-    """:raises SignatureError: not all signatures are good, or there is none."""
+    """Refuse signatures that are not all good.
+
+    :raises SignatureError: a signature is not good, or there is none.
+    """
     statuses = verified.statuses
     for keyword, *rest in statuses:
         if keyword in _BAD:

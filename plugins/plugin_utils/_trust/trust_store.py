@@ -66,7 +66,10 @@ def _linked(digest: str, ending: str, group: list[Anchor]) -> Facts:
 
 
 def refuse_shrinking(wanted: Facts, found: Facts) -> None:
-    """:raises GridSecurityError: ``shrink``: nothing, or less than half of the anchors in place, would be left."""
+    """Refuse to remove more than half of the anchors in place.
+
+    :raises GridSecurityError: ``shrink``: less than half of the anchors, or none, would be left.
+    """
     present, remaining = _certificates(found), _certificates(wanted)
     removed = present - remaining
     if not remaining:

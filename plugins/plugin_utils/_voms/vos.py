@@ -130,19 +130,28 @@ def is_name(name: str) -> bool:
 
 
 def check_name(name: str, where: str) -> None:
-    """:raises GridSecurityError: ``bad_vo``: this cannot be the name of a VO and of a file."""
+    """Refuse a text that cannot be the name of a VO and of a file.
+
+    :raises GridSecurityError: ``bad_vo``.
+    """
     if not is_name(name):
         raise _bad(where, f"{name!r} is no name of a VO. It has only letters, digits, dots, hyphens and underscores.")
 
 
 def check_host(host: str, where: str) -> None:
-    """:raises GridSecurityError: ``bad_vo``: this cannot be the name of a host and of a file."""
+    """Refuse a text that cannot be the name of a host and of a file.
+
+    :raises GridSecurityError: ``bad_vo``.
+    """
     if not _HOST.fullmatch(host):
         raise _bad(where, f"{host!r} is no host name. Write the name alone: no URL, no address, and the port in port.")
 
 
 def check_server(server: Server, where: str) -> None:
-    """:raises GridSecurityError: ``bad_vo``: some client could not read the files of this server, or not reach it."""
+    """Refuse a server that some client could not reach, or whose files it could not read.
+
+    :raises GridSecurityError: ``bad_vo``.
+    """
     check_host(server.host, where)
     if not 1 <= server.port <= LAST_PORT:
         raise _bad(where, f"{server.port} is no port. Give a number between 1 and {LAST_PORT}.")

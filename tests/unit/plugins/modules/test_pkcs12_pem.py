@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The items of ``credentials``, which the module checks itself."""
+"""Test the check of the items of ``credentials``."""
 
 from __future__ import annotations
 

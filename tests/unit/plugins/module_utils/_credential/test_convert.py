@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What archives become."""
+"""Test the conversion of archives and key pairs to files of a credential."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_chain_is_leaf_first_whatever_the_archive_s_order() -> None:
 
 
 def hiding(iterations: int) -> bytes:
-    """An archive without MAC whose private key asks for ``iterations`` of derivation, in an encrypted part."""
+    """Return an archive without MAC. In an encrypted part, its private key asks for ``iterations`` of derivation."""
     key = der.encode_sequence(_pbe(iterations), der.encode_octet_string(bytes(8)))
     bag = der.encode_sequence(der.encode_oid("1.2.840.113549.1.12.10.1.2"), der.encode(0xA0, key))
     hidden = _encrypted(der.encode_sequence(bag))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conversions in memory, and their summaries."""
+"""Test conversions in memory, and their summaries."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials from options to results; the engine works below a temporary directory."""
+"""Test the steps from options to results. The engine works below a temporary directory."""
 
 from __future__ import annotations
 
@@ -135,11 +135,11 @@ class Alice:
         return results[0]
 
     def why(self, **changes: Any) -> tuple[list[str], list[str]]:
-        """What a check says, and then a run."""
+        """Return the changes that check mode reports, and those of a run after it."""
         return self.place(check=True, **changes)["changes"], self.place(**changes)["changes"]
 
     def change_passphrase(self, word: str) -> bytes:
-        """As the user does it."""
+        """Change the passphrase of the key in place, as a user does."""
         key = load_pem_private_key(self.key.read_bytes(), b"store")
         form = (Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(word.encode()))
         self.key.write_bytes(key.private_bytes(*form))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose certificate it is."""
+"""Test that a certificate belongs to its owner."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine learns of certificates, private keys and CRLs."""
+"""Test the facts about certificates, private keys and CRLs that the inspectors give the engine."""
 
 from __future__ import annotations
 

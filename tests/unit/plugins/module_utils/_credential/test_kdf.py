@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What key derivations cost, read from what a file asks for."""
+"""Test the costs of key derivations that a file asks for."""
 
 from __future__ import annotations
 

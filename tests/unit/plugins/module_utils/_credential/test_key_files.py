@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a key file says without its passphrase, and what it must not be taken for."""
+"""Test the public facts of private key files, which are read without the passphrase."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def salt_of(text: bytes) -> str:
 
 
 def protected(scheme: str = "1.2.840.113549.1.5.13", ciphertext: bytes = bytes(64), **changes: Any) -> bytes:
-    """A key in our form, or with something else in it."""
+    """Return a key in the form of this collection, with the given differences."""
     salt = der.encode_octet_string(changes.get("salt", bytes(16)))
     prf = der.encode_sequence(der.encode_oid(changes.get("prf", "1.2.840.113549.2.9")), der.ENCODED_NULL)
     kdf = der.encode_sequence(salt, der.encode_integer(changes.get("iterations", 1000)), prf)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a credential."""
+"""Test the options of a credential."""
 
 from __future__ import annotations
 

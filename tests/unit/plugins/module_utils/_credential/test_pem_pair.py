@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials that are PEM already, and everything that can be wrong with them."""
+"""Test credentials in PEM, and the errors of unusable ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def encrypted(data: bytes) -> bytes:
 
 
 def with_cut_iv(key: bytes) -> bytes:
-    """What is left of a header that somebody broke when copying: cryptography panics at it."""
+    """Return the key with a header cut short, as by careless copying: cryptography panics at it."""
     return re.sub(rb"(DEK-Info: AES-256-CBC,\w{20})\w+", rb"\1", key)
 
 

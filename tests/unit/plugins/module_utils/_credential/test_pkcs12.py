@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening archives, and saying what is wrong with the others."""
+"""Test opening archives, and the errors of archives that do not open."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def content_info(content: bytes) -> bytes:
 
 
 def pbmac1_archive(iterations: int, length: int) -> bytes:
-    """An archive with an integrity check as of RFC 9579."""
+    """Return an archive with an integrity check as of RFC 9579."""
     salt, sha256 = der.encode_octet_string(b"salt"), sequence(der.encode_oid("1.2.840.113549.2.9"), der.ENCODED_NULL)
     numbers = (der.encode_integer(iterations), der.encode_integer(length))
     pbkdf2 = sequence(der.encode_oid("1.2.840.113549.1.5.12"), sequence(salt, *numbers, sha256))

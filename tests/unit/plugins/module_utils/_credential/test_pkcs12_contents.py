@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each part of an archive is decrypted by itself: archives that openssl writes, with every cipher that is read here."""
+"""Test the separate decryption of each part of an archive: archives of openssl, with every supported cipher."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The integrity check of archives: what opens by our own check of it, and what must be refused."""
+"""Test the check of the MAC of archives."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of each archive that does not open: one table."""
+"""Test the message of each archive that does not open."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def whole(
     cipher: str = writer.AES_256,
     **options: object,
 ) -> bytes:
-    """An archive with a MAC by the passphrase "import"."""
+    """Return an archive with a MAC by the passphrase "import"."""
     bags = [writer.certificate_bag(one) for one in certificates]
     parts = [
         writer.plain(writer.key_bag(key, of_key)),
@@ -59,7 +59,7 @@ def open_archive(mac: bytes | None = MAC) -> bytes:
 
 
 def key_of(oid: str, parameters: bytes = b"") -> bytes:
-    """A PrivateKeyInfo of any type."""
+    """Return a PrivateKeyInfo of any type."""
     value = der.encode_octet_string(der.encode_octet_string(bytes(32)))
     return der.encode_sequence(der.encode_integer(0), writer.algorithm(oid, parameters), value)
 
@@ -72,7 +72,7 @@ def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def with_not_after(time: str) -> bytes:
-    """A CA's certificate with a UTCTime of any form. Its signature does not fit."""
+    """Return a CA's certificate with a UTCTime of any form. Its signature is wrong."""
     return with_field(4, validity(time))
 
 
@@ -82,7 +82,7 @@ def validity(not_after: str) -> bytes:
 
 
 def with_parameters_of_the_signature() -> bytes:
-    """The same with the algorithm ECDSA with SHA-256 and a NULL."""
+    """Return a CA's certificate with the algorithm ECDSA with SHA-256 and a NULL."""
     return with_field(2, writer.algorithm("1.2.840.10045.4.3.2"))
 
 

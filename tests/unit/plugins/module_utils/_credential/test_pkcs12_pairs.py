@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives with several private keys, and archives without a pair."""
+"""Test archives with several private keys, and archives without a pair."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def bag(number: int, value: bytes) -> bytes:
 
 
 def plain_archive(*bags: bytes) -> bytes:
-    """An archive without encryption and without integrity check."""
+    """Return an archive without encryption and without integrity check."""
 
     def info(content: bytes) -> bytes:
         data = der.encode(der.CONTEXT_0, der.encode_octet_string(content))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every archive of the package cryptography-vectors: converted as cryptography reads it, or refused with a reason."""
+"""Test every archive of the package cryptography-vectors. It is read as cryptography reads it, or refused."""
 
 from __future__ import annotations
 

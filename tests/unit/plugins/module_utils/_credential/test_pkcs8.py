@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reproducible keys: the writer against golden vectors, and both against an independent computation.
+"""Test reproducible keys: compare the writer with golden vectors, and both with an independent computation.
 
 :func:`recompute` follows ``docs/reproducible-keys.md`` and shares no code with the collection.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When one credential may take the place of another."""
+"""Test when a certificate may replace the certificate in place."""
 
 from __future__ import annotations
 

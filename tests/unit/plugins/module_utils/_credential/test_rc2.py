@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RC2 decrypts the test vectors of RFC 2268, section 5."""
+"""Test RC2 with the vectors of RFC 2268, section 5."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reasons for changes: true after a run, and true when nothing was done."""
+"""Test the reasons for changes, after a run and in check mode."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check that a TLS library loads a pair."""
+"""Test the check that a TLS library loads a pair."""
 
 from __future__ import annotations
 

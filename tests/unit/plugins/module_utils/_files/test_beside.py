@@ -43,7 +43,7 @@ class Home:
             path.chmod(0o600)
 
     def converge(self, certificate: bytes, key: bytes, keep: bool = True, send: bool = True) -> dict[str, Any]:
-        """What a credential with ``update_passphrase: on_create`` asks for."""
+        """Converge the files of a credential with ``update_passphrase: on_create``."""
         fingerprint = hashlib.sha256(pem.first(certificate, "CERTIFICATE") or b"").hexdigest()
         entries = [
             file_entry("usercert.pem", certificate, observe=True, certificates=[fingerprint] if keep else None),

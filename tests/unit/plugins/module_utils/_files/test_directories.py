@@ -19,7 +19,7 @@ by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root refuses direct
 
 @pytest.fixture(name="etc")
 def _etc() -> Iterator[Path]:
-    """A directory that belongs to root up to /."""
+    """Yield a directory whose parents all belong to root."""
     with tempfile.TemporaryDirectory(dir="/etc") as path:
         os.chmod(path, 0o755)
         yield Path(path)

@@ -90,7 +90,7 @@ def test_nothing_is_imported_late(name: str) -> None:
 
 @pytest.fixture(name="systemd")
 def _systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
-    """A systemd with one service, which runs."""
+    """Start a systemd with one running service."""
     systemd = Systemd(tmp_path / "systemd")
     for name, value in systemd.environment.items():
         monkeypatch.setenv(name, value)
@@ -99,7 +99,7 @@ def _systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
 
 
 def serve(home: Path, *entries: dict[str, Any], service: str = "xrootd", send: bool = True) -> dict[str, Any]:
-    """The outcome of a set whose file ``key`` a service uses."""
+    """Converge a set whose file ``key`` a service uses, and return the outcome."""
     one = {
         "name": "host",
         "directory": str(home / "host"),

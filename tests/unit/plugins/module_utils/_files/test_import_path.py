@@ -62,7 +62,7 @@ def place(directory: Path, gives: bool) -> dict[str, Any]:
 
 @pytest.fixture(name="home")
 def _home() -> Iterator[Path]:
-    """A home of ``nobody``, in a directory that everybody can reach, unlike those of pytest."""
+    """Make a home of ``nobody``. Other accounts cannot reach the temporary directories of pytest."""
     if os.geteuid() != 0:
         pytest.skip("only root can drop to another user")
     with tempfile.TemporaryDirectory(prefix="gridtest-", dir="/var/lib") as path:

@@ -80,7 +80,7 @@ def test_who_cannot_give_rights_back_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def attack(_argument: dict[str, Any]) -> dict[str, Any]:
-    """What another process of the owner's can do to the one that looks."""
+    """Attack the probe as another process of the owner can."""
     probe, uid, gid = os.getpid(), os.geteuid(), os.getegid()
     reading, writing = os.pipe()
     if os.fork() == 0:

@@ -43,7 +43,7 @@ DER = ALICE.certificate.public_bytes(Encoding.DER)
 
 
 def replace(home: Path, before: bytes, **fields: Any) -> dict[str, Any]:
-    """The outcome of replacing a file, with its diff."""
+    """Replace a file, and return the outcome with its diff."""
     (home / "key").write_bytes(before)
     (home / "key").chmod(0o644)
     one = {"name": "test", "directory": str(home), "entries": [{"state": "file", **key(**fields)}]}

@@ -22,7 +22,7 @@ SECOND = 1_000_000_000
 
 
 def unit(state: str = "active", **stamps: float) -> Unit:
-    """A unit whose stamps are given in realtime seconds; the clock was never set."""
+    """Return a unit. Its stamps are given in realtime seconds, and the clock was never set."""
     properties = {"Id": "xrootd.service", "Names": "xrootd.service", "LoadState": "loaded", "ActiveState": state}
     return Unit({**properties, "ReloadResult": "success", **stamped(**stamps)})
 
@@ -154,7 +154,7 @@ ActiveState=inactive
 
 @pytest.fixture(name="systemctl")
 def _systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A systemctl that answers as it is told; its calls."""
+    """Install a systemctl that gives prepared answers and records its calls."""
     path = tmp_path / "systemctl"
     path.write_text(FAKE)
     path.chmod(0o755)

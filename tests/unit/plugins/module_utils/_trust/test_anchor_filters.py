@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How filters name CAs."""
+"""Test the filters that name CAs."""
 
 from __future__ import annotations
 

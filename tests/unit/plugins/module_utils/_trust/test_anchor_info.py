@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a CA says that its CRLs are."""
+"""Test the CRL URLs that the files of a CA give."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CRLs of a trust directory, judged as clients see them."""
+"""Test the states of CRLs in a trust directory, as clients judge them."""
 
 from __future__ import annotations
 

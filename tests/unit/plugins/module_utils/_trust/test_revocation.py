@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates looked for in CRLs: the oracle is cryptography, which wrote them."""
+"""Test the search for certificates in CRLs. cryptography writes the CRLs and is the oracle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERIALS = [1, 127, 128, 255, 256, 0x8000, 2**64 + 5, 2**159 - 1]
 
 
 def a_list(serials: list[int], *, reason: bool = False, comment: str = "") -> bytes:
-    """The DER of a CRL. :param comment: makes entries long."""
+    """Return the DER of a CRL. :param comment: makes entries long."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(CA.certificate.subject)
     builder = builder.last_update(pki.NOW).next_update(pki.NOW + pki.DAY)
     for number, serial in enumerate(serials):

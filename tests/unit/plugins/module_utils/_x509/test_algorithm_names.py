@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of algorithms, with the registers and OpenSSL as oracles."""
+"""Test the names of algorithms, by comparison with the registers and OpenSSL."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CAs' certificates as the standard library reads them, with cryptography and openssl as oracles."""
+"""Test the reader of CA certificates, by comparison with cryptography and openssl."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_subject_of_a_certificate_that_cannot_be_read() -> None:
 
 
 def with_validity(tag: int, text: bytes) -> ca_certificate.CaCertificate:
-    """The root with this start, and an end far away."""
+    """Return the root with the given start and an end in the far future."""
     end = der.encode(der.GENERALIZED_TIME, b"20990101000000Z")
     return ca_certificate.read(pki.altered(ROOT, validity=der.encode_sequence(der.encode(tag, text), end)))
 

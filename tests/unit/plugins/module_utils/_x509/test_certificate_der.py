@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is taken for a certificate on a node."""
+"""Test which data counts as a certificate on a node."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said about certificates that cryptography does not read."""
+"""Test the messages about certificates that cryptography does not read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START, END = der.encode(der.UTC_TIME, b"200101000000Z"), der.encode(der.UTC_TIME
 
 
 def found(data: bytes) -> str:
-    """The sentence about a certificate that is refused."""
+    """Return the message about a refused certificate."""
     fault = certificate_faults.find(data)
     assert fault
     assert fault[0] == "malformed"

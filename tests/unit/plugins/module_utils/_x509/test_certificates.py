@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts about a certificate that results carry."""
+"""Test the facts about a certificate in results."""
 
 from __future__ import annotations
 

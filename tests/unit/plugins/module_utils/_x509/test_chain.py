@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which certificates lead to a trusted CA, and what is said about those that do not."""
+"""Test which certificates lead to a trusted CA, and the messages about the others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOW = times.now()
 
 
 def ca(one: pki.Credential, alias: str = "", **changes: Any) -> dict[str, Any]:
-    """A CA of a site."""
+    """Return a CA of a site."""
     about = {
         "dn": distinguished_name.one_line(one.certificate.subject),
         "pem": one.pem.decode(),
@@ -418,7 +418,7 @@ def test_rsa_pss() -> None:
 
 
 def changed(one: pki.Credential, old: str, new: str) -> pki.Credential:
-    """The certificate with other bytes in it: an algorithm that nobody here can sign with."""
+    """Return the certificate with other bytes, such as an algorithm that the tests cannot sign with."""
     data = one.certificate.public_bytes(Encoding.DER)
     assert bytes.fromhex(old) in data
     other = x509.load_der_x509_certificate(data.replace(bytes.fromhex(old), bytes.fromhex(new)))
@@ -566,7 +566,7 @@ def test_an_older_part_of_a_crl_counts_until_its_end() -> None:
 
 
 def unusual_crl(*, delta: bool = False, ends: bool = True) -> dict[str, Any]:
-    """A CRL of the root that revokes Alice. :param ends: whether it says when the next one is due."""
+    """Return a CRL of the root that revokes Alice. :param ends: whether the CRL has nextUpdate."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(ROOT.certificate.subject)
     builder = builder.last_update(pki.NOW - pki.DAY).next_update(pki.NOW + pki.DAY)
     entry = x509.RevokedCertificateBuilder().serial_number(ALICE.certificate.serial_number)

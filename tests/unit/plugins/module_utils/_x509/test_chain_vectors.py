@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NIST's Public Key Interoperability Test Suite, as far as it is about what is checked here: sections 4.1 to 4.7."""
+"""Test chains with sections 4.1 to 4.7 of NIST's Public Key Interoperability Test Suite."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(path: Path) -> x509.Certificate | None:
 
 
 def material() -> tuple[dict[str, Any], tuple[x509.Certificate, ...]]:
-    """The root and all CRLs, and the CAs that archives would have."""
+    """Return the root with all CRLs, and the CAs that archives may hold."""
     cas = {path.stem: load(path) for path in (ROOT / "certs").glob("*.crt") if not path.stem.endswith("EE")}
     root = cas["TrustAnchorRootCertificate"]
     assert root is not None

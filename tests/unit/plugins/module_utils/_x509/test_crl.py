@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reader of CRLs, with cryptography as the oracle, on what CAs publish and what nobody should."""
+"""Test the reader of CRLs by comparison with cryptography, with published and with malformed CRLs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ NAME = ROOT.certificate.subject.public_bytes()
 
 
 def version_1(*times: bytes, name: bytes = NAME) -> bytes:
-    """A CRL without version, extensions and entries; without nextUpdate if one time is given."""
+    """Return a CRL without version, extensions and entries. With a single time, it lacks nextUpdate."""
     body = der.encode_sequence(der.encode_sequence(), name, *times)
     return der.encode_sequence(body, der.encode_sequence(), der.encode(0x03, b"\0"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASN.1 reader on what browsers write and what nobody should."""
+"""Test the ASN.1 reader with the output of browsers and with malformed data."""
 
 from __future__ import annotations
 

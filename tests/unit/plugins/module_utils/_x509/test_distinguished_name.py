@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names in slash form and as hashes, with openssl as the oracle."""
+"""Test OpenSSL one-line DNs and hashes of names, by comparison with openssl."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="open
 
 
 def ask_openssl(name: x509.Name, *options: str) -> list[str]:
-    """What openssl prints of a certificate for ``name``."""
+    """Return the lines that openssl prints of a certificate for ``name``."""
     key = ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(pki.NOW).not_valid_after(pki.NOW + pki.DAY)
@@ -38,7 +38,7 @@ def ask_openssl(name: x509.Name, *options: str) -> list[str]:
 
 
 def name_of(*pairs: tuple[str, int, bytes]) -> bytes:
-    """The DER of a name. :param pairs: OID, tag and content of each value."""
+    """Return the DER of a name. :param pairs: OID, tag and content of each value."""
     rdns = [der.encode_sequence(der.encode_oid(oid), der.encode(tag, content)) for oid, tag, content in pairs]
     return der.encode_sequence(*(der.encode(0x31, rdn) for rdn in rdns))
 
@@ -63,7 +63,7 @@ class LibCrypto:
         return printed.value.decode()
 
     def spelled(self, dn: str) -> str:
-        """A DN as this version of OpenSSL prints it."""
+        """Return a DN as this version of OpenSSL prints it."""
         return dn if self.is_version_1 else one_line_dn.spellings(dn)[-1]
 
 

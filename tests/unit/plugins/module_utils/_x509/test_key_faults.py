@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said about private keys that cryptography does not read."""
+"""Test the messages about private keys that cryptography does not read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EC = "1.2.840.10045.2.1"
 
 
 def info(*algorithm: bytes, key: bytes = b"damaged") -> bytes:
-    """A PrivateKeyInfo."""
+    """Return a PrivateKeyInfo."""
     return der.encode_sequence(der.encode_integer(0), der.encode_sequence(*algorithm), der.encode_octet_string(key))
 
 

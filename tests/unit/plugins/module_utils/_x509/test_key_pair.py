@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A private key with its certificate among others."""
+"""Test the search for the certificate of a private key."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DNs in the forms in which sites write them, with openssl as the oracle."""
+"""Test DNs in the forms that sites write, by comparison with openssl."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PEM as people, mail programs and attackers write it."""
+"""Test the reader of PEM with text of people, mail programs and attackers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placed pairs load in TLS libraries: a private key has the algorithm of its certificate."""
+"""Test that TLS libraries load placed pairs: a private key has the algorithm of its certificate."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_openssl_and_tls_load_pairs_of_every_type(generated: str, oldest: int, t
 
 
 def exported(generated: str, directory: Path) -> bytes:
-    """An archive with a key as of ``openssl genpkey -algorithm``."""
+    """Return an archive with a key as of ``openssl genpkey -algorithm``."""
     run(f"genpkey -algorithm {generated} -out made.key", directory)
     run("req -new -x509 -key made.key -subj /CN=alice -out made.crt", directory)
     run("pkcs12 -export -inkey made.key -in made.crt -passout pass:import -out made.p12", directory)

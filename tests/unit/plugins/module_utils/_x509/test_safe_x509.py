@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate that loads has nothing left that could fail later."""
+"""Test that a loaded certificate raises no error later."""
 
 from __future__ import annotations
 

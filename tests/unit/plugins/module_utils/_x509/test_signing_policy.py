@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signing policies, in the forms that IGTF's files have."""
+"""Test signing policies in the forms of IGTF's files."""
 
 from __future__ import annotations
 

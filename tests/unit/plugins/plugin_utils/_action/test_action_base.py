@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all actions have in common."""
+"""Test the base class of all actions."""
 
 from __future__ import annotations
 
@@ -130,14 +130,14 @@ SET_BY_THE_CONTROLLER = {"request", "contents", "trusted_cas"}
 
 
 def documentation(module: str) -> dict[str, Any]:
-    """The options and other fields that the module's documentation has itself."""
+    """Return the module's documentation, without the doc fragments that it uses."""
     path = Path(__file__).parents[5] / f"plugins/modules/{module}.py"
     (text,) = re.findall(r'^DOCUMENTATION = r"""(.*?)"""', path.read_text(), re.DOTALL | re.MULTILINE)
     return dict(yaml.safe_load(text))
 
 
 def of_fragment(name: str) -> set[str]:
-    """The options of a doc fragment, such as ``grid.security.cas.issuers``."""
+    """Return the options of a doc fragment, such as ``grid.security.cas.issuers``."""
     file, _dot, variable = name.removeprefix("grid.security.").partition(".")
     fragment = importlib.import_module(f"ansible_collections.grid.security.plugins.doc_fragments.{file}")
     return set(yaml.safe_load(getattr(fragment.ModuleDocFragment, variable.upper() or "DOCUMENTATION"))["options"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How two descriptions of a file differ, in words."""
+"""Test the words for the difference of two descriptions of a file."""
 
 from __future__ import annotations
 

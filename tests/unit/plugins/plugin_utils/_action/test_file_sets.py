@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets of a task: digests first, contents only for sets that differ."""
+"""Test the file sets of a task: digests are sent first, and contents only for sets that differ."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory that is compared by one digest, on this machine."""
+"""Test the comparison of a directory by one digest."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When the controller asks a node for the version of its Python, and what it makes of the answer."""
+"""Test when the controller asks a node for the version of its Python, and the message that follows."""
 
 from __future__ import annotations
 

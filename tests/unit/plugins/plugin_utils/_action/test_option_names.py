@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages call options as the user wrote them."""
+"""Test the names of options in messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SAID = [
     ("voms_client", "it has no entry of atlas. Correct <import_vos>, or add the entry."),
     ("voms_client", "parameters are required together: <import_vomses>, <import_vomsdir>"),
     ("voms_client", "missing parameter(s) required by '<import_vos>': <import_vomses>, <import_vomsdir>"),
-    ("host_credential", "host.p12: it is older. To go back to it, say <allow_older>: true."),
+    ("host_credential", "host.p12: it is older. To place it anyway, say <allow_older>: true."),
     ("host_credential", "Ask the CA for a new one, or set <allow_expired>: true."),
     ("host_credential", "host.p12: the import passphrase is wrong. Set <passphrase> to the one of its export."),
     ("host_credential", "for a PKCS#12 archive leave <privatekey_src> out. Check <src>."),
@@ -57,7 +57,7 @@ SAID = [
     ),
     ("grid_mapfile", "<entries>: an item is a line of a grid-mapfile, or has dn and account."),
     # Items of a list carry the options of the module.
-    ("user_credentials", "alice.p12 for alice: it is older. To go back to it, set allow_older: true."),
+    ("user_credentials", "alice.p12 for alice: it is older. To place it anyway, set allow_older: true."),
     (
         "user_credentials",
         "alice.p12: privatekey_passphrase is missing or empty. Set it, or set encrypt_privatekey: false.",

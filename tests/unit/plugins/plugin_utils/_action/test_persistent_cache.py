@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: how pages are named, sealed and protected, and which code they depend on."""
+"""Test the persistent cache: names, MACs and protection of its entries, and the code that they depend on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "grid.security"
 
 
-def write(subject: persistent_cache.Subject = SUBJECT, value: str = "outline") -> None:
+def write(subject: persistent_cache.Subject = SUBJECT, value: str = "summary") -> None:
     persistent_cache.Entry(subject).write(value)
 
 
@@ -36,33 +36,33 @@ def read(subject: persistent_cache.Subject = SUBJECT) -> str | None:
 
 def test_what_was_written_is_read(directory: Path) -> None:
     write()
-    assert read() == "outline"
+    assert read() == "summary"
     assert len(list(directory.iterdir())) == 1
 
 
-# --- names and seals --------------------------------------------------------------------------------------------------
+# --- names and MACs ---------------------------------------------------------------------------------------------------
 
 
 def derived(iterations: int) -> bytes:
-    """What a guess at the passphrases has to compute."""
+    """Derive the key that a guess at the passphrases has to derive."""
     salt = hashlib.sha256(persistent_cache._code() + SUBJECT.known).digest()
     return hashlib.pbkdf2_hmac("sha256", SUBJECT.secret, salt, iterations)
 
 
 def test_the_name_takes_the_iterations_of_the_subject_to_derive(directory: Path) -> None:
     write()
-    (page,) = directory.iterdir()
-    assert page.name == hmac.digest(derived(1500), b"name", "sha256").hex()
-    assert page.name != hmac.digest(derived(1), b"name", "sha256").hex()
+    (entry,) = directory.iterdir()
+    assert entry.name == hmac.digest(derived(1500), b"name", "sha256").hex()
+    assert entry.name != hmac.digest(derived(1), b"name", "sha256").hex()
 
 
-def test_the_key_of_the_seal_is_not_the_name(directory: Path) -> None:
+def test_the_key_of_the_mac_is_not_the_name(directory: Path) -> None:
     write()
-    (page,) = directory.iterdir()
-    seal, text = page.read_bytes()[:32], page.read_bytes()[32:]
-    assert seal == hmac.digest(hmac.digest(derived(1500), b"key", "sha256"), text, "sha256")
-    for known in (bytes.fromhex(page.name), page.name.encode(), b""):
-        assert seal != hmac.digest(known, text, "sha256"), "whoever sees the name could write a page"
+    (entry,) = directory.iterdir()
+    mac, text = entry.read_bytes()[:32], entry.read_bytes()[32:]
+    assert mac == hmac.digest(hmac.digest(derived(1500), b"key", "sha256"), text, "sha256")
+    for known in (bytes.fromhex(entry.name), entry.name.encode(), b""):
+        assert mac != hmac.digest(known, text, "sha256"), "a reader of the name could write an entry"
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_the_key_of_the_seal_is_not_the_name(directory: Path) -> None:
         persistent_cache.Subject(SUBJECT.known, SUBJECT.secret, 1501),
     ],
 )
-def test_another_subject_is_another_page(other: persistent_cache.Subject) -> None:
+def test_another_subject_has_another_entry(other: persistent_cache.Subject) -> None:
     write()
     assert read(other) is None
 
 
-def test_a_page_under_another_name_is_no_page(directory: Path) -> None:
+def test_an_entry_under_another_name_is_not_read(directory: Path) -> None:
     write()
     other = persistent_cache.Subject(b"about bob", b"guessed", 1500)
     write(other)
@@ -89,13 +89,13 @@ def test_a_page_under_another_name_is_no_page(directory: Path) -> None:
     assert read() is None
 
 
-# --- what protects pages without a secret -----------------------------------------------------------------------------
+# --- protection of entries without a secret ---------------------------------------------------------------------------
 
 
 def test_a_directory_of_somebody_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     write()
     monkeypatch.setattr(persistent_cache.os, "geteuid", lambda: os.stat("/").st_uid + 12345)
-    monkeypatch.setattr(persistent_cache, "_read_own", Path.read_bytes)  # which would notice it as well
+    monkeypatch.setattr(persistent_cache, "_read_own", Path.read_bytes)  # it would notice the owner, too
     assert read() is None
 
 
@@ -106,7 +106,7 @@ def test_a_directory_that_others_may_write_is_not_used(directory: Path, mode: in
     assert read() is None
     write(value="again")
     directory.chmod(0o700)
-    assert read() == "outline", "nothing is written there, either"
+    assert read() == "summary", "nothing is written there, either"
 
 
 def test_a_link_in_place_of_the_directory_is_not_used(directory: Path) -> None:
@@ -117,29 +117,29 @@ def test_a_link_in_place_of_the_directory_is_not_used(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["somebody else's", "open to others", "link", "fifo"])
-def test_a_page_that_somebody_else_may_have_put_there_is_no_page(
+def test_an_entry_that_another_account_may_have_written_is_not_read(
     directory: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     write()
-    (page,) = directory.iterdir()
+    (entry,) = directory.iterdir()
     if kind == "somebody else's":
         monkeypatch.setattr(persistent_cache, "_directory", lambda: directory)
-        monkeypatch.setattr(persistent_cache.os, "geteuid", lambda: os.stat(page).st_uid + 1)
+        monkeypatch.setattr(persistent_cache.os, "geteuid", lambda: os.stat(entry).st_uid + 1)
     elif kind == "open to others":
-        page.chmod(0o666)
+        entry.chmod(0o666)
     elif kind == "link":
-        page.rename(directory / "elsewhere")
-        page.symlink_to("elsewhere")
+        entry.rename(directory / "elsewhere")
+        entry.symlink_to("elsewhere")
     else:
-        page.unlink()
-        os.mkfifo(page)
+        entry.unlink()
+        os.mkfifo(entry)
     assert read() is None
 
 
-# --- which code -------------------------------------------------------------------------------------------------------
+# --- the code ---------------------------------------------------------------------------------------------------------
 
 
-def test_pages_depend_on_all_files_of_the_code_nested_ones_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_depend_on_all_files_of_the_code_in_any_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nested = tmp_path / "plugin_utils/_x509/_deeper/crl.py"
     nested.parent.mkdir(parents=True)
     monkeypatch.setattr(persistent_cache, "_CODE_ROOTS", (tmp_path / "plugin_utils",))
@@ -157,7 +157,7 @@ def test_the_code_is_that_of_controller_and_node() -> None:
     assert set(map(Path.resolve, persistent_cache._CODE_ROOTS)) == set(map(Path.resolve, roots))
 
 
-# --- what goes --------------------------------------------------------------------------------------------------------
+# --- removal ----------------------------------------------------------------------------------------------------------
 
 
 def age(directory: Path, days: float) -> None:
@@ -166,33 +166,35 @@ def age(directory: Path, days: float) -> None:
 
 
 @pytest.mark.parametrize(("days", "stays"), [(0.5, True), (2, False)])
-def test_pages_of_other_code_go_after_a_day(directory: Path, days: float, stays: bool) -> None:
+def test_entries_of_other_code_are_removed_after_a_day(directory: Path, days: float, stays: bool) -> None:
     directory.mkdir(mode=0o700)
     old = directory / ("0" * 64)
-    old.write_bytes(bytes(32) + b'[{"facts": {}}]')  # as release 0.1.0 wrote them
+    old.write_bytes(bytes(32) + b'[{"facts": {}}]')  # the form of release 0.1.0
     age(directory, days)
     assert read() is None
     assert old.exists() == stays
 
 
-def test_pages_are_swept_once_per_run(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_swept_once_per_run(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write()
     swept: list[Path] = []
     monkeypatch.setattr(persistent_cache, "_sweep", lambda path: swept.append(path) or {})
-    for _page in range(3):
+    for _read in range(3):
         read()
     assert swept == [directory]
 
 
 @pytest.mark.parametrize(("about", "days", "stays"), [("alice", 1, False), ("bob", 1, True), ("alice", -1, True)])
-def test_superseded_pages_go_unless_this_run_used_them(directory: Path, about: str, days: float, stays: bool) -> None:
+def test_superseded_entries_are_removed_unless_this_run_used_them(
+    directory: Path, about: str, days: float, stays: bool
+) -> None:
     write()
     age(directory, days)
     persistent_cache.remove_superseded({about})
     assert (read() is not None) == stays
 
 
-def test_files_that_are_no_pages_are_left_alone(directory: Path) -> None:
+def test_files_that_are_no_entries_are_not_touched(directory: Path) -> None:
     write()
     (directory / "notes").write_text("of the site")
     (directory / "backup").mkdir()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller makes of the engine's words on services."""
+"""Test the restarts that follow the engine's report on services."""
 
 from __future__ import annotations
 

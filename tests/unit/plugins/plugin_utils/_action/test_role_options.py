@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of options and variables says the same as the roles' tasks, defaults and argument specs."""
+"""Compare the table of options and variables with the roles' tasks, defaults and argument specs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def read(role: str, path: str) -> Any:
 
 
 def task_of(role: str) -> dict[str, Any]:
-    """The options that the task of the role gives its module."""
+    """Return the options that the task of the role gives its module."""
     tasks = read(role, "tasks/controller.yml" if role == "crl_updates" else "tasks/main.yml")
     (options,) = [value for task in tasks for key, value in task.items() if key.startswith("grid.security.")]
     return dict(options)
 
 
 def typed(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with their types, because True equals 1."""
+    """Return the values with their types, because True equals 1."""
     return {name: (type(value), value) for name, value in values.items()}
 
 

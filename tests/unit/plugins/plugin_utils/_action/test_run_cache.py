@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The run cache: once per run, whichever worker comes first."""
+"""Test the run cache: a result is computed once per run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of one run tell each other."""
+"""Test the facts that tasks keep for other tasks of the run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of the inventory, filled item by item."""
+"""Test filling lists of the inventory item by item."""
 
 from __future__ import annotations
 

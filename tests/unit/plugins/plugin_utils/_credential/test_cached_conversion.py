@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cached converter of the controller: what it opens, and when."""
+"""Test which archives the cached converter opens, and how it protects its entries in the persistent cache."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ exact_iterations = pytest.mark.skipif(pki.CRYPTOGRAPHY < 38, reason="cryptograph
 
 
 class Controller:
-    """A home for the persistent cache, and temporary directories of one run after the other; counts what is opened."""
+    """A controller with a persistent cache and a temporary directory for each run. It records the opened archives."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.archives = root, {}  # type: Path, dict[str, bytes]
@@ -47,11 +47,11 @@ class Controller:
         self.begin_run()
 
     @property
-    def pages(self) -> Path:
+    def cache(self) -> Path:
         return self.root / "home/grid.security"
 
     def begin_run(self) -> None:
-        """Forget what is kept for one run only."""
+        """Start another run. It has an empty run cache."""
         self._runs += 1
         local_tmp = self.root / f"run-{self._runs}"
         local_tmp.mkdir()
@@ -67,17 +67,17 @@ class Controller:
         return [conversions.options(src=name, owner=name[:-4], **own) for name in self.archives]
 
     def sources(self, options: list[CredentialOptions]) -> list[Source]:
-        return [Source(one, self.archives[one.src or ""]) for one in options]
+        return [Source(given, self.archives[given.src or ""]) for given in options]
 
     def find(self, options: list[CredentialOptions], meanwhile: Callable[[], None] = lambda: None) -> list[Any]:
-        """The summaries of some credentials, on another host."""
+        """Return the summaries of some credentials, as on another host."""
         sources = self.sources(options)
         found = CachedConverter(meanwhile=meanwhile).summaries(sources)
         return [found[source] for source in sources]
 
-    def summary_pages(self) -> set[Path]:
-        """Without those that say how many iterations an archive asks for."""
-        return {path for path in self.pages.iterdir() if b"facts" in path.read_bytes()}
+    def summary_entries(self) -> set[Path]:
+        """Return the entries with summaries, without the entries with iterations."""
+        return {path for path in self.cache.iterdir() if b"facts" in path.read_bytes()}
 
     def summaries_of_all(self, **changes: Any) -> list[Any]:
         return self.find(self.options(**changes))
@@ -155,7 +155,7 @@ def test_contents_are_those_summarised_and_opened_only_when_asked_for(controller
         {"dns_name": "www.example.org"},
     ],
 )
-def test_other_options_are_another_page(controller: Controller, changes: dict[str, Any]) -> None:
+def test_other_options_have_another_entry(controller: Controller, changes: dict[str, Any]) -> None:
     controller.add("alice")
     controller.summaries_of_all()
     controller.begin_run()
@@ -184,35 +184,35 @@ def test_errors_are_found_again(controller: Controller) -> None:
         assert "bob.p12 for bob" in controller.opened
 
 
-def test_an_unencrypted_key_is_kept_nowhere(controller: Controller, tmp_path: Path) -> None:
+def test_an_unencrypted_key_is_cached_nowhere(controller: Controller, tmp_path: Path) -> None:
     controller.add("alice")
     converter, sources = CachedConverter(), controller.sources(controller.options(encrypt_privatekey=False))
     converter.summaries(sources)
     (conversion,) = converter.conversions(sources).values()
     assert isinstance(conversion, Conversion)
     assert any(b"PRIVATE KEY" in base64.b64decode(text) for text in conversion.contents().values())
-    assert not controller.pages.exists()
+    assert not controller.cache.exists()
     assert not any(b"PRIVATE KEY" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_pages_hold_nothing_secret_and_are_private(controller: Controller) -> None:
+def test_entries_hold_nothing_secret_and_are_private(controller: Controller) -> None:
     controller.add("alice")
     controller.summaries_of_all(privatekey_passphrase="w0rd of the key")
-    pages = list(controller.pages.iterdir())
-    assert len(pages) == 2, "summaries, and iterations"
-    assert stat.S_IMODE(controller.pages.stat().st_mode) == 0o700
-    for page in pages:
-        assert stat.S_IMODE(page.stat().st_mode) == 0o600
-        assert b"PRIVATE KEY" not in page.read_bytes()
-        assert b"w0rd of" not in page.read_bytes()
+    entries = list(controller.cache.iterdir())
+    assert len(entries) == 2, "summaries, and iterations"
+    assert stat.S_IMODE(controller.cache.stat().st_mode) == 0o700
+    for entry in entries:
+        assert stat.S_IMODE(entry.stat().st_mode) == 0o600
+        assert b"PRIVATE KEY" not in entry.read_bytes()
+        assert b"w0rd of" not in entry.read_bytes()
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: data.replace(b"a", b"b")])
-def test_a_damaged_page_is_no_page(controller: Controller, damage: Any) -> None:
+def test_a_damaged_entry_is_not_read(controller: Controller, damage: Any) -> None:
     controller.add("alice")
     first = controller.summaries_of_all()
-    for page in controller.pages.iterdir():
-        page.write_bytes(damage(page.read_bytes()))
+    for entry in controller.cache.iterdir():
+        entry.write_bytes(damage(entry.read_bytes()))
     controller.begin_run()
     assert controller.summaries_of_all() == first
     assert controller.opened == ["alice.p12 for alice"]
@@ -221,13 +221,13 @@ def test_a_damaged_page_is_no_page(controller: Controller, damage: Any) -> None:
 def test_a_directory_that_others_may_write_is_not_used(controller: Controller) -> None:
     controller.add("alice")
     controller.summaries_of_all()
-    controller.pages.chmod(0o770)
+    controller.cache.chmod(0o770)
     controller.begin_run()
     controller.summaries_of_all()
     assert controller.opened == ["alice.p12 for alice"]
 
 
-def test_other_code_is_another_page(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_code_has_another_entry(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     controller.add("alice")
     controller.summaries_of_all()
     controller.begin_run()
@@ -236,20 +236,20 @@ def test_other_code_is_another_page(controller: Controller, monkeypatch: pytest.
     assert controller.opened == ["alice.p12 for alice"]
 
 
-def test_iterations_that_no_key_may_have_are_an_error_and_no_page(controller: Controller) -> None:
+def test_iterations_that_no_key_may_have_are_an_error_and_have_no_entry(controller: Controller) -> None:
     controller.add("alice")
     (found,) = controller.summaries_of_all(kdf_iterations=0)
     assert isinstance(found, GridSecurityError)
     assert found.error_code == "kdf_iterations"
-    assert not controller.pages.exists()
+    assert not controller.cache.exists()
 
 
-# --- a page is no faster to guess against than the files it speaks of -------------------------------------------------
+# --- a guess with an entry is never faster than a guess with the files ------------------------------------------------
 
 
 @pytest.fixture(name="derived")
 def _derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The iterations of all derivations over a secret."""
+    """Record the iterations of all derivations over a secret."""
     found: list[int] = []
     derive = hashlib.pbkdf2_hmac
 
@@ -264,7 +264,7 @@ def _derived(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @exact_iterations
 @pytest.mark.parametrize(("stored", "archive", "largest"), [(5000, 1000, 5000), (1500, 6000, 6000), (1500, 1000, 2048)])
-def test_a_page_costs_the_largest_iterations_of_key_archive_and_mac(
+def test_an_entry_costs_the_largest_iterations_of_key_archive_and_mac(
     controller: Controller, derived: list[int], stored: int, archive: int, largest: int
 ) -> None:
     data = controller.archives["alice.p12"] = pki.issue("alice").archive(iterations=archive)
@@ -278,7 +278,7 @@ def test_a_page_costs_the_largest_iterations_of_key_archive_and_mac(
 
 
 @exact_iterations
-def test_a_page_of_a_list_costs_the_largest_iterations_of_all(controller: Controller, derived: list[int]) -> None:
+def test_an_entry_of_a_list_costs_the_largest_iterations_of_all(controller: Controller, derived: list[int]) -> None:
     for number, name in enumerate(("alice", "bob", "carol")):
         controller.archives[f"{name}.p12"] = pki.issue(name).archive(iterations=3000 + number)
     for _run in range(2):
@@ -313,97 +313,99 @@ def test_numbers_as_ansible_tags_them_cost_no_time(controller: Controller) -> No
     assert Tagged.compared < 100
 
 
-def test_archives_that_cannot_be_compared_have_no_page(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archives_that_cannot_be_compared_have_no_entry(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(guessing, "iterations", lambda source: None)
     controller.add("alice")
     for _run in range(2):
         controller.begin_run()
         controller.summaries_of_all()
         assert controller.opened == ["alice.p12 for alice"]
-    assert controller.summary_pages() == set()
+    assert controller.summary_entries() == set()
 
 
-# --- pages that are no longer needed go -------------------------------------------------------------------------------
+# --- removal of superseded entries ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "changes", [{"privatekey_passphrase": "other"}, {"kdf_iterations": 2000}, {"include_chain": True}]
 )
-def test_a_page_that_was_replaced_goes(controller: Controller, changes: dict[str, Any]) -> None:
+def test_a_superseded_entry_is_removed(controller: Controller, changes: dict[str, Any]) -> None:
     controller.add("alice", "bob")
     controller.summaries_of_all()
-    old = controller.summary_pages()
+    old = controller.summary_entries()
     controller.begin_run()
     controller.summaries_of_all(**changes)
-    assert controller.summary_pages() and not old & controller.summary_pages()
+    assert controller.summary_entries() and not old & controller.summary_entries()
 
 
-def test_pages_of_an_archive_that_was_replaced_go(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_of_a_replaced_archive_are_removed(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cached_conversion, "_LONGEST_PIECE", 2)
     controller.archives.update({f"user{number}.p12": pki.issue().archive(iterations=1000) for number in range(6)})
     controller.summaries_of_all()
-    old = controller.summary_pages()
+    old = controller.summary_entries()
     controller.begin_run()
     controller.archives["user2.p12"] = pki.issue().archive(iterations=1000)
     controller.summaries_of_all()
     gone = [path for path in old if not path.exists()]
-    assert 2 <= len(gone) < len(old), "the list and a piece or two; those of other users stay"
+    assert 2 <= len(gone) < len(old), "the entry of the list and of one or two pieces; entries of other users stay"
 
 
-def test_pages_of_other_credentials_and_of_other_hosts_stay(controller: Controller) -> None:
+def test_entries_of_other_credentials_and_of_other_hosts_stay(controller: Controller) -> None:
     controller.add("alice", "bob")
     alice, bob = controller.options()
     controller.find([bob])
-    of_bob = controller.summary_pages()
+    of_bob = controller.summary_entries()
     controller.begin_run()
     controller.find([alice])
-    one_host = controller.summary_pages()
+    one_host = controller.summary_entries()
     controller.find([dataclasses.replace(alice, include_chain=True)])  # another host of the same run
-    assert one_host < controller.summary_pages()
+    assert one_host < controller.summary_entries()
     assert of_bob < one_host
 
 
-def test_what_is_known_already_supersedes_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_summaries_supersede_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two groups of hosts share alice. A change of bob costs the other group nothing."""
     monkeypatch.setattr(cached_conversion, "_LONGEST_PIECE", 1)
     controller.add("alice", "bob", "carol")
     alice, bob, carol = controller.options()
     controller.find([alice, carol])
-    of_others = controller.summary_pages()
+    of_others = controller.summary_entries()
     controller.find([alice, bob])
     controller.begin_run()
     controller.find([alice, dataclasses.replace(bob, privatekey_passphrase="other")])
     assert controller.opened == ["bob.p12 for bob"]
-    assert of_others <= controller.summary_pages()
+    assert of_others <= controller.summary_entries()
 
 
 @pytest.mark.parametrize("days", [29, 31])
-def test_pages_that_nobody_used_for_30_days_go_in_a_run_that_writes_nothing(controller: Controller, days: int) -> None:
+def test_entries_unused_for_30_days_are_removed_in_a_run_that_writes_nothing(controller: Controller, days: int) -> None:
     controller.add("alice")
     controller.summaries_of_all()
-    old = controller.pages / ("0" * 64)
-    old.write_bytes(next(iter(controller.summary_pages())).read_bytes())
-    before = {path.name for path in controller.pages.iterdir()}
+    old = controller.cache / ("0" * 64)
+    old.write_bytes(next(iter(controller.summary_entries())).read_bytes())
+    before = {path.name for path in controller.cache.iterdir()}
     os.utime(old, (0, time.time() - days * 86400))
     controller.begin_run()
     controller.summaries_of_all()
     assert controller.opened == []
-    after = {path.name for path in controller.pages.iterdir()}
+    after = {path.name for path in controller.cache.iterdir()}
     assert before - after == ({old.name} if days > 30 else set())
 
 
 def test_use_is_noted(controller: Controller) -> None:
     controller.add("alice")
     controller.summaries_of_all()
-    for path in controller.pages.iterdir():
+    for path in controller.cache.iterdir():
         os.utime(path, (0, time.time() - 29 * 86400))
     controller.begin_run()
     controller.summaries_of_all()
-    assert all(time.time() - path.stat().st_mtime < 86400 for path in controller.pages.iterdir())
+    assert all(time.time() - path.stat().st_mtime < 86400 for path in controller.cache.iterdir())
 
 
 @pytest.mark.parametrize("cause", ["rubbish", "wrong passphrase"])
-def test_an_error_of_one_costs_no_other_page(controller: Controller, cause: str) -> None:
+def test_an_error_of_one_credential_costs_no_other_entry(controller: Controller, cause: str) -> None:
     controller.add("alice", "bob", "carol")
     options = controller.options()
     if cause == "rubbish":
@@ -420,14 +422,15 @@ def test_an_error_of_one_costs_no_other_page(controller: Controller, cause: str)
 
 
 def test_an_error_that_is_gone_is_gone_for_good(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its cause lay outside of the archive."""
+    """The cause of the error is outside of the archive."""
     controller.add("alice", "bob")
     counted = sandbox.run_all
 
     def without_memory(jobs: list[sandbox.Job]) -> list[Any]:
         done: list[Any] = counted(jobs)
         return [
-            GridSecurityError("internal", "no memory") if "bob" in job.name else one for job, one in zip(jobs, done)
+            GridSecurityError("internal", "no memory") if "bob" in job.name else answer
+            for job, answer in zip(jobs, done)
         ]
 
     monkeypatch.setattr(sandbox, "run_all", without_memory)
@@ -435,5 +438,5 @@ def test_an_error_that_is_gone_is_gone_for_good(controller: Controller, monkeypa
     monkeypatch.setattr(sandbox, "run_all", counted)
     for opened in (["bob.p12 for bob"], []):
         controller.begin_run()
-        assert not any(isinstance(one, GridSecurityError) for one in controller.summaries_of_all())
+        assert not any(isinstance(summary, GridSecurityError) for summary in controller.summaries_of_all())
         assert controller.opened == opened

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user reads after a task with many credentials."""
+"""Test the result of a task with many credentials."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a guess at a credential's passphrases costs by its own files."""
+"""Test the costs of a guess at the passphrases of a credential."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of placed credentials, and what becomes of users who leave the list; here all homes are this user's."""
+"""Test the record of placed credentials, and the removal of credentials. All homes belong to the user of the test."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Node:
         self.on_send: Any = None
 
     def issue(self, *owners: str) -> None:
-        """Archives, of which there are two for each owner."""
+        """Give each owner an archive. The second call gives the other archive of the owner."""
         for owner in owners:
             following = {CREDENTIALS[owner][0]: CREDENTIALS[owner][1]}
             self.archives[owner] = following.get(self.archives.get(owner, b""), CREDENTIALS[owner][0])
@@ -121,7 +121,7 @@ class Node:
         return Source(options, self.archives[options.owner or "alice"])
 
     def run(self, *owners: str, items: list[CredentialOptions] | None = None, check: bool = False, **given: Any) -> Any:
-        """The task's result for a list."""
+        """Run a task with a list of credentials, and return its result."""
         listed = [*map(self.item, owners), *(items or [])]
         placing = CredentialExchange(listed, self.source, Remembering(), check)
         return self.finish(placing, listed, check, **given)
@@ -142,7 +142,7 @@ class Node:
         return recorded.add_to(combined, True) if recorded else combined
 
     def recorded(self) -> dict[str, list[str]]:
-        """The fingerprints by owner; of an owner who has several credentials, all."""
+        """Return the recorded fingerprints of all credentials by owner."""
         known: dict[str, list[str]] = {}
         for placement, fingerprints in placed_record.decode(self.record.read_bytes()).items():
             known.setdefault(placement.owner, []).extend(fingerprints)
@@ -310,7 +310,7 @@ def test_files_that_another_owner_took_over_stay(node: Node) -> None:
 
 
 def run_there(node: Node, items: list[CredentialOptions], convert: Any, **given: Any) -> dict[str, Any]:
-    """A run whose archives lie on the node, where a module converts them between two calls."""
+    """Run a task with archives on the node. A module converts them there between two calls."""
     result: dict[str, Any] = node.finish(There(items, convert), items, check=False, **given)
     return result
 
@@ -356,7 +356,7 @@ def test_item_without_owner_might_be_anybody(node: Node) -> None:
     node.run("alice", "bob", "carol", **PURGE)
     result = node.run("alice", "bob", items=[node.item(None, state="absent", src=None)], **PURGE)
     assert result["failed"]
-    assert "an item of the list has no owner that could be read" in result["msg"]
+    assert "an item of the list has no readable owner" in result["msg"]
     assert len(node.names("carol")) == 2
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CRL distribution points of CAs, and CRLs that are refused."""
+"""Test CRL distribution points of CAs, and CRLs that are refused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warnings about CRLs that could not be fetched or placed."""
+"""Test warnings about CRLs that could not be fetched or placed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CRLs fetched on the controller: what is refused, what is placed, what stays."""
+"""Test fetching CRLs on the controller: which are refused, which are placed, which stay."""
 
 from __future__ import annotations
 

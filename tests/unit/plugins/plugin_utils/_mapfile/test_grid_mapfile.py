@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grid-mapfile of a node: who is mapped, and who keeps what is in place."""
+"""Test the grid-mapfile of a node: new mappings, and mappings that stay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Site:
         self.calls = 0
 
     def credential(self, owner: str, subject: str = "", **options: Any) -> dict[str, Any]:
-        """An item of ``credentials``. :param subject: whose archive it is."""
+        """Return an item of ``credentials``. :param subject: the subject of its archive."""
         self.archives.setdefault(f"{owner}.p12", pki.issue(subject or owner.title()).archive())
         given = {"passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000}
         return {"owner": owner, "src": f"{owner}.p12", **given, **options}

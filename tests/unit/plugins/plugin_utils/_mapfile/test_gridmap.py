@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines of grid-mapfiles."""
+"""Test the lines of grid-mapfiles."""
 
 from __future__ import annotations
 

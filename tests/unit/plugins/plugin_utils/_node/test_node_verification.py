@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The problems of a node, each of them once."""
+"""Test the problems of a node. Each problem is reported once."""
 
 from __future__ import annotations
 

@@ -82,14 +82,14 @@ def test_number_of_authorities_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def surgery(one: pki.Credential, old: bytes, new: bytes) -> bytes:
-    """The certificate as PEM, with a change that keeps all lengths."""
+    """Return the certificate as PEM, with a change that keeps all lengths."""
     data = one.certificate.public_bytes(Encoding.DER)
     assert old in data
     return pem.encode("CERTIFICATE", data.replace(old, new))
 
 
 def unchecked(found: list[anchors.Anchor]) -> list[str]:
-    """The warnings about CAs that cryptography cannot read."""
+    """Return the warnings about CAs that cryptography cannot read."""
     return [one for one in anchor_warnings.lines(found) if "library cryptography cannot read" in one]
 
 
@@ -143,7 +143,7 @@ def test_policy_of_another_authority(release: Path) -> None:
 
 
 def names_of(content: Any) -> dict[str, str]:
-    """The aliases by fingerprint."""
+    """Return the aliases by fingerprint."""
     return {one.fingerprint: one.alias for one in collected(content).anchors}
 
 

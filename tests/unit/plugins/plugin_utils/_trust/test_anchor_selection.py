@@ -89,7 +89,7 @@ def test_filters_know_both_aliases() -> None:
 
 @pytest.fixture(name="bad")
 def _bad(release: Path) -> Path:
-    """The release with files that cannot be used: one of each kind."""
+    """Add unusable files to the release, one of each kind."""
     key = ROOT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     base = release / "slcs"
     base.mkdir()

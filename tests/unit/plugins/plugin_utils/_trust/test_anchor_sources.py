@@ -34,7 +34,7 @@ def read(path: Path, crls: bool = True) -> list[anchor_sources.Group]:
 
 
 def found(path: Path) -> dict[str, bytes]:
-    """The content of all files by the last directory and the name."""
+    """Return the content of all files by the last directory and the name."""
     groups = read(path)
     return {f"{one.directory}/{name}": data for one in groups for name, data in {**one.files, **one.crls}.items()}
 

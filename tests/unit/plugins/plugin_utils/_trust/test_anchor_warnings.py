@@ -98,7 +98,7 @@ def test_companions_that_filters_leave_out_are_not_told(filters: dict[str, Any])
 
 
 def lines(*found: pki.Credential, **changes: Any) -> list[str]:
-    """The warnings about CAs with a signing policy. :param changes: to all facts about the certificates."""
+    """Return the warnings about CAs with a signing policy. :param changes: to all facts about the certificates."""
     made = [
         anchors.Anchor(
             f"ca{number}", dataclasses.replace(one.facts, **changes), one.pem, {"signing_policy": b""}, set(), "x"

@@ -78,7 +78,7 @@ def _other(root: Path) -> Publisher:
 
 @pytest.fixture(name="revoked", scope="module")
 def _revoked(root: Path) -> tuple[Publisher, Path]:
-    """A publisher whose key was revoked after it signed, and the signature."""
+    """Return a publisher whose key was revoked after it signed, and the signature."""
     publisher = Publisher(root / "revoked")
     signature = publisher.sign()
     publisher.revoke()
@@ -183,7 +183,7 @@ def test_sizes(good: Publisher) -> None:
 
 @pytest.fixture(name="fake")
 def _fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A program in place of gpg, which does what the shell is told."""
+    """Return a function that replaces gpg by a shell script."""
 
     def make(script: str) -> Path:
         (tmp_path / "bin").mkdir()

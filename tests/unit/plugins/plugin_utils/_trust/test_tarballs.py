@@ -34,7 +34,7 @@ def read(data: bytes) -> dict[str, bytes]:
 
 
 def outcome(data: bytes) -> str | dict[str, bytes]:
-    """What is read, or the kind of the error."""
+    """Return the files of the tarball, or the error code."""
     start = time.process_time()
     try:
         return read(data)
@@ -74,7 +74,7 @@ def test_truncated_and_damaged(pack: Callable[[bytes], bytes]) -> None:
 
 
 def compressed(block: bytes, times: int, pack: str) -> bytes:
-    """A long run of the same, packed piece by piece."""
+    """Return many repetitions of a block, packed block by block."""
     packer = {"bz2": bz2.BZ2Compressor(), "xz": lzma.LZMACompressor(preset=0)}[pack]
     return b"".join([packer.compress(block) for _time in range(times)] + [packer.flush()])
 

@@ -91,7 +91,7 @@ class Site:
         return {**own, "passphrase": "import", "privatekey_passphrase": "store", "kdf_iterations": 1000, **changes}
 
     def action(self) -> Any:
-        """What the actions use of ansible."""
+        """Return a substitute for an action, with the parts of it that the tests use."""
 
         def find(src: str) -> str:
             path = Path(src)
@@ -104,7 +104,7 @@ class Site:
         return SimpleNamespace(**files, **run, prepare=lambda: None, execute=self.execute)
 
     def execute(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The module on the node, which has archives of its own."""
+        """Execute the module on a node that has archives."""
         assert module == "grid.security.pkcs12_pem"
         self.sent_to_node = arguments
         cas = SentCas(arguments["trusted_cas"])

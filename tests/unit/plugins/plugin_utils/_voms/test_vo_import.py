@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOs from configuration that a site has already."""
+"""Test the import of VOs from the configuration of a site."""
 
 from __future__ import annotations
 

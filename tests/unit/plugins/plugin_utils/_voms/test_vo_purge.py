@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOs that no source names any more: which are removed, and which are left."""
+"""Test the removal of VOs that no source names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OF_D = {"grid/vomsdir/d/d1.example.org.lsc", "grid/vomsdir/d/d2.example.org.lsc"
 
 @pytest.fixture(name="node")
 def _node(tmp_path: Path) -> Node:
-    """A node with four VOs."""
+    """Return a node with four VOs."""
     node = Node(tmp_path.resolve())
     node.run(A, B, C, D)
     return node
@@ -29,7 +29,7 @@ def purge(node: Node, *vos: Any, **arguments: Any) -> dict[str, Any]:
 
 
 def vos_of(node: Node) -> set[str]:
-    """The VOs that have a file, by directory."""
+    """Return the names of the VOs that have a file."""
     return {path.split("/")[-2] if path.startswith("grid") else path.rpartition("/")[2] for path in node.tree()}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VOMS configuration on a node: placed, compared, and told apart from that of others."""
+"""Test the VOMS configuration on a node: placing it, comparing it, and keeping files of other origin."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Node:
         return inspectors.converge(sets, contents, self.check_mode, self.diff)
 
     def run(self, *vos: Any, **arguments: Any) -> dict[str, Any]:
-        """The task's result."""
+        """Run a task, and return its result."""
         self.calls = 0
         result = exchange.run(self.talk(*vos, **arguments), self.send)
         told: dict[str, Any] = result
@@ -54,7 +54,7 @@ class Node:
         return voms.place(self, {"vos": list(vos), **paths, **arguments})  # type: ignore[arg-type]
 
     def why(self, *vos: Any) -> dict[str, list[str]]:
-        """What a run says, by VO, without the directory of the test."""
+        """Run a task, and return the changes by VO, without the directory of the test."""
         result = self.run(*vos)
         assert result["changed"] is any(one["changed"] for one in result["vos"])
         return {one["name"]: [text.replace(f"{self.root}/", "") for text in one["changes"]] for one in result["vos"]}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""vomses and LSC files, in the forms that clients read and in those that they do not."""
+"""Test readable and unreadable forms of vomses and LSC files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Definitions of VOs: what is taken, and what is refused before anything is sent."""
+"""Test definitions of VOs, and the errors of unusable definitions."""
 
 from __future__ import annotations
 
