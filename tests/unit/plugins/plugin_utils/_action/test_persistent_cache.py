@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: how pages are named, sealed and protected, and which code they depend on."""
+"""Test the persistent cache: how entries are named, sealed and protected, and which code they depend on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "grid.security"
 
 
-def write(subject: persistent_cache.Subject = SUBJECT, value: str = "outline") -> None:
+def write(subject: persistent_cache.Subject = SUBJECT, value: str = "summary") -> None:
     persistent_cache.Entry(subject).write(value)
 
 
@@ -36,7 +36,7 @@ def read(subject: persistent_cache.Subject = SUBJECT) -> str | None:
 
 def test_what_was_written_is_read(directory: Path) -> None:
     write()
-    assert read() == "outline"
+    assert read() == "summary"
     assert len(list(directory.iterdir())) == 1
 
 
@@ -106,7 +106,7 @@ def test_a_directory_that_others_may_write_is_not_used(directory: Path, mode: in
     assert read() is None
     write(value="again")
     directory.chmod(0o700)
-    assert read() == "outline", "nothing is written there, either"
+    assert read() == "summary", "nothing is written there, either"
 
 
 def test_a_link_in_place_of_the_directory_is_not_used(directory: Path) -> None:
