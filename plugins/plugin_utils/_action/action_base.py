@@ -144,7 +144,7 @@ def _printable(result: dict[str, Any]) -> dict[str, Any]:
 
 
 class GridAction(ActionBase):
-    """Runs one exchange with the engine, turns errors into results, and leaves nothing on the node."""
+    """Holds one conversation with the engine, turns errors into results, and leaves nothing on the node."""
 
     TRANSFERS_FILES = False
     engine_options: dict[str, Any] = {}  # of the module file_set, beside sets and contents

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the persistent cache: how entries are named, sealed and protected, and which code they depend on."""
+"""The ledger: how pages are named, sealed and protected, and which code they depend on."""
 
 from __future__ import annotations
 
