@@ -43,6 +43,7 @@ help:
 	@echo "make scenario DO='converge --scenario-name default'   any command of molecule on nodes that stay"
 	@echo "make bench           what users would pick instead, measured side by side on the nodes; writes bench/results"
 	@echo "make mutants         plant small faults into the plugins, and list those that no unit test notices; MUTANTS, SEED, PARTS"
+	@echo "make road            count how often control changes file before an archive is opened"
 	@echo "make clean           remove build/"
 
 demo: $(TREE)/MANIFEST.json

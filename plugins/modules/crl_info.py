@@ -200,21 +200,19 @@ CERTIFICATE = {
     "issuer_dn": {"type": "str", "required": True},
     "serial_number": {"type": "str", "required": True},
 }
+OPTIONS = {
+    "path": {"type": "str", "default": "/etc/grid-security/certificates"},
+    "hours_left": {"type": "float", "default": 24},
+    "exclude": {"type": "list", "elements": "raw", "default": []},
+    "certificates": {"type": "list", "elements": "dict", "default": [], "options": CERTIFICATE},
+    "warn": {"type": "bool", "default": True},
+}
 _REMEDY = "Check that it is the right directory."
 
 
 def main() -> None:
     """Read the CRLs and judge them."""
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "str", "default": "/etc/grid-security/certificates"},
-            "hours_left": {"type": "float", "default": 24},
-            "exclude": {"type": "list", "elements": "raw", "default": []},
-            "certificates": {"type": "list", "elements": "dict", "default": [], "options": CERTIFICATE},
-            "warn": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
         exclusions = anchor_filters.read_exclusions(module.params["exclude"])
         crls = crl_store.survey(module.params["path"], module.params["hours_left"], times.now(), exclusions)

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from ansible_collections.grid.security.plugins.module_utils._common import sandbox, times
+from ansible_collections.grid.security.plugins.module_utils._common import times
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import (
     convert,
@@ -85,7 +85,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._voms import (
 )
 from ansible_collections.grid.security.tests.fuzz import documented, mutations, seeds
 from ansible_collections.grid.security.tests.fuzz.harness import Target
-from ansible_collections.grid.security.tests.support import conversions
+from ansible_collections.grid.security.tests.support import conversions, sandboxed
 from ansible_collections.grid.security.tests.support import pkcs12_writer as writer
 
 __all__ = ["TARGETS"]
@@ -410,7 +410,7 @@ _ALL = (
         _pkcs12,
         seeds.archives,
         mutations.asn1,
-        documented.kinds(convert.convert, sandbox.run),
+        documented.kinds(convert.convert, sandboxed.run),
         secrets=_planted,
     ),
     Target(
@@ -427,7 +427,7 @@ _ALL = (
         _pem_pair,
         seeds.key_pairs,
         mutations.sections(mutations.pem_text),
-        documented.kinds(convert.convert, sandbox.run),
+        documented.kinds(convert.convert, sandboxed.run),
         secrets=_lines_of_key,
     ),
     Target(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.grid.security.plugins.module_utils._common import sandbox
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._credential import convert
 from ansible_collections.grid.security.tests.fuzz import documented, harness
+from ansible_collections.grid.security.tests.support import sandboxed
 
 _LARGE = 64 << 20
 
@@ -82,6 +82,6 @@ def test_what_keeps_it_is_not(tmp_path: Path) -> None:
 
 
 def test_kinds_are_those_of_docstrings() -> None:
-    kinds = documented.kinds(convert.convert, sandbox.run)
+    kinds = documented.kinds(convert.convert, sandboxed.run)
     assert {"wrong_passphrase", "not_pem", "kdf_limit", "internal", "wrong_host"} <= kinds
     assert "expired" not in kinds

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.grid.security.plugins.module_utils._common import sandbox
 from ansible_collections.grid.security.plugins.module_utils._credential import convert as conversion
 from ansible_collections.grid.security.plugins.module_utils._credential.converter import Source
 from ansible_collections.grid.security.plugins.module_utils._credential.options import OPTIONS, CredentialOptions
+from ansible_collections.grid.security.tests.support import sandboxed
 
 __all__ = ["DEFAULTS", "convert", "options", "source"]
 
@@ -27,4 +27,4 @@ def source(data: bytes, values: dict[str, Any], name: str, privatekey: bytes | N
 
 def convert(data: bytes, values: dict[str, Any], name: str, privatekey: bytes | None = None) -> dict[str, Any]:
     """Return the conversion of a source as a dictionary. :raises GridSecurityError: it cannot be converted."""
-    return sandbox.run(conversion.job(source(data, values, name, privatekey)))
+    return sandboxed.run(conversion.job(source(data, values, name, privatekey)))

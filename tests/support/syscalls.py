@@ -28,7 +28,6 @@ _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}
 _TARGET_FIRST = ("symlink", "symlinkat")  # the first string of these calls is no path
 _ONE_PATH = ("xattr", "execve", "execveat")  # the argument after the first string is a value
-_LOOKING = frozenset(_LOOKS.split(","))
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,6 @@ class Call:
     arguments: str
     result: str
     paths: tuple[str, ...]
-
-    @property
-    def only_looks(self) -> bool:
-        """Return whether the call opens and changes nothing."""
-        return self.name in _LOOKING
 
     def touches(self, root: Path | str) -> bool:
         """Return whether the call named something below ``root``."""

@@ -60,12 +60,12 @@ def test_imports_follow_the_arrows() -> None:
         ("plugin_utils._crl.crls", "action.crls", False),
         ("plugin_utils._crl.crls", "plugin_utils._trust.anchors", True),
         ("plugin_utils._crl.crls", "plugin_utils._trust.trust_anchors", False),
-        ("plugin_utils._action.places", "plugin_utils._trust.anchors", False),
+        ("plugin_utils._action.run_cache", "plugin_utils._trust.anchors", False),
         ("plugin_utils._node.node", "plugin_utils._trust.trust_anchors", True),
         ("module_utils._files.engine", "module_utils._x509.pem", False),
         ("module_utils._files.engine", "module_utils._common.errors", True),
         ("module_utils._x509.pem", "module_utils._files.engine", False),
-        ("module_utils._common.errors", "plugin_utils._action.places", False),
+        ("module_utils._common.errors", "plugin_utils._action.run_cache", False),
     ],
 )
 def test_rules(importer: str, imported: str, allowed: bool) -> None:

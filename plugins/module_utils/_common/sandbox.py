@@ -23,7 +23,7 @@ from typing import Any, Callable
 from ansible_collections.grid.security.plugins.module_utils._common import process
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 
-__all__ = ["Job", "processors", "run", "run_all"]
+__all__ = ["Job", "processors", "run_all"]
 
 Work = Callable[[], dict[str, Any]]
 
@@ -46,19 +46,11 @@ class Job:
     name: str
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Run one job, and return the result of its work.
-
-    :raises GridSecurityError: ``kdf_limit``: the work took too long; ``internal``; errors of the work itself.
-    """
-    (outcome,) = run_all([job])
-    if isinstance(outcome, GridSecurityError):
-        raise outcome
-    return outcome
-
-
 def run_all(jobs: list[Job]) -> list[dict[str, Any] | GridSecurityError]:
-    """Return the result or the error of each job, in order. Run one job on each processor at the same time."""
+    """Return the result or the error of each job, in order. Run one job on each processor at the same time.
+
+    The error has the code ``kdf_limit`` if the work took too long, ``internal``, or the code of an error of the work.
+    """
     outcomes: dict[int, dict[str, Any] | GridSecurityError] = {}
     waiting = collections.deque(enumerate(jobs))
     with selectors.DefaultSelector() as running:

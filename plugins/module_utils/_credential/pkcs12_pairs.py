@@ -57,12 +57,7 @@ def choose(opened: Opened, pfx: der.Element, *, friendly_name: str | None, name:
     if not opened.keys:
         raise _no_private_key(pfx, len(opened.certificates), name)
     if not opened.certificates:
-        raise GridSecurityError(
-            "no_certificate",
-            f"{name}: it holds a private key and no certificate. Export the credential again, together with its"
-            " certificate. If the certificate is in another file, name this file in src, and the private key in PEM in"
-            " privatekey_src.",
-        )
+        raise _no_certificate(name)
     pairs = _pairs(opened)
     if not pairs:
         return key_pair.match(opened.keys[0].key, list(opened.certificates), name=name)  # raises no_certificate
@@ -177,6 +172,15 @@ def _remedy(pairs: list[_Pair]) -> str:
         return f"Their names are equal or missing, so friendly_name cannot choose among them. E{export}"
     setting = "Set friendly_name to the name of the right pair, as shown between the quotes."
     return setting if len(unique) == len(shown) else f"{setting} If its name is missing or not unique, e{export}"
+
+
+def _no_certificate(name: str) -> GridSecurityError:
+    return GridSecurityError(
+        "no_certificate",
+        f"{name}: it holds a private key and no certificate. Export the credential again, together with its"
+        " certificate. If the certificate is in another file, name this file in src, and the private key in PEM in"
+        " privatekey_src.",
+    )
 
 
 def _no_private_key(pfx: der.Element, count: int, name: str) -> GridSecurityError:

@@ -9,19 +9,17 @@ Several exchanges share the two calls. See :func:`run_batched`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 
 __all__ = [
-    "Conversation",
     "Exchange",
     "Outcomes",
     "Request",
     "Send",
-    "adapted",
     "failure",
     "run",
     "run_batched",
@@ -93,20 +91,20 @@ def failure(error: GridSecurityError) -> dict[str, Any]:
     return {"changed": False, "failed": True, "error_code": error.error_code, "msg": error.message}
 
 
-def run(exchange: Exchange | Conversation, send: Send) -> Any:
+def run(exchange: Exchange, send: Send) -> Any:
     """Run one exchange and return its result; see :func:`run_batched`."""
     (result,) = run_batched([exchange], send)
     return result
 
 
-def run_batched(exchanges: Sequence[Exchange | Conversation], send: Send) -> list[Any]:
+def run_batched(exchanges: Sequence[Exchange], send: Send) -> list[Any]:
     """Run exchanges in shared calls of the engine and return their results in order.
 
     A failed exchange has a result with ``failed``, ``error_code`` and ``msg``. It does not stop the others.
 
     :param send: calls the engine. On a node it is a function, on the controller the execution of a module.
     """
-    runs = [_Run(adapted(exchange)) for exchange in exchanges]
+    runs = [_Run(exchange) for exchange in exchanges]
     try:
         _call(runs, [each.step(each.exchange.request) for each in runs], send)
         _call(runs, [each.step(each.exchange.supply, each.outcomes) for each in runs], send)
@@ -155,43 +153,3 @@ def _call(runs: list[_Run], requests: list[Request | None], send: Send) -> None:
     outcomes = iter(send(sets, contents) if sets else ())
     for each, request in zip(runs, sent):
         each.outcomes = [next(outcomes) for _set in request.sets]
-
-
-# --- until all exchanges are objects ----------------------------------------------------------------------------------
-
-Conversation = Generator[Request, Outcomes, Any]
-
-
-class FromConversation(Exchange):
-    """An exchange made from a generator that yields requests, gets outcomes, and returns the result."""
-
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation = conversation
-        self._end: list[Any] = []
-
-    def request(self) -> Request:
-        return self._next(None)
-
-    def supply(self, outcomes: Outcomes) -> Request:
-        return self._next(outcomes)
-
-    def result(self, outcomes: Outcomes, send: Send) -> Any:
-        while not self._end:
-            request = self._next(outcomes)
-            outcomes = send(request.sets, request.contents) if request.sets else []
-        return self._end[0]
-
-    def close(self) -> None:
-        self._conversation.close()
-
-    def _next(self, outcomes: Any) -> Request:
-        if not self._end:
-            try:
-                return self._conversation.send(outcomes)
-            except StopIteration as end:
-                self._end.append(end.value)
-        return Request([])
-
-
-def adapted(exchange: Exchange | Conversation) -> Exchange:
-    return exchange if isinstance(exchange, Exchange) else FromConversation(exchange)

@@ -277,7 +277,15 @@ class _Search:
         found = self._crls_of(issuer)
         if not found:
             return
-        current = found[-1]
+        self._check_dates(found[-1], issuer)
+        for present in found:
+            if not self._has_expired(present):
+                _refuse_revoked(child, issuer, present)
+
+    def _has_expired(self, found: crl.Crl) -> bool:
+        return found.next_update is not None and found.next_update <= self._now
+
+    def _check_dates(self, current: crl.Crl, issuer: _Certificate) -> None:
         if current.next_update and current.next_update <= self._now:
             raise _Untrusted(
                 f"the CRL of its issuer {issuer.dn} expired on {times.iso(current.next_update)}, and with an expired"
@@ -289,16 +297,6 @@ class _Search:
                 f"the CRL of its issuer {issuer.dn} is not valid before {times.iso(current.this_update)}",
                 "Check the clock of this machine",
             )
-        for one in found:
-            if one is not current and one.next_update and one.next_update <= self._now:
-                continue
-            parsed = x509.load_der_x509_crl(one.der)
-            entry = parsed.get_revoked_certificate_by_serial_number(child.certificate.serial_number)
-            if entry is not None:
-                date = getattr(entry, "revocation_date_utc", None) or entry.revocation_date  # the former since 42
-                raise _Untrusted(
-                    f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new certificate"
-                )
 
     def _crls_of(self, issuer: _Certificate) -> list[crl.Crl]:
         """Return the CRLs that this CA signed, the newest last. A CA may divide its CRL into several CRLs.
@@ -367,6 +365,14 @@ def _explained() -> Iterator[None]:
         if isinstance(cause, _Untrusted):
             raise _Untrusted(*cause.args) from None
         raise _Untrusted(f"it cannot be checked here ({error})", "Ask the CA for another certificate") from error
+
+
+def _refuse_revoked(child: _Certificate, issuer: _Certificate, found: crl.Crl) -> None:
+    parsed = x509.load_der_x509_crl(found.der)
+    entry = parsed.get_revoked_certificate_by_serial_number(child.certificate.serial_number)
+    if entry is not None:
+        date = getattr(entry, "revocation_date_utc", None) or entry.revocation_date  # the former since 42
+        raise _Untrusted(f"it was revoked by {issuer.dn} on {date:%Y-%m-%d}", "Ask the CA for a new certificate")
 
 
 # --- a single certificate ---------------------------------------------------------------------------------------------

@@ -70,24 +70,34 @@ def match(
     :raises GridSecurityError: ``no_certificate`` or ``malformed``.
     """
     found = list(dict.fromkeys(certificates))
+    own = _certificate_of(key, found, name)
+    _check_all(found, name)
+    rest = tuple(certificate for certificate in found if certificate != own)
+    return KeyPair(key, own, rest, warnings + _weaknesses(key), friendly_name)
+
+
+def _certificate_of(key: Any, certificates: list[Any], name: str) -> Any:
+    """Return the first certificate that belongs to the key."""
     public = public_key_of(key)
-    own = [certificate for certificate in found if public_key_in(certificate) == public]
-    if not own:
-        several = f"none of its {len(found)} certificates belongs"
-        which = several if len(found) > 1 else "its certificate does not belong"
-        raise GridSecurityError(
-            "no_certificate",
-            f"{name}: {which} to its private key. Export the credential again, with the certificate of that key.",
-        )
-    for certificate in found:
+    for certificate in certificates:
+        if public_key_in(certificate) == public:
+            return certificate
+    several = f"none of its {len(certificates)} certificates belongs"
+    which = several if len(certificates) > 1 else "its certificate does not belong"
+    raise GridSecurityError(
+        "no_certificate",
+        f"{name}: {which} to its private key. Export the credential again, with the certificate of that key.",
+    )
+
+
+def _check_all(certificates: list[Any], name: str) -> None:
+    for certificate in certificates:
         try:
             safe_x509.check(certificate)
         except safe_x509.CertificateError as error:
             raise GridSecurityError(
                 "malformed", f"{name}: a certificate is damaged ({error}). Fetch it again, or export it again."
             ) from None
-    rest = tuple(certificate for certificate in found if certificate != own[0])
-    return KeyPair(key, own[0], rest, warnings + _weaknesses(key), friendly_name)
 
 
 def type_of(key: Any) -> str:

@@ -203,7 +203,7 @@ class GridAction(ActionBase):
         """
         raise NotImplementedError
 
-    def run_exchange(self, made: exchange.Exchange | exchange.Conversation) -> dict[str, Any]:
+    def run_exchange(self, made: exchange.Exchange) -> dict[str, Any]:
         """Run one exchange with the node and return its result."""
         result: dict[str, Any] = exchange.run(made, self.send)
         return result

@@ -5,6 +5,7 @@
 
 The engine says which services need a restart (``module_utils/_files/services.py``), in the same call that compares the
 files. A task restarts services last, even if something else failed. If a restart fails, the next run tries it again.
+Handlers are not suitable: if another task fails, or the run is killed, a restart by a handler is lost.
 """
 
 from __future__ import annotations

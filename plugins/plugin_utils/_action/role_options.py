@@ -85,18 +85,14 @@ _TRUST_ANCHORS_DEFAULTS: dict[str, Any] = {
     "trust_anchors_exclude_expired": False,
 }
 
+_OF_TRUST_DIRECTORY = ("sources", "path", "profiles", "include", "exclude", "exclude_expired", "on_unreadable")
+
 ROLES = {
     "trust_anchors": Role(
         options={
             **_own(
                 "trust_anchors",
-                "sources",
-                "path",
-                "profiles",
-                "include",
-                "exclude",
-                "exclude_expired",
-                "on_unreadable",
+                *_OF_TRUST_DIRECTORY,
                 "purge",
                 "allow_shrink",
                 "system_store",
@@ -123,13 +119,7 @@ ROLES = {
         options={
             **_own(
                 "crl_updates",
-                "sources",
-                "path",
-                "profiles",
-                "include",
-                "exclude",
-                "exclude_expired",
-                "on_unreadable",
+                *_OF_TRUST_DIRECTORY,
                 "timeout",
                 "parallelism",
                 "validate_certs",

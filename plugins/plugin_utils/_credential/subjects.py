@@ -20,13 +20,16 @@ __all__ = ["Identity", "identify", "subject"]
 Identity = Union[Summary, GridSecurityError]
 
 
-def identify(action: GridAction, options: list[CredentialOptions]) -> list[Identity]:
+def identify(action: GridAction, options: list[CredentialOptions]) -> dict[CredentialOptions, Identity]:
     """Return the summary of each credential, or the error by which :class:`Placing` refuses it.
 
     No archive is opened twice in a run with the same options.
     """
     credentials = Placing(action, options).summarise()
-    return [credential.error or credential.summary or _not_converted(credential) for credential in credentials]
+    return {
+        credential.options: credential.error or credential.summary or _not_converted(credential)
+        for credential in credentials
+    }
 
 
 def _not_converted(credential: Credential) -> GridSecurityError:

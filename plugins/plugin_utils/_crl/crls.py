@@ -5,6 +5,8 @@
 
 A present CRL is replaced only by a newer CRL that is good. An old CRL is better than no CRL until it expires. Clients
 refuse all certificates of a CA with an expired CRL. The user decides whether expired CRLs are removed.
+
+The files are compared by one digest. A node with other files sends the facts of its CRLs, not their contents.
 """
 
 from __future__ import annotations

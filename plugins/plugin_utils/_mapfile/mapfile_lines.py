@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -85,16 +86,17 @@ def _kept(source: Source, present: list[Mapping], mapped: set[str]) -> Iterator[
 
 def of_credentials(action: GridAction, items: list[CredentialOptions]) -> Iterator[Source]:
     """Yield the sources of credentials. :param items: options of credentials, with archives on the controller."""
-    for options, outcome in zip(items, subjects.identify(action, items)):
-
-        def mapping(options: CredentialOptions = options, outcome: Any = outcome) -> Mapping:
-            subject = subjects.subject(options, outcome, action.register)
-            if not options.owner:
-                raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
-            return gridmap.validated(subject, [options.owner])
-
+    for options, identity in subjects.identify(action, items).items():
         owner = options.owner
+        mapping = functools.partial(_map_credential, action, options, identity)
         yield Source([owner] if owner else [], mapping, is_known=bool(owner) or options.error is None)
+
+
+def _map_credential(action: GridAction, options: CredentialOptions, identity: subjects.Identity) -> Mapping:
+    subject = subjects.subject(options, identity, action.register)
+    if not options.owner:
+        raise _bad("credentials: an item without owner maps nobody. Give owner, or leave the item out.")
+    return gridmap.validated(subject, [options.owner])
 
 
 def of_entry(entry: Any) -> Source:

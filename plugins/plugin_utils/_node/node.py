@@ -20,12 +20,10 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
 from ansible_collections.grid.security.plugins.module_utils._files.exchange import (
-    Conversation,
     Exchange,
     Outcomes,
     Request,
     Send,
-    adapted,
     run_batched,
 )
 from ansible_collections.grid.security.plugins.plugin_utils._action import option_names, restarts, templates
@@ -61,7 +59,7 @@ class Part:
 
     role: str
     variables: tuple[str, ...]
-    place: Callable[[GridAction, dict[str, Any]], Exchange | Conversation]
+    place: Callable[[GridAction, dict[str, Any]], Exchange]
     purge: str = ""
 
 
@@ -128,7 +126,7 @@ class _PartExchange(Exchange):
         with self._explained():
             stricter = _STRICTER.get(self._part.role, {}) if self._verify else {}
             arguments = {**_arguments(self._action, self._part), **stricter}
-            self._exchange = adapted(self._part.place(self._action, arguments))
+            self._exchange = self._part.place(self._action, arguments)
             return self._exchange.request()
 
     def supply(self, outcomes: Outcomes) -> Request:

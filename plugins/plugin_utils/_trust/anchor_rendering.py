@@ -22,7 +22,7 @@ from ansible_collections.grid.security.plugins.plugin_utils._trust import (
     trust_store,
 )
 from ansible_collections.grid.security.plugins.plugin_utils._trust.anchor_sources import Group
-from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor
+from ansible_collections.grid.security.plugins.plugin_utils._trust.anchors import Anchor, Found
 
 __all__ = ["render"]
 
@@ -41,19 +41,19 @@ def render(groups: list[Group], options: dict[str, Any], family: str | None) -> 
     chosen, left_out = anchor_selection.choose(found, options)
     anchor_selection.check(chosen, found.unusable)
     directories = [_trust_directory(chosen, options["path"]), *_copies(chosen, options, family)]
-    warnings = [
-        *left_out,
-        *anchor_warnings.lines(chosen, options["profiles"]),
-        *anchor_warnings.orphans(found.orphans, options),
-    ]
-    if options["java_truststore_path"]:
-        warnings += java_truststore.warnings(chosen)
     return {
         "directories": [asdict(directory) for directory in directories],
-        "warnings": warnings,
+        "warnings": [*left_out, *_warnings(chosen, found, options)],
         "anchors": len(chosen),
         "until": anchor_warnings.next_change(found.anchors),
     }
+
+
+def _warnings(chosen: list[Anchor], found: Found, options: dict[str, Any]) -> Iterator[str]:
+    yield from anchor_warnings.lines(chosen, options["profiles"])
+    yield from anchor_warnings.orphans(found.orphans, options)
+    if options["java_truststore_path"]:
+        yield from java_truststore.warnings(chosen)
 
 
 def _trust_directory(chosen: list[Anchor], path: str) -> ManagedDirectory:

@@ -1,7 +1,11 @@
 # Copyright: grid.security contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the VOMS files of a node from the options of a task: vomses files, and LSC files of each VO."""
+"""Make the VOMS files of a node from the options of a task: vomses files, and LSC files of each VO.
+
+Packages and sites also configure VOs in these directories. So a node whose files differ sends their contents, and the
+controller decides about each line by the VO that the line is about.
+"""
 
 from __future__ import annotations
 

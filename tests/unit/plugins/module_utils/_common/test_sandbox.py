@@ -17,12 +17,13 @@ import pytest
 
 from ansible_collections.grid.security.plugins.module_utils._common import sandbox
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
+from ansible_collections.grid.security.tests.support import sandboxed
 
 PR_GET_DUMPABLE = 3
 
 
 def run(work: Callable[[], Any], seconds: int = 1) -> dict[str, Any]:
-    return sandbox.run(sandbox.Job(work, seconds, "alice.p12"))
+    return sandboxed.run(sandbox.Job(work, seconds, "alice.p12"))
 
 
 def failure(work: Callable[[], Any]) -> GridSecurityError:

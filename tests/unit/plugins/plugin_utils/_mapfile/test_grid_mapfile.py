@@ -130,7 +130,7 @@ def test_what_was_refused_elsewhere_in_the_run_is_not_mapped(site: Site) -> None
     site.run(alice)
     site.archives["alice.p12"] = pki.issue("Mallory").archive()
     (options,) = task_options.read_options({"credentials": [alice]})
-    (outcome,) = subjects.identify(site.action(Register(), check_mode=False), [options])
+    outcome = subjects.identify(site.action(Register(), check_mode=False), [options])[options]
     site.register.refuse(options, outcome.facts)  # type: ignore[union-attr]
     result = site.run(alice)
     assert site.lines == [f'"{DN}Alice" alice']
