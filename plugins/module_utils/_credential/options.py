@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.grid.security.plugins.module_utils._common.errors import GridSecurityError
@@ -79,6 +78,7 @@ class CredentialOptions:
     :ivar trust_anchors: the CAs that may have issued the certificate: a ``TrustedCas`` on the controller, a list with a
         key on a node, and None if the chain is not checked.
     :ivar error: the mistake in the options, if they cannot be used. Of all other values, only ``owner`` is known then.
+    :ivar label: the name of the credential in messages: its archive, or the owner of a credential to remove.
     """
 
     src: str | None
@@ -126,6 +126,13 @@ class CredentialOptions:
     trust_anchors_exclude_expired: bool
     check_chain: bool
     error: GridSecurityError | None = None
+    label: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        owner = f" for {self.owner}" if self.owner else ""
+        archive = os.path.basename(self.src) if self.src else "content"
+        label = archive if self.state == "present" else "credential"
+        object.__setattr__(self, "label", label + owner)  # the options are frozen
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> CredentialOptions:
@@ -141,14 +148,6 @@ class CredentialOptions:
     def values(self) -> dict[str, Any]:
         """Return the values by name."""
         return {name: getattr(self, name) for name in OPTIONS}
-
-    @functools.cached_property
-    def label(self) -> str:
-        """Return the name of the credential in messages: its archive, or the owner of a credential to remove."""
-        owner = f" for {self.owner}" if self.owner else ""
-        if self.state != "present":
-            return f"credential{owner}"
-        return (os.path.basename(self.src) if self.src else "content") + owner
 
     @property
     def place(self) -> str:
