@@ -3,9 +3,10 @@
 
 The script places one archive in a run with empty caches, and follows it into the process that opens it. It stops when
 ``pkcs12.load`` is called. A change of file is a call from a function in one file of the road to a function in another
-file of the road. Returns and constructors of dataclasses (``__post_init__``) do not count. The road is all that a reader has to know about
-credentials: both packages ``_credential`` without the files that read the formats, the two caches, and the check of
-chains. What all packages use (``_common``, ``_files``, ``_x509``, the base class of actions) is not part of it.
+file of the road. Returns and constructors of dataclasses (``__post_init__``) do not count. The road is all that a
+reader has to know about credentials: both packages ``_credential`` without the files that read the formats, the two
+caches, and the check of chains. What all packages use (``_common``, ``_files``, ``_x509``, the base class of actions)
+is not part of it.
 
 Usage: ``make road``
 """
